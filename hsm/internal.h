@@ -1,0 +1,209 @@
+/* What the files of hsm/ share. Nothing outside this folder includes it. */
+#ifndef SR_HSM_INTERNAL_H
+#define SR_HSM_INTERNAL_H
+
+#include "hsm/hsm.h"
+
+#include <limits.h>
+#include <p11-kit/uri.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define SR_HSM_SESSIONS_MAX 64
+#define SR_HSM_VAULT_ID_MAX 64
+#define SR_HSM_LABEL_MAX 128
+#define SR_HSM_KEY_BYTES 32
+#define SR_HSM_POINT_LEN 65
+#define SR_PIN_MAX 255
+
+/* -- the PIN (pin.c) ------------------------------------------------------------------------------------------- */
+
+/** struct sr_pin: at most SR_PIN_MAX bytes on a page of its own: locked, left out of core dumps, zero in a fork. */
+struct sr_pin {
+	uint8_t *bytes;
+	size_t len;
+};
+
+bool sr_pin_init(struct sr_pin *pin);
+void sr_pin_wipe(struct sr_pin *pin); /* cleanses, keeps the page */
+void sr_pin_clear(struct sr_pin *pin);
+
+/** sr_pin_read(source, pin, err): reads PIN from a pin-source of hsm.h, "prompt:" excepted. */
+CK_RV sr_pin_read(const char *source, struct sr_pin *pin, struct sr_error *err);
+
+/** sr_pin_is_prompt(source): NULL is none. */
+bool sr_pin_is_prompt(const char *source);
+
+/* -- the module (module.c, backend.c) -------------------------------------------------------------------------- */
+
+/** sr_module_by_name(name, path): what p11-kit's module files call NAME; false where none does. */
+bool sr_module_by_name(const char *name, char path[PATH_MAX]);
+/** sr_module_softhsm(path): where libsofthsm2 is installed. */
+bool sr_module_softhsm(char path[PATH_MAX]);
+
+/** struct sr_backend: a loaded and initialised module. SOFTHSM_CONF is NULL unless the module is SoftHSM2. FOREIGN:
+ *  libsofthsm2 was in this process before us, so its configuration is the program's and not ours to set. */
+struct sr_backend {
+	CK_FUNCTION_LIST *module;
+	char *softhsm_conf;
+	bool softhsm, foreign;
+	CK_INFO info;
+};
+
+/** sr_backend_open(backend, path, softhsm_conf, err): loads, refuses what is no HSM, initialises. */
+CK_RV sr_backend_open(struct sr_backend *backend, const char *path, const char *softhsm_conf, struct sr_error *err);
+/** sr_backend_restart(backend, err): after somebody finalised the module under us. */
+CK_RV sr_backend_restart(struct sr_backend *backend, struct sr_error *err);
+void sr_backend_close(struct sr_backend *backend);
+void sr_backend_abandon(struct sr_backend *backend);
+/** sr_backend_advice(backend): one sentence on why a token may not be seen through this module. */
+const char *sr_backend_advice(const struct sr_backend *backend);
+
+/** sr_softhsm_lock(conf, alone): holds off other processes' writes (ALONE: their reads too) to the token directory of
+ *  CONF. SoftHSM2 2.6.1 loses sight of a token for good when a file appears or goes while it lists them. Never taken
+ *  twice by one thread. -1, which may be given back too, where CONF is NULL or cannot be locked. */
+int sr_softhsm_lock(const char *conf, bool alone);
+void sr_softhsm_unlock(int lock);
+
+/** with that lock, alone: sr_softhsm_restore brings back a token file that a killed login has left empty,
+ *  sr_softhsm_keep copies a token file that is whole (tokenfile.c). */
+void sr_softhsm_restore(const char *conf);
+void sr_softhsm_keep(const char *conf);
+
+/** sr_softhsm_tighten(conf): takes group's and others' rights from the token files beside CONF. */
+void sr_softhsm_tighten(const char *conf);
+
+/* -- the keys (keys.c, verify.c) ------------------------------------------------------------------------------- */
+
+enum sr_hsm_role { SR_ROLE_SEAL, SR_ROLE_WRAP, SR_ROLE_MAC, SR_ROLE_AUDIT, SR_ROLES };
+
+enum sr_right {
+	SR_RIGHT_ENCRYPT = 1 << 0,
+	SR_RIGHT_DECRYPT = 1 << 1,
+	SR_RIGHT_SIGN = 1 << 2,
+	SR_RIGHT_VERIFY = 1 << 3,
+	SR_RIGHT_WRAP = 1 << 4,
+	SR_RIGHT_UNWRAP = 1 << 5,
+	SR_RIGHT_DERIVE = 1 << 6,
+	SR_RIGHT_SIGN_RECOVER = 1 << 7,
+	SR_RIGHT_VERIFY_RECOVER = 1 << 8
+};
+
+/** struct sr_right_row: one right and the key classes whose templates may name it. */
+struct sr_right_row {
+	enum sr_right right;
+	CK_ATTRIBUTE_TYPE type;
+	const char *name;
+	bool secret, private, public;
+};
+#define SR_RIGHT_ROWS 9
+extern const struct sr_right_row sr_right_rows[SR_RIGHT_ROWS];
+
+/** struct sr_key_row: what a key of one role is. RIGHTS of the secret or private key. */
+struct sr_key_row {
+	const char *word;
+	CK_KEY_TYPE type;
+	CK_MECHANISM_TYPE generate;
+	unsigned rights;
+	bool copy; /* used often: through a session-object copy where the backend makes one */
+};
+extern const struct sr_key_row sr_key_rows[SR_ROLES];
+extern const uint8_t sr_p256_params[10];
+
+void sr_key_label(const char *vault_id, enum sr_hsm_role role, unsigned generation, char label[SR_HSM_LABEL_MAX]);
+void sr_key_id(enum sr_hsm_role role, unsigned generation, uint8_t id[5]);
+CK_OBJECT_CLASS sr_key_class(enum sr_hsm_role role); /* of the secret or private key */
+
+/** struct sr_hsm_keys: handles to use. GENERATION 0: none loaded. */
+struct sr_hsm_keys {
+	unsigned generation;
+	CK_OBJECT_HANDLE use[SR_ROLES];
+	bool copied[SR_ROLES];
+	uint8_t point[SR_HSM_POINT_LEN]; /* the audit key's public half */
+};
+
+/* -- the HSM --------------------------------------------------------------------------------------------------- */
+
+/** struct sr_hsm: LOCK guards everything below it but the identity and what is set once at opening. */
+struct sr_hsm {
+	pthread_mutex_t lock;
+	pthread_cond_t given_back;
+	struct sr_backend backend;
+	P11KitUri *uri;
+	char *pin_source; /* NULL: none */
+	bool (*prompt)(const char *token_label, struct sr_buf *pin);
+	struct sr_pin pin;
+	bool pin_kept;    /* it came from a person or the URI: cannot be read again */
+	bool pin_refused; /* never offered a second time */
+	bool restart;     /* the module was finalised under us */
+	CK_SLOT_ID slot;
+	struct sr_hsm_identity identity;
+	CK_SESSION_HANDLE keeper; /* keeps the login and owns the session-object copies; 0: not connected */
+	CK_SESSION_HANDLE idle[SR_HSM_SESSIONS_MAX];
+	size_t idle_count, open_count, limit;
+	unsigned long epoch;                    /* counts the times that sessions were lost */
+	char vault_id[SR_HSM_VAULT_ID_MAX + 1]; /* "": no keys wanted */
+	unsigned wanted;                        /* generation */
+	struct sr_hsm_keys keys;
+	_Atomic unsigned generation; /* of KEYS, to read without the lock */
+};
+
+/** struct sr_hsm_turn: one call's hold on a session. */
+struct sr_hsm_turn {
+	CK_FUNCTION_LIST *module;
+	const char *softhsm_conf; /* NULL: none */
+	CK_SLOT_ID slot;
+	CK_SESSION_HANDLE session;
+	unsigned long epoch;
+	struct sr_hsm_keys keys;
+};
+
+/** sr_hsm_work: does a job and answers the backend's own code. Called a second time after lost sessions. */
+typedef CK_RV sr_hsm_work(const struct sr_hsm_turn *turn, void *job);
+
+/** sr_hsm_run(hsm, doing, work, job, err): runs WORK with a session; DOING ("seal a value") is for the error. Where
+ *  the backend lost our sessions, login or handles it connects anew and runs WORK once more. */
+CK_RV sr_hsm_run(struct sr_hsm *hsm, const char *doing, sr_hsm_work *work, void *job, struct sr_error *err);
+
+/** sr_hsm_need_keys(hsm, err): refuses before keys are loaded. */
+CK_RV sr_hsm_need_keys(struct sr_hsm *hsm, struct sr_error *err);
+
+/** sr_hsm_fail(err, rv, doing): the error for a backend's code RV. */
+CK_RV sr_hsm_fail(struct sr_error *err, CK_RV rv, const char *doing);
+
+/** sr_hsm_is_lost(rv): whether RV says that sessions, login or handles are gone. */
+bool sr_hsm_is_lost(CK_RV rv);
+
+/** with LOCK held: sr_pool_drop forgets all sessions; RV (the lost code) tells whether the module must be restarted. */
+void sr_pool_drop(struct sr_hsm *hsm, CK_RV rv);
+/** with LOCK held: finds the token, opens the keeper, logs in. */
+CK_RV sr_hsm_connect(struct sr_hsm *hsm, struct sr_error *err);
+/** with LOCK held and connected: finds and verifies the wanted keys. A lost code comes back with ERR untouched. */
+CK_RV sr_keys_find(struct sr_hsm *hsm, struct sr_error *err);
+
+/* -- uri.c ----------------------------------------------------------------------------------------------------- */
+
+/** sr_uri_open(hsm, config, path, err): parses the URI; PATH gets the module's. */
+CK_RV sr_uri_open(struct sr_hsm *hsm, const struct sr_hsm_config *config, char path[PATH_MAX], struct sr_error *err);
+/** sr_uri_find_token(hsm, flags, err): sets SLOT and IDENTITY; FLAGS gets the token's. */
+CK_RV sr_uri_find_token(struct sr_hsm *hsm, CK_FLAGS *flags, struct sr_error *err);
+
+/* -- object.c: the standard's object calls, one attribute at a time -------------------------------------------- */
+
+#define SR_ATTR_BOOL(type, flag)                 \
+	{                                        \
+		(type), (flag), sizeof(CK_BBOOL) \
+	}
+
+CK_RV sr_object_find(const struct sr_hsm_turn *turn, CK_ATTRIBUTE *template, CK_ULONG count, CK_OBJECT_HANDLE *found,
+	CK_ULONG max, CK_ULONG *found_count);
+CK_RV sr_object_bool(const struct sr_hsm_turn *turn, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, bool *out);
+CK_RV sr_object_number(const struct sr_hsm_turn *turn, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, CK_ULONG *out);
+CK_RV sr_object_bytes(const struct sr_hsm_turn *turn, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, void *out,
+	size_t max, size_t *len);
+
+/** sr_object_find_label(turn, class, label, found, max, count): token objects of CLASS with exactly this label. */
+CK_RV sr_object_find_label(const struct sr_hsm_turn *turn, CK_OBJECT_CLASS class, const char *label,
+	CK_OBJECT_HANDLE *found, CK_ULONG max, CK_ULONG *count);
+
+#endif

@@ -1,0 +1,176 @@
+/* The session pool: who has which session, and what happens when the backend lost them. */
+#include "hsm/internal.h"
+
+#include <string.h>
+
+/* Codes after which nothing of what we held is worth anything. */
+static const CK_RV lost_codes[] = {
+	CKR_SESSION_HANDLE_INVALID,
+	CKR_SESSION_CLOSED,
+	CKR_DEVICE_REMOVED,
+	CKR_TOKEN_NOT_PRESENT,
+	CKR_SLOT_ID_INVALID,
+	CKR_USER_NOT_LOGGED_IN,
+	CKR_CRYPTOKI_NOT_INITIALIZED,
+	CKR_OBJECT_HANDLE_INVALID,
+	CKR_KEY_HANDLE_INVALID,
+};
+
+bool sr_hsm_is_lost(CK_RV rv)
+{
+	for (size_t i = 0; i < sizeof(lost_codes) / sizeof(lost_codes[0]); i++) {
+		if (rv == lost_codes[i])
+			return true;
+	}
+	return false;
+}
+
+CK_RV sr_hsm_fail(struct sr_error *err, CK_RV rv, const char *doing)
+{
+	if (rv == CKR_HOST_MEMORY)
+		return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "out of memory while the HSM was to %s", doing);
+	if (rv == CKR_SESSION_COUNT)
+		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_HSM_FAILED,
+			"the HSM has no session left to %s; close other programs' sessions with this token", doing);
+	if (sr_hsm_is_lost(rv))
+		return sr_fail(err, CKR_DEVICE_REMOVED, SR_REASON_HSM_MISSING,
+			"the HSM was lost and is still away, it did not %s (%s); see that module and token are there",
+			doing, sr_rv_name(rv));
+	return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_HSM_FAILED,
+		"the HSM did not %s (%s); see its own log, and what hsm probe says", doing, sr_rv_name(rv));
+}
+
+CK_RV sr_hsm_need_keys(struct sr_hsm *hsm, struct sr_error *err)
+{
+	if (sr_hsm_generation(hsm) != 0)
+		return CKR_OK;
+	return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_HSM_KEY_REFUSED,
+		"the vault's HSM keys are not loaded; open the vault first");
+}
+
+void sr_pool_drop(struct sr_hsm *hsm, CK_RV rv)
+{
+	CK_FUNCTION_LIST *module = hsm->backend.module;
+	for (size_t i = 0; i < hsm->idle_count; i++)
+		(void)module->C_CloseSession(hsm->idle[i]);
+	hsm->open_count -= hsm->idle_count;
+	hsm->idle_count = 0;
+	if (hsm->keeper)
+		(void)module->C_CloseSession(hsm->keeper);
+	hsm->keeper = 0;
+	hsm->limit = SR_HSM_SESSIONS_MAX;
+	hsm->epoch++;
+	if (rv == CKR_CRYPTOKI_NOT_INITIALIZED)
+		hsm->restart = true;
+	memset(&hsm->keys, 0, sizeof(hsm->keys));
+	pthread_cond_broadcast(&hsm->given_back);
+}
+
+/* Makes the HSM usable: connected, and with the wanted keys. */
+static CK_RV make_ready(struct sr_hsm *hsm, struct sr_error *err)
+{
+	if (hsm->keeper)
+		return CKR_OK;
+	CK_RV rv = sr_hsm_connect(hsm, err);
+	if (rv != CKR_OK || !hsm->vault_id[0])
+		return rv;
+	struct sr_error why = SR_ERROR_INIT;
+	rv = sr_keys_find(hsm, &why);
+	if (rv == CKR_OK)
+		return CKR_OK;
+	sr_pool_drop(hsm, rv);
+	if (why.rv == CKR_OK)
+		return sr_hsm_fail(err, rv, "find the vault's keys again");
+	return sr_fail(err, why.rv, why.reason, "%s", why.text);
+}
+
+static CK_RV open_session(struct sr_hsm *hsm, CK_SESSION_HANDLE *session)
+{
+	CK_FUNCTION_LIST *module = hsm->backend.module;
+	const CK_FLAGS flags = CKF_SERIAL_SESSION | CKF_RW_SESSION;
+	CK_RV rv = module->C_OpenSession(hsm->slot, flags, NULL, NULL, session);
+	if (rv == CKR_TOKEN_WRITE_PROTECTED)
+		rv = module->C_OpenSession(hsm->slot, CKF_SERIAL_SESSION, NULL, NULL, session);
+	return rv;
+}
+
+/* With the lock held: a session from the list, a new one, or one that another thread gives back. */
+static CK_RV pick_session(struct sr_hsm *hsm, CK_SESSION_HANDLE *session, struct sr_error *err)
+{
+	for (;;) {
+		CK_RV rv = make_ready(hsm, err);
+		if (rv != CKR_OK)
+			return rv;
+		if (hsm->idle_count > 0) {
+			*session = hsm->idle[--hsm->idle_count];
+			return CKR_OK;
+		}
+		if (hsm->open_count < hsm->limit) {
+			rv = open_session(hsm, session);
+			if (rv == CKR_OK)
+				hsm->open_count++;
+			if (rv != CKR_SESSION_COUNT || hsm->open_count == 0)
+				return rv;
+			hsm->limit = hsm->open_count; /* the token has no more: wait for one of ours */
+		}
+		pthread_cond_wait(&hsm->given_back, &hsm->lock);
+	}
+}
+
+/* ERR is filled for what is final; else the answer is the backend's own code. */
+static CK_RV take(struct sr_hsm *hsm, struct sr_hsm_turn *turn, struct sr_error *err)
+{
+	pthread_mutex_lock(&hsm->lock);
+	CK_RV rv = pick_session(hsm, &turn->session, err);
+	turn->module = hsm->backend.module;
+	turn->softhsm_conf = hsm->backend.softhsm_conf;
+	turn->slot = hsm->slot;
+	turn->epoch = hsm->epoch;
+	turn->keys = hsm->keys;
+	pthread_mutex_unlock(&hsm->lock);
+	return rv;
+}
+
+/* After an error the session may still hold an operation, so it is closed and not reused. */
+static void give_back(struct sr_hsm *hsm, const struct sr_hsm_turn *turn, CK_RV rv)
+{
+	pthread_mutex_lock(&hsm->lock);
+	bool keep = rv == CKR_OK && turn->epoch == hsm->epoch;
+	if (keep)
+		hsm->idle[hsm->idle_count++] = turn->session;
+	else
+		hsm->open_count--;
+	pthread_cond_signal(&hsm->given_back);
+	pthread_mutex_unlock(&hsm->lock);
+	if (!keep)
+		(void)turn->module->C_CloseSession(turn->session);
+}
+
+/* Only the first thread to see a loss of this epoch drops the sessions. */
+static void lose(struct sr_hsm *hsm, unsigned long epoch, CK_RV rv)
+{
+	pthread_mutex_lock(&hsm->lock);
+	if (hsm->epoch == epoch)
+		sr_pool_drop(hsm, rv);
+	pthread_mutex_unlock(&hsm->lock);
+}
+
+CK_RV sr_hsm_run(struct sr_hsm *hsm, const char *doing, sr_hsm_work *work, void *job, struct sr_error *err)
+{
+	CK_RV rv = CKR_OK;
+	for (int tries = 0; tries < 2; tries++) {
+		struct sr_hsm_turn turn;
+		struct sr_error why = SR_ERROR_INIT;
+		rv = take(hsm, &turn, &why);
+		if (why.rv != CKR_OK)
+			return sr_fail(err, why.rv, why.reason, "%s", why.text);
+		if (rv == CKR_OK) {
+			rv = work(&turn, job);
+			give_back(hsm, &turn, rv);
+		}
+		if (!sr_hsm_is_lost(rv))
+			break;
+		lose(hsm, turn.epoch, rv);
+	}
+	return rv == CKR_OK ? CKR_OK : sr_hsm_fail(err, rv, doing);
+}

@@ -1,0 +1,141 @@
+/* Sealing and opening values: AES-256-GCM inside the HSM. */
+#include "hsm/internal.h"
+
+#include <string.h>
+
+#define GENERATION_LEN 4
+#define IV_LEN 12
+#define TAG_LEN 16
+#define HEAD_LEN (GENERATION_LEN + IV_LEN)
+#define PLAIN_MAX (64u << 10)
+
+/** struct seal_job: IN to OUT; BROKEN: the tag did not fit. */
+struct seal_job {
+	const struct sr_buf *aad;
+	const uint8_t *in;
+	size_t in_len;
+	uint8_t *out;
+	size_t out_len; /* room, then what was written */
+	bool broken;
+};
+
+static CK_GCM_PARAMS gcm_params(const struct sr_buf *aad, const uint8_t *iv)
+{
+	return (CK_GCM_PARAMS){
+		.iv_ptr = (uint8_t *)(uintptr_t)iv,
+		.iv_len = IV_LEN,
+		.iv_bits = IV_LEN * 8,
+		.aad_ptr = aad->data,
+		.aad_len = aad->len,
+		.tag_bits = TAG_LEN * 8,
+	};
+}
+
+static CK_RV seal_work(const struct sr_hsm_turn *turn, void *job_)
+{
+	struct seal_job *job = job_;
+	uint8_t *iv = job->out + GENERATION_LEN;
+	for (int i = 0; i < GENERATION_LEN; i++)
+		job->out[i] = (uint8_t)(turn->keys.generation >> (24 - 8 * i));
+	CK_RV rv = turn->module->C_GenerateRandom(turn->session, iv, IV_LEN);
+	if (rv != CKR_OK)
+		return rv;
+	CK_GCM_PARAMS params = gcm_params(job->aad, iv);
+	CK_MECHANISM gcm = { CKM_AES_GCM, &params, sizeof(params) };
+	rv = turn->module->C_EncryptInit(turn->session, &gcm, turn->keys.use[SR_ROLE_SEAL]);
+	if (rv != CKR_OK)
+		return rv;
+	CK_ULONG len = job->in_len + TAG_LEN;
+	rv = turn->module->C_Encrypt(
+		turn->session, (CK_BYTE *)(uintptr_t)job->in, job->in_len, job->out + HEAD_LEN, &len);
+	if (rv == CKR_OK && len != job->in_len + TAG_LEN)
+		rv = CKR_FUNCTION_FAILED; /* no tag: never store such a thing */
+	return rv;
+}
+
+CK_RV sr_hsm_seal(struct sr_hsm *hsm, const struct sr_buf *aad, const void *plain, size_t plain_len,
+	struct sr_buf *sealed, struct sr_error *err)
+{
+	static const uint8_t nothing[1];
+	CK_RV rv = sr_hsm_need_keys(hsm, err);
+	if (rv != CKR_OK)
+		return rv;
+	if (aad->len == 0 || aad->failed)
+		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_INTERNAL, "sealing refused: no additional data given");
+	if (plain_len > PLAIN_MAX)
+		return sr_fail(
+			err, CKR_DEVICE_ERROR, SR_REASON_TOO_LARGE, "sealing refused: a value of more than 64 KiB");
+	struct seal_job job = { .aad = aad, .in = plain_len ? plain : nothing, .in_len = plain_len };
+	job.out_len = plain_len + SR_HSM_SEALED_OVERHEAD;
+	job.out = sr_buf_reserve(sealed, job.out_len);
+	if (!job.out)
+		return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "out of memory while sealing");
+	rv = sr_hsm_run(hsm, "seal a value", seal_work, &job, err);
+	if (rv == CKR_OK)
+		sealed->len += job.out_len;
+	return rv;
+}
+
+/* What backends say of a tag that does not fit; SoftHSM2 2.6.1 the first, 2.7 the next two. */
+static bool is_bad_tag(CK_RV rv)
+{
+	return rv == CKR_GENERAL_ERROR || rv == CKR_ENCRYPTED_DATA_INVALID || rv == CKR_ENCRYPTED_DATA_LEN_RANGE ||
+	       rv == CKR_AEAD_DECRYPT_FAILED;
+}
+
+static CK_RV unseal_work(const struct sr_hsm_turn *turn, void *job_)
+{
+	struct seal_job *job = job_;
+	CK_GCM_PARAMS params = gcm_params(job->aad, job->in + GENERATION_LEN);
+	CK_MECHANISM gcm = { CKM_AES_GCM, &params, sizeof(params) };
+	CK_RV rv = turn->module->C_DecryptInit(turn->session, &gcm, turn->keys.use[SR_ROLE_SEAL]);
+	if (rv != CKR_OK)
+		return rv;
+	CK_ULONG len = job->out_len;
+	rv = turn->module->C_Decrypt(
+		turn->session, (CK_BYTE *)(uintptr_t)(job->in + HEAD_LEN), job->in_len - HEAD_LEN, job->out, &len);
+	job->broken = is_bad_tag(rv);
+	if (rv == CKR_OK && len != job->in_len - SR_HSM_SEALED_OVERHEAD)
+		rv = CKR_FUNCTION_FAILED;
+	return rv;
+}
+
+static CK_RV refuse_broken(struct sr_error *err, const char *why)
+{
+	return sr_fail(err, CKR_ENCRYPTED_DATA_INVALID, SR_REASON_SEAL_BROKEN,
+		"a sealed value does not open: %s; restore it from a backup and look at the audit", why);
+}
+
+static bool is_generation(const uint8_t *sealed, unsigned generation)
+{
+	unsigned found = 0;
+	for (int i = 0; i < GENERATION_LEN; i++)
+		found = found << 8 | sealed[i];
+	return found == generation;
+}
+
+CK_RV sr_hsm_unseal(struct sr_hsm *hsm, const struct sr_buf *aad, const void *sealed, size_t sealed_len,
+	struct sr_buf *plain, struct sr_error *err)
+{
+	CK_RV rv = sr_hsm_need_keys(hsm, err);
+	if (rv != CKR_OK)
+		return rv;
+	if (aad->len == 0 || aad->failed)
+		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_INTERNAL, "opening refused: no additional data given");
+	if (sealed_len < SR_HSM_SEALED_OVERHEAD || sealed_len > PLAIN_MAX + SR_HSM_SEALED_OVERHEAD)
+		return refuse_broken(err, "its length is not that of one");
+	if (!is_generation(sealed, sr_hsm_generation(hsm)))
+		return refuse_broken(err, "it is of another key generation");
+	struct seal_job job = { .aad = aad, .in = sealed, .in_len = sealed_len };
+	/* SoftHSM2 wants room for the tag too, though it gives the plain text alone. */
+	job.out_len = sealed_len - HEAD_LEN;
+	job.out = sr_buf_reserve(plain, job.out_len);
+	if (!job.out)
+		return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "out of memory while opening a sealed value");
+	rv = sr_hsm_run(hsm, "open a sealed value", unseal_work, &job, err);
+	if (rv == CKR_OK)
+		plain->len += sealed_len - SR_HSM_SEALED_OVERHEAD;
+	else
+		sr_cleanse(job.out, job.out_len);
+	return job.broken ? refuse_broken(err, "it was changed, or does not belong where it stands") : rv;
+}

@@ -1,0 +1,23 @@
+/* The hash chain: head(n) = SHA-256(head(n-1) || SHA-256(record n)), head(0) from the chain's random id. */
+#ifndef SR_AUDIT_CHAIN_H
+#define SR_AUDIT_CHAIN_H
+
+#include "store/rows.h"
+#include "util/crypto.h"
+
+#define SR_CHAIN_ID_MAX 33
+
+/** sr_event_pack(event, out): the canonical record ("strongroom/event/1" and every field of struct sr_event in its
+ *  order, the id first; the event by its name, the status by its name): what the chain hashes. */
+void sr_event_pack(const struct sr_event *event, struct sr_buf *out);
+
+/** sr_chain_start(chain_id, head): SEQ 0. */
+bool sr_chain_start(const char *chain_id, struct sr_head *head);
+
+/** sr_chain_next(head, event): moves HEAD over EVENT, whose id must be head->seq + 1; false otherwise. */
+bool sr_chain_next(struct sr_head *head, const struct sr_event *event);
+
+/** sr_checkpoint_digest(chain_id, head, digest): what the audit key signs. */
+bool sr_checkpoint_digest(const char *chain_id, const struct sr_head *head, uint8_t digest[SR_SHA256_LEN]);
+
+#endif

@@ -1,0 +1,203 @@
+/* The database, the heads file and the anchor, laid side by side. */
+#include "audit/check.h"
+
+#include "audit/heads.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static CK_RV read_chain_id(struct sr_place *place, struct sr_tx *tx, struct sr_error *err)
+{
+	struct sr_buf text = SR_BUF_INIT;
+	CK_RV rv = place->store->ops->meta_get(tx, "chain-id", &text, err);
+	if (rv == CKR_OK && (text.len == 0 || text.len >= sizeof place->chain_id || text.failed))
+		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_INCOMPLETE,
+			"the vault has no audit chain: its initialisation did not finish; remove it and run init "
+			"again");
+	if (rv == CKR_OK)
+		memcpy(place->chain_id, text.data, text.len);
+	sr_buf_clear(&text);
+	return rv;
+}
+
+CK_RV sr_place_find(const struct sr_writer_config *config, struct sr_place *place, struct sr_error *err)
+{
+	*place = (struct sr_place){ .store = config->store,
+		.hsm = config->hsm,
+		.vault_id = config->vault_id,
+		.heads_path = config->heads_path };
+	struct sr_tx *tx;
+	CK_RV rv = place->store->ops->begin_read(place->store, &tx, err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = read_chain_id(place, tx, err);
+	place->store->ops->rollback(tx);
+	return rv;
+}
+
+CK_RV sr_witness_heads(const struct sr_place *place, struct sr_witness *witness, struct sr_error *err)
+{
+	*witness = (struct sr_witness){ .name = "the heads file" };
+	return sr_heads_read(place->heads_path, place->chain_id, &witness->head, &witness->found, err);
+}
+
+CK_RV sr_witness_anchor(
+	const struct sr_place *place, struct sr_witness *witness, int64_t *wall_ms, struct sr_error *err)
+{
+	struct sr_anchor anchor = { .wall_ms = 0 };
+	*witness = (struct sr_witness){ .name = "the HSM's anchor" };
+	CK_RV rv = sr_anchor_read(place->hsm, place->vault_id, place->chain_id, &anchor, &witness->found, err);
+	witness->head = anchor.head;
+	*wall_ms = anchor.wall_ms;
+	return rv;
+}
+
+CK_RV sr_head_stored(const struct sr_place *place, struct sr_tx *tx, uint64_t seq, struct sr_head *head, bool *found,
+	struct sr_error *err)
+{
+	struct sr_event event;
+	*found = true;
+	if (seq == 0)
+		return sr_chain_start(place->chain_id, head)
+			       ? CKR_OK
+			       : sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_INTERNAL, "the chain cannot be hashed");
+	head->seq = seq;
+	return place->store->ops->event_get(tx, seq, &event, head->hash, found, err);
+}
+
+static bool scan_bad(struct sr_scan *scan, uint64_t record)
+{
+	scan->bad = record;
+	return false;
+}
+
+static bool scan_one(const struct sr_event *event, const uint8_t hash[SR_HASH_LEN], void *ctx)
+{
+	struct sr_scan *scan = ctx;
+	uint64_t expected = scan->head.seq + 1;
+	if (event->id == expected + 1)
+		snprintf(scan->finding, sizeof scan->finding, "record %llu is missing", (unsigned long long)expected);
+	else if (event->id != expected)
+		snprintf(scan->finding, sizeof scan->finding, "records %llu to %llu are missing",
+			(unsigned long long)expected, (unsigned long long)event->id - 1);
+	if (event->id != expected)
+		return scan_bad(scan, expected);
+	if (sr_chain_next(&scan->head, event) && memcmp(scan->head.hash, hash, SR_HASH_LEN) == 0)
+		return true;
+	snprintf(scan->finding, sizeof scan->finding, "record %llu was changed", (unsigned long long)expected);
+	return scan_bad(scan, expected);
+}
+
+CK_RV sr_scan_run(const struct sr_place *place, struct sr_tx *tx, struct sr_scan *scan, struct sr_error *err)
+{
+	struct sr_event_query query = { .after = scan->head.seq };
+	struct sr_error trouble = SR_ERROR_INIT;
+	CK_RV rv = place->store->ops->event_query(tx, &query, scan_one, scan, &trouble);
+	if (rv != CKR_OK && trouble.reason == SR_REASON_VAULT_CORRUPT) {
+		unsigned long long record = scan->head.seq + 1;
+		snprintf(scan->finding, sizeof scan->finding, "record %llu was changed: %.160s", record, trouble.text);
+		scan_bad(scan, record);
+		return CKR_OK;
+	}
+	return rv == CKR_OK ? CKR_OK : sr_fail(err, rv, trouble.reason, "%s", trouble.text);
+}
+
+static CK_RV check_witness(const struct sr_place *place, struct sr_tx *tx, uint64_t end,
+	const struct sr_witness *witness, struct sr_error *err)
+{
+	struct sr_head stored;
+	bool found;
+	unsigned long long seq = witness->head.seq;
+	if (!witness->found)
+		return CKR_OK;
+	if (seq > end)
+		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROLLED_BACK,
+			"the database ends at record %llu, %s knows record %llu: an older copy was put back, or its "
+			"end cut "
+			"off; restore the right one",
+			(unsigned long long)end, witness->name, seq);
+	CK_RV rv = sr_head_stored(place, tx, seq, &stored, &found, err);
+	if (rv != CKR_OK)
+		return rv;
+	if (!found || memcmp(stored.hash, witness->head.hash, sizeof stored.hash) != 0)
+		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_CHAIN_BROKEN,
+			"%s knows another record %llu than the database: its history was rewritten; restore the right "
+			"one",
+			witness->name, seq);
+	return CKR_OK;
+}
+
+/* HEAD becomes the checkpoint's, where there is one that holds. */
+static CK_RV check_checkpoint(
+	const struct sr_place *place, struct sr_tx *tx, uint64_t end, struct sr_head *head, struct sr_error *err)
+{
+	struct sr_checkpoint_row last;
+	struct sr_audit_keys keys;
+	bool found;
+	CK_RV rv = place->store->ops->checkpoint_last(tx, &last, &found, err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = sr_audit_keys_load(place->store, tx, place->hsm, place->chain_id, &keys, err);
+	if (rv != CKR_OK)
+		return rv;
+	bool fits = !found || sr_audit_keys_fit(&keys, place->chain_id, &last);
+	sr_audit_keys_clear(&keys);
+	if (!fits)
+		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_CHAIN_BROKEN,
+			"the checkpoint over record %llu is not signed by the HSM's audit key; restore the right "
+			"database",
+			(unsigned long long)last.seq);
+	if (!found)
+		return sr_head_stored(place, tx, 0, head, &found, err);
+	struct sr_witness witness = { .name = "the last checkpoint", .found = true, .head = { .seq = last.seq } };
+	memcpy(witness.head.hash, last.head, sizeof witness.head.hash);
+	*head = witness.head;
+	return check_witness(place, tx, end, &witness, err);
+}
+
+static CK_RV check_tail(
+	const struct sr_place *place, struct sr_tx *tx, struct sr_standing *standing, struct sr_error *err)
+{
+	struct sr_scan scan = { .bad = 0 };
+	CK_RV rv = check_checkpoint(place, tx, standing->head.seq, &scan.head, err);
+	if (rv != CKR_OK)
+		return rv;
+	standing->sealed = scan.head.seq;
+	rv = sr_scan_run(place, tx, &scan, err);
+	if (rv == CKR_OK && scan.bad)
+		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_CHAIN_BROKEN,
+			"the audit chain is broken: %.160s; restore the right database", scan.finding);
+	return rv;
+}
+
+static CK_RV look_in(const struct sr_place *place, struct sr_tx *tx, const struct sr_witness witnesses[2],
+	struct sr_standing *standing, struct sr_error *err)
+{
+	CK_RV rv = place->store->ops->event_head(tx, &standing->head, &standing->newest_ms, err);
+	if (rv == CKR_OK && standing->head.seq == 0 && !sr_chain_start(place->chain_id, &standing->head))
+		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_INTERNAL, "the chain cannot be hashed");
+	for (size_t i = 0; rv == CKR_OK && i < 2; i++)
+		rv = check_witness(place, tx, standing->head.seq, &witnesses[i], err);
+	return rv == CKR_OK ? check_tail(place, tx, standing, err) : rv;
+}
+
+CK_RV sr_audit_look(const struct sr_place *place, struct sr_standing *standing, struct sr_error *err)
+{
+	struct sr_witness witnesses[2];
+	struct sr_tx *tx;
+	CK_RV rv = sr_witness_heads(place, &witnesses[0], err);
+	if (rv == CKR_OK)
+		rv = sr_witness_anchor(place, &witnesses[1], &standing->anchor.wall_ms, err);
+	if (rv != CKR_OK)
+		return rv;
+	if (!witnesses[1].found)
+		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_CHAIN_BROKEN,
+			"the HSM holds no anchor of this vault; open it with the HSM token that it was made with");
+	standing->anchor.head = witnesses[1].head;
+	rv = place->store->ops->begin_read(place->store, &tx, err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = look_in(place, tx, witnesses, standing, err);
+	place->store->ops->rollback(tx);
+	return rv;
+}

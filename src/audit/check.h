@@ -1,0 +1,64 @@
+/* Looking at a stored chain: what opening and verifying have in common. Internal to src/audit. */
+#ifndef SR_AUDIT_CHECK_H
+#define SR_AUDIT_CHECK_H
+
+#include "audit/anchor.h"
+#include "audit/keys.h"
+#include "audit/writer.h"
+
+/** struct sr_place: where one chain lives. Everything but CHAIN_ID is borrowed. */
+struct sr_place {
+	struct sr_store *store;
+	struct sr_hsm *hsm;
+	const char *vault_id;
+	const char *heads_path;
+	char chain_id[SR_CHAIN_ID_MAX];
+};
+
+/** sr_place_find(config, place, err): CONFIG's chain, by the id in the database; VAULT_INCOMPLETE without one. */
+CK_RV sr_place_find(const struct sr_writer_config *config, struct sr_place *place, struct sr_error *err);
+
+/** struct sr_witness: someone outside the database who knows a head. NAME as in "the HSM's anchor". */
+struct sr_witness {
+	const char *name;
+	bool found;
+	struct sr_head head;
+};
+
+/** sr_witness_heads(place, witness, err), sr_witness_anchor(place, witness, wall_ms, err): asks them. To be asked
+ *  before the transaction begins that they are compared with: what they know was committed by then, so that another
+ *  process's commits in between never look like a rollback. */
+CK_RV sr_witness_heads(const struct sr_place *place, struct sr_witness *witness, struct sr_error *err);
+CK_RV sr_witness_anchor(
+	const struct sr_place *place, struct sr_witness *witness, int64_t *wall_ms, struct sr_error *err);
+
+/** sr_head_stored(place, tx, seq, head, found, err): the database's head after record SEQ, 0 included. */
+CK_RV sr_head_stored(const struct sr_place *place, struct sr_tx *tx, uint64_t seq, struct sr_head *head, bool *found,
+	struct sr_error *err);
+
+#define SR_FINDING_MAX 256
+
+/** struct sr_scan: a walk over the records behind HEAD, which moves with it. BAD: the first record that does not fit,
+ *  0 for none, and in FINDING what is wrong there. */
+struct sr_scan {
+	struct sr_head head;
+	uint64_t bad;
+	char finding[SR_FINDING_MAX];
+};
+
+/** sr_scan_run(place, tx, scan, err): to the end, or to the first bad record. A row that the store cannot read counts
+ *  as changed. CKR_OK when it could look, whatever it found. */
+CK_RV sr_scan_run(const struct sr_place *place, struct sr_tx *tx, struct sr_scan *scan, struct sr_error *err);
+
+/** struct sr_standing: how a chain stood when it was opened. */
+struct sr_standing {
+	struct sr_head head;
+	int64_t newest_ms;
+	uint64_t sealed;
+	struct sr_anchor anchor;
+};
+
+/** sr_audit_look(place, standing, err): the checks of sr_writer_open. */
+CK_RV sr_audit_look(const struct sr_place *place, struct sr_standing *standing, struct sr_error *err);
+
+#endif

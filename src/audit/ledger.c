@@ -1,0 +1,219 @@
+/* The transaction of a batch. */
+#include "audit/ledger.h"
+
+#include "util/text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The transaction as far as it has come. */
+struct running {
+	struct sr_store *store;
+	struct sr_tx *tx;
+	struct sr_now now;
+	struct sr_head head;
+	int64_t newest_ms;
+};
+
+#define TEXT(field)                                                                   \
+	{                                                                             \
+		offsetof(struct sr_event, field), sizeof((struct sr_event *)0)->field \
+	}
+
+static const struct {
+	size_t offset, size;
+} texts[] = {
+	TEXT(actor_type),
+	TEXT(actor_id),
+	TEXT(token_id),
+	TEXT(ip),
+	TEXT(peer),
+	TEXT(function),
+	TEXT(rv),
+	TEXT(reason),
+	TEXT(path),
+	TEXT(tier),
+	TEXT(subject),
+	TEXT(metadata),
+};
+
+#undef TEXT
+
+/* A text that the store would not take back must not get into the chain, where it could never be mended. */
+static bool blank_bad_texts(struct sr_event *event)
+{
+	bool good = true;
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		char *text = (char *)event + texts[i].offset;
+		size_t len = strnlen(text, texts[i].size);
+		if (len < texts[i].size && sr_text_utf8(text, len))
+			continue;
+		text[0] = '\0';
+		good = false;
+	}
+	return good;
+}
+
+static bool is_our_failure(CK_RV rv)
+{
+	return rv == CKR_DEVICE_ERROR || rv == CKR_DEVICE_MEMORY || rv == CKR_DEVICE_REMOVED || rv == CKR_HOST_MEMORY ||
+	       rv == CKR_GENERAL_ERROR || rv == CKR_FUNCTION_FAILED || rv == CKR_ENCRYPTED_DATA_INVALID;
+}
+
+static CK_RV append(struct running *running, struct sr_event *event, struct sr_error *err)
+{
+	struct sr_head head = running->head;
+	event->id = head.seq + 1;
+	event->timestamp_ms = running->now.wall_ms > running->newest_ms ? running->now.wall_ms : running->newest_ms;
+	if (!sr_chain_next(&head, event))
+		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_AUDIT_FAILED, "the record cannot be hashed");
+	CK_RV rv = running->store->ops->event_put(running->tx, event, head.hash, err);
+	if (rv != CKR_OK)
+		return rv;
+	running->head = head;
+	running->newest_ms = event->timestamp_ms;
+	return CKR_OK;
+}
+
+/* The job's code in ENTRY; the answer is the transaction's. */
+static CK_RV run_job(struct running *running, struct sr_entry *entry, struct sr_error *err)
+{
+	struct sr_job *job = entry->job;
+	struct sr_write write = { .tx = running->tx,
+		.now = running->now,
+		.not_before_ms = running->newest_ms,
+		.event_id = running->head.seq + 1 };
+	const struct sr_store_ops *ops = running->store->ops;
+	entry->rv = job->refuse;
+	if (job->refuse == CKR_OK && job->run) {
+		CK_RV rv = ops->mark(running->tx, err);
+		if (rv != CKR_OK)
+			return rv;
+		entry->rv = job->run(&write, job->arg, entry->err);
+	}
+	if (!blank_bad_texts(job->event) && entry->rv == CKR_OK)
+		entry->rv = sr_fail(entry->err, CKR_GENERAL_ERROR, SR_REASON_INTERNAL,
+			"refused: a text of its audit record is not UTF-8 or has control characters");
+	if (job->refuse != CKR_OK || !job->run)
+		return CKR_OK;
+	return entry->rv == CKR_OK ? ops->keep(running->tx, err) : ops->undo(running->tx, err);
+}
+
+static void note_outcome(const struct sr_entry *entry, uint64_t version)
+{
+	struct sr_event *event = entry->job->event;
+	CK_ULONG reason = entry->job->audit_reason ? entry->job->audit_reason : entry->err->reason;
+	bool allowed = entry->rv == CKR_OK;
+	event->status = allowed ? SR_STATUS_ALLOWED : is_our_failure(entry->rv) ? SR_STATUS_ERROR : SR_STATUS_DENIED;
+	snprintf(event->rv, sizeof event->rv, "%s", sr_rv_name(entry->rv));
+	snprintf(event->reason, sizeof event->reason, "%s", allowed ? "" : sr_reason_name(reason));
+	if (allowed)
+		return;
+	event->version = version;
+	event->subject[0] = '\0';
+	event->counted = false;
+}
+
+static CK_RV run_entry(struct running *running, struct sr_entry *entry, struct sr_error *err)
+{
+	if (!entry->job)
+		return CKR_OK;
+	uint64_t version = entry->job->event->version; /* what a job that is undone found or made does not count */
+	CK_RV rv = run_job(running, entry, err);
+	if (rv != CKR_OK)
+		return rv;
+	note_outcome(entry, version);
+	return append(running, entry->job->event, err);
+}
+
+/* Within a boot the wall clock and the boot clock move together, but for whoever sets the wall clock. */
+static CK_RV note_clock(const struct sr_ledger *ledger, struct running *running, struct sr_error *err)
+{
+	const struct sr_now *then = &ledger->clock, *now = &running->now;
+	if (then->boot_id[0] == '\0' || strcmp(then->boot_id, now->boot_id) != 0)
+		return CKR_OK;
+	int64_t jump = (now->wall_ms - now->boot_ms) - (then->wall_ms - then->boot_ms);
+	if (jump <= SR_JUMP_MS && jump >= -SR_JUMP_MS)
+		return CKR_OK;
+	struct sr_event event = { .kind = SR_EVENT_VAULT_CLOCK, .status = SR_STATUS_ALLOWED, .actor_type = "system" };
+	snprintf(event.rv, sizeof event.rv, "%s", sr_rv_name(CKR_OK));
+	snprintf(event.metadata, sizeof event.metadata, "{\"jump_s\":%" PRId64 "}", jump / 1000);
+	return append(running, &event, err);
+}
+
+CK_RV sr_ledger_continues(const struct sr_ledger *ledger, struct sr_tx *tx, struct sr_head *head, int64_t *newest_ms,
+	struct sr_error *err)
+{
+	const struct sr_head *known = &ledger->standing.head;
+	struct sr_head then;
+	bool found;
+	CK_RV rv = ledger->place.store->ops->event_head(tx, head, newest_ms, err);
+	if (rv != CKR_OK)
+		return rv;
+	if (head->seq < known->seq)
+		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROLLED_BACK,
+			"the database ends at record %" PRIu64 ", this process has seen record %" PRIu64
+			": an older copy was put back; restore the right one",
+			head->seq, known->seq);
+	then = *head;
+	if (head->seq == 0 || head->seq > known->seq)
+		rv = sr_head_stored(&ledger->place, tx, known->seq, &then, &found, err);
+	if (rv != CKR_OK)
+		return rv;
+	if (head->seq == 0)
+		*head = then;
+	if (memcmp(then.hash, known->hash, sizeof then.hash) != 0)
+		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_CHAIN_BROKEN,
+			"the database has another record %" PRIu64
+			" than this process has seen: its history was rewritten; restore the right one",
+			known->seq);
+	return CKR_OK;
+}
+
+static CK_RV run_all(struct sr_ledger *ledger, struct running *running, struct sr_entry *const *entries, size_t count,
+	struct sr_error *err)
+{
+	CK_RV rv = sr_ledger_continues(ledger, running->tx, &running->head, &running->newest_ms, err);
+	sr_clock_now(&running->now);
+	if (rv == CKR_OK)
+		rv = sr_ledger_stage(ledger, running->tx, err);
+	if (rv == CKR_OK)
+		rv = note_clock(ledger, running, err);
+	for (size_t i = 0; rv == CKR_OK && i < count; i++)
+		rv = run_entry(running, entries[i], err);
+	return rv;
+}
+
+static CK_RV refused(CK_RV rv, const struct sr_error *trouble, struct sr_error *err)
+{
+	if (rv == CKR_DEVICE_MEMORY)
+		return sr_fail(err, rv, SR_REASON_STORE_FULL, "nothing was done: no room for the audit record: %.180s",
+			trouble->text);
+	if (trouble->reason == SR_REASON_ROLLED_BACK || trouble->reason == SR_REASON_CHAIN_BROKEN)
+		return sr_fail(err, CKR_DEVICE_ERROR, trouble->reason, "%s", trouble->text);
+	return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_AUDIT_FAILED,
+		"nothing was done: the audit record cannot be written: %.180s", trouble->text);
+}
+
+CK_RV sr_ledger_commit(struct sr_ledger *ledger, struct sr_entry *const *entries, size_t count, struct sr_error *err)
+{
+	struct running running = { .store = ledger->place.store };
+	const struct sr_store_ops *ops = running.store->ops;
+	struct sr_error trouble = SR_ERROR_INIT;
+	CK_RV rv = ops->begin_write(running.store, &running.tx, &trouble);
+	if (rv != CKR_OK)
+		return refused(rv, &trouble, err);
+	rv = run_all(ledger, &running, entries, count, &trouble);
+	if (rv == CKR_OK)
+		rv = ops->commit(running.tx, &trouble);
+	else
+		ops->rollback(running.tx);
+	if (rv != CKR_OK)
+		return refused(rv, &trouble, err);
+	sr_ledger_staged(ledger);
+	ledger->standing.head = running.head;
+	ledger->standing.newest_ms = running.newest_ms;
+	ledger->clock = running.now;
+	return CKR_OK;
+}

@@ -1,0 +1,69 @@
+/* What the writer's leader does: one transaction for a batch of jobs, and what has to follow its commit. One thread at
+ * a time (whoever leads); writer.c sees to that. Internal to src/audit. */
+#ifndef SR_AUDIT_LEDGER_H
+#define SR_AUDIT_LEDGER_H
+
+#include "audit/check.h"
+
+#define SR_BATCH_MAX 64
+#define SR_SEAL_RECORDS 1000
+#define SR_SEAL_MS 1000
+#define SR_ANCHOR_MS 60000
+#define SR_JUMP_MS 300000
+
+/** struct sr_ledger: STANDING is what we know to be committed: by others when we opened, by us since. SIGNED_SEQ and
+ *  SIGNED_BOOT_MS: the newest checkpoint that we signed or found, and when. WAITING: NEXT is signed but not stored yet;
+ *  the next transaction takes it along. ANCHOR_OWED: a renewal failed. CLOCK: the reading at the last batch, its
+ * boot_id
+ *  "" before the first. */
+struct sr_ledger {
+	struct sr_place place;
+	struct sr_standing standing;
+	uint64_t signed_seq;
+	int64_t signed_boot_ms;
+	bool waiting;
+	struct sr_checkpoint_row next;
+	bool anchor_owed;
+	struct sr_now clock;
+};
+
+/** struct sr_entry: one caller's place in a batch. ERR is the caller's. JOB NULL: it asks for a checkpoint only. */
+struct sr_entry {
+	struct sr_job *job;
+	struct sr_error *err;
+	CK_RV rv;
+};
+
+/** sr_ledger_begin(ledger): after sr_audit_look filled place and standing. */
+void sr_ledger_begin(struct sr_ledger *ledger);
+
+/** sr_ledger_commit(ledger, entries, count, err): runs the jobs and commits their events. CKR_OK: each entry has its
+ *  job's code. Otherwise nothing of any of them holds: CKR_DEVICE_MEMORY / STORE_FULL, or CKR_DEVICE_ERROR with
+ *  ROLLED_BACK, CHAIN_BROKEN (the database is not the one that we last saw) or AUDIT_FAILED. */
+CK_RV sr_ledger_commit(struct sr_ledger *ledger, struct sr_entry *const *entries, size_t count, struct sr_error *err);
+
+/** sr_ledger_continues(ledger, tx, head, newest_ms, err): the database's newest head, refused unless it is the one that
+ *  we know or a later one of the same history. */
+CK_RV sr_ledger_continues(const struct sr_ledger *ledger, struct sr_tx *tx, struct sr_head *head, int64_t *newest_ms,
+	struct sr_error *err);
+
+/** sr_ledger_heads(ledger, err): the heads file, after a commit. */
+CK_RV sr_ledger_heads(const struct sr_ledger *ledger, struct sr_error *err);
+
+/** sr_ledger_refresh(ledger, err): STANDING up to what other processes have committed. */
+CK_RV sr_ledger_refresh(struct sr_ledger *ledger, struct sr_error *err);
+
+/** sr_ledger_stage(ledger, tx, err), sr_ledger_staged(ledger): a waiting checkpoint into TX; and once TX is committed.
+ */
+CK_RV sr_ledger_stage(const struct sr_ledger *ledger, struct sr_tx *tx, struct sr_error *err);
+void sr_ledger_staged(struct sr_ledger *ledger);
+
+/** sr_ledger_seal(ledger, err): a checkpoint over STANDING, stored by its own transaction; nothing to do where one is.
+ *  sr_ledger_seal_due(ledger, err): signs one if it is time, for the next transaction. */
+CK_RV sr_ledger_seal(struct sr_ledger *ledger, struct sr_error *err);
+CK_RV sr_ledger_seal_due(struct sr_ledger *ledger, struct sr_error *err);
+
+/** sr_ledger_anchor(ledger, always, err): the anchor, if it is stale or owed, or ALWAYS. */
+CK_RV sr_ledger_anchor(struct sr_ledger *ledger, bool always, struct sr_error *err);
+
+#endif

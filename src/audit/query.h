@@ -1,0 +1,25 @@
+/* Queries over the audit: every criterion of `strongroom audit query`. */
+#ifndef SR_AUDIT_QUERY_H
+#define SR_AUDIT_QUERY_H
+
+#include "policy/address.h"
+#include "store/store.h"
+
+/** struct sr_audit_query: criteria, all of which must hold; empty is any. EVENTS: one bit a kind (0: all). LIMIT: the
+ *  newest N, 0 for all. Texts point into the owner's memory. */
+struct sr_audit_query {
+	uint64_t events;
+	bool by_status;
+	enum sr_status status;
+	const char *path_glob, *actor_id, *token_id, *tier;
+	bool by_ip;
+	struct sr_cidr ip;
+	int64_t since_ms, until_ms;
+	uint64_t limit;
+};
+
+/** sr_audit_query_run(tx, query, ids, count, err): the ids of the matching events, oldest first, malloc'ed. */
+CK_RV sr_audit_query_run(struct sr_store *store, struct sr_tx *tx, const struct sr_audit_query *query, uint64_t **ids,
+	size_t *count, struct sr_error *err);
+
+#endif

@@ -1,0 +1,125 @@
+/* What follows a commit: the heads file, checkpoints, the anchor. */
+#include "audit/heads.h"
+#include "audit/ledger.h"
+
+#include <string.h>
+
+/* A tail that nobody sealed, left by a crash, is due at the first commit. */
+void sr_ledger_begin(struct sr_ledger *ledger)
+{
+	struct sr_now now;
+	sr_clock_now(&now);
+	ledger->signed_seq = ledger->standing.sealed;
+	ledger->signed_boot_ms = now.boot_ms;
+	if (ledger->standing.head.seq > ledger->signed_seq)
+		ledger->signed_boot_ms -= SR_SEAL_MS;
+}
+
+CK_RV sr_ledger_heads(const struct sr_ledger *ledger, struct sr_error *err)
+{
+	const struct sr_place *place = &ledger->place;
+	return sr_heads_write(place->heads_path, place->chain_id, &ledger->standing.head, err);
+}
+
+CK_RV sr_ledger_refresh(struct sr_ledger *ledger, struct sr_error *err)
+{
+	struct sr_store *store = ledger->place.store;
+	struct sr_head head;
+	int64_t newest_ms;
+	struct sr_tx *tx;
+	CK_RV rv = store->ops->begin_read(store, &tx, err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = sr_ledger_continues(ledger, tx, &head, &newest_ms, err);
+	store->ops->rollback(tx);
+	if (rv != CKR_OK)
+		return rv;
+	ledger->standing.head = head;
+	ledger->standing.newest_ms = newest_ms;
+	return CKR_OK;
+}
+
+CK_RV sr_ledger_stage(const struct sr_ledger *ledger, struct sr_tx *tx, struct sr_error *err)
+{
+	return ledger->waiting ? ledger->place.store->ops->checkpoint_put(tx, &ledger->next, err) : CKR_OK;
+}
+
+void sr_ledger_staged(struct sr_ledger *ledger)
+{
+	if (ledger->waiting)
+		ledger->standing.sealed = ledger->next.seq;
+	ledger->waiting = false;
+}
+
+/* A signature over STANDING, waiting to be stored. */
+static CK_RV sign(struct sr_ledger *ledger, const struct sr_now *now, struct sr_error *err)
+{
+	const struct sr_head *head = &ledger->standing.head;
+	struct sr_checkpoint_row row = {
+		.seq = head->seq, .generation = sr_hsm_generation(ledger->place.hsm), .created_ms = now->wall_ms
+	};
+	uint8_t digest[SR_SHA256_LEN];
+	memcpy(row.head, head->hash, sizeof row.head);
+	if (!sr_checkpoint_digest(ledger->place.chain_id, head, digest))
+		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_AUDIT_FAILED, "the checkpoint cannot be hashed");
+	CK_RV rv = sr_hsm_sign(ledger->place.hsm, digest, row.signature, err);
+	if (rv != CKR_OK)
+		return rv;
+	ledger->next = row;
+	ledger->waiting = true;
+	ledger->signed_seq = row.seq;
+	ledger->signed_boot_ms = now->boot_ms;
+	return CKR_OK;
+}
+
+CK_RV sr_ledger_seal_due(struct sr_ledger *ledger, struct sr_error *err)
+{
+	struct sr_now now;
+	uint64_t unsealed = ledger->standing.head.seq - ledger->signed_seq;
+	sr_clock_now(&now);
+	if (unsealed == 0 || (unsealed < SR_SEAL_RECORDS && now.boot_ms - ledger->signed_boot_ms < SR_SEAL_MS))
+		return CKR_OK;
+	return sign(ledger, &now, err);
+}
+
+CK_RV sr_ledger_seal(struct sr_ledger *ledger, struct sr_error *err)
+{
+	struct sr_store *store = ledger->place.store;
+	struct sr_now now;
+	struct sr_tx *tx;
+	CK_RV rv = CKR_OK;
+	sr_clock_now(&now);
+	if (ledger->standing.head.seq > ledger->signed_seq)
+		rv = sign(ledger, &now, err);
+	if (rv != CKR_OK || !ledger->waiting)
+		return rv;
+	rv = store->ops->begin_write(store, &tx, err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = sr_ledger_stage(ledger, tx, err);
+	if (rv == CKR_OK)
+		rv = store->ops->commit(tx, err);
+	else
+		store->ops->rollback(tx);
+	if (rv == CKR_OK)
+		sr_ledger_staged(ledger);
+	return rv;
+}
+
+CK_RV sr_ledger_anchor(struct sr_ledger *ledger, bool always, struct sr_error *err)
+{
+	const struct sr_place *place = &ledger->place;
+	struct sr_anchor *known = &ledger->standing.anchor;
+	struct sr_now now;
+	sr_clock_now(&now);
+	int64_t age = now.wall_ms - known->wall_ms;
+	bool stale = age >= SR_ANCHOR_MS || age <= -SR_ANCHOR_MS; /* a clock set back must not put renewals off */
+	if (ledger->standing.head.seq <= known->head.seq || (!always && !stale && !ledger->anchor_owed))
+		return CKR_OK;
+	struct sr_anchor anchor = { .head = ledger->standing.head, .wall_ms = now.wall_ms };
+	CK_RV rv = sr_anchor_write(place->hsm, place->vault_id, place->chain_id, &anchor, err);
+	ledger->anchor_owed = rv != CKR_OK;
+	if (rv == CKR_OK)
+		*known = anchor;
+	return rv;
+}

@@ -1,0 +1,251 @@
+/* The queue before the ledger: whoever finds no leader leads, takes what is queued as one batch, and hands on.
+ *
+ * No thread of our own: a guest process may not allow one. Each caller waits on a condition of its own, so that a
+ * commit wakes those whom it concerns and nobody else. */
+#include "audit/writer.h"
+
+#include "audit/ledger.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A caller inside sr_writer_run or sr_writer_seal, on its own stack. */
+struct waiting {
+	struct sr_entry entry;
+	pthread_cond_t wake;
+	bool done, lead;
+	struct waiting *next;
+};
+
+struct sr_writer {
+	pthread_mutex_t lock; /* of all but LEDGER */
+	struct waiting *first, **last;
+	bool led; /* somebody leads, or was told to; FIRST is NULL otherwise */
+	int64_t not_before_ms;
+	struct sr_error trouble;
+	struct sr_ledger ledger; /* the leader's */
+	char *vault_id, *heads_path;
+};
+
+struct batch {
+	struct waiting *waiting[SR_BATCH_MAX]; /* the leader's own first */
+	struct sr_entry *entries[SR_BATCH_MAX];
+	size_t count;
+	bool any_job, policy_change, seal;
+};
+
+static void take_batch(struct sr_writer *writer, struct batch *batch)
+{
+	while (writer->first && batch->count < SR_BATCH_MAX) {
+		struct waiting *waiting = writer->first;
+		const struct sr_job *job = waiting->entry.job;
+		writer->first = waiting->next;
+		batch->waiting[batch->count] = waiting;
+		batch->entries[batch->count++] = &waiting->entry;
+		batch->any_job = batch->any_job || job;
+		batch->seal = batch->seal || !job;
+		batch->policy_change = batch->policy_change || (job && job->policy_change);
+	}
+	if (!writer->first)
+		writer->last = &writer->first;
+}
+
+/* What failed behind a commit is no reason to undo it: it is owed, and the first such trouble is remembered. */
+static void owe(struct sr_error *trouble, CK_RV rv, const struct sr_error *why)
+{
+	if (rv != CKR_OK && trouble->rv == CKR_OK)
+		*trouble = *why;
+}
+
+static void answer_seals(const struct batch *batch, CK_RV rv, const struct sr_error *why)
+{
+	for (size_t i = 0; i < batch->count; i++) {
+		if (batch->entries[i]->job)
+			continue;
+		batch->entries[i]->rv = rv;
+		if (rv != CKR_OK)
+			*batch->entries[i]->err = *why;
+	}
+}
+
+/* What has to be there before anybody of the batch is answered. */
+static void follow_commit(struct sr_ledger *ledger, const struct batch *batch, struct sr_error *trouble)
+{
+	struct sr_error why = SR_ERROR_INIT;
+	if (batch->any_job)
+		owe(trouble, sr_ledger_heads(ledger, &why), &why);
+	if (batch->policy_change || batch->seal) {
+		CK_RV rv = batch->seal ? sr_ledger_refresh(ledger, &why) : CKR_OK;
+		if (rv == CKR_OK)
+			rv = sr_ledger_seal(ledger, &why);
+		owe(trouble, rv, &why);
+		answer_seals(batch, rv, &why);
+	}
+	if (batch->policy_change)
+		owe(trouble, sr_ledger_anchor(ledger, true, &why), &why);
+}
+
+/* What may keep the leader, but nobody else. */
+static void keep_up(struct sr_ledger *ledger, struct sr_error *trouble)
+{
+	struct sr_error why = SR_ERROR_INIT;
+	owe(trouble, sr_ledger_seal_due(ledger, &why), &why);
+	owe(trouble, sr_ledger_anchor(ledger, false, &why), &why);
+}
+
+static void fail_all(const struct batch *batch, CK_RV rv, const struct sr_error *why)
+{
+	for (size_t i = 0; i < batch->count; i++) {
+		batch->entries[i]->rv = rv;
+		*batch->entries[i]->err = *why;
+	}
+}
+
+static void answer(struct sr_writer *writer, const struct batch *batch)
+{
+	pthread_mutex_lock(&writer->lock);
+	writer->not_before_ms = writer->ledger.standing.newest_ms;
+	for (size_t i = 0; i < batch->count; i++) {
+		batch->waiting[i]->done = true;
+		pthread_cond_signal(&batch->waiting[i]->wake);
+	}
+	pthread_mutex_unlock(&writer->lock);
+}
+
+/* TROUBLE: what is owed behind a commit; NULL where nothing was committed. */
+static void hand_on(struct sr_writer *writer, const struct sr_error *trouble)
+{
+	pthread_mutex_lock(&writer->lock);
+	if (trouble)
+		writer->trouble = *trouble;
+	writer->led = writer->first != NULL;
+	if (writer->first) {
+		writer->first->lead = true;
+		pthread_cond_signal(&writer->first->wake);
+	}
+	pthread_mutex_unlock(&writer->lock);
+}
+
+static void lead(struct sr_writer *writer)
+{
+	struct batch batch = { .count = 0 };
+	struct sr_error why = SR_ERROR_INIT, trouble = SR_ERROR_INIT;
+	CK_RV rv = CKR_OK;
+	pthread_mutex_lock(&writer->lock);
+	take_batch(writer, &batch);
+	pthread_mutex_unlock(&writer->lock);
+	if (batch.any_job)
+		rv = sr_ledger_commit(&writer->ledger, batch.entries, batch.count, &why);
+	if (rv == CKR_OK)
+		follow_commit(&writer->ledger, &batch, &trouble);
+	else
+		fail_all(&batch, rv, &why);
+	answer(writer, &batch);
+	bool committed = batch.any_job && rv == CKR_OK;
+	if (committed)
+		keep_up(&writer->ledger, &trouble);
+	hand_on(writer, committed ? &trouble : NULL);
+}
+
+static CK_RV queue_up(struct sr_writer *writer, struct sr_job *job, struct sr_error *err)
+{
+	struct sr_error own = SR_ERROR_INIT;
+	struct waiting self = { .entry = { .job = job, .err = err ? err : &own }, .wake = PTHREAD_COND_INITIALIZER };
+	pthread_mutex_lock(&writer->lock);
+	*writer->last = &self;
+	writer->last = &self.next;
+	self.lead = !writer->led;
+	writer->led = true;
+	while (!self.done && !self.lead)
+		pthread_cond_wait(&self.wake, &writer->lock);
+	pthread_mutex_unlock(&writer->lock);
+	if (!self.done)
+		lead(writer);
+	pthread_cond_destroy(&self.wake);
+	return self.entry.rv;
+}
+
+CK_RV sr_writer_run(struct sr_writer *writer, struct sr_job *job, struct sr_error *err)
+{
+	return queue_up(writer, job, err);
+}
+
+CK_RV sr_writer_seal(struct sr_writer *writer, struct sr_error *err)
+{
+	return queue_up(writer, NULL, err);
+}
+
+int64_t sr_writer_not_before(struct sr_writer *writer)
+{
+	pthread_mutex_lock(&writer->lock);
+	int64_t not_before_ms = writer->not_before_ms;
+	pthread_mutex_unlock(&writer->lock);
+	return not_before_ms;
+}
+
+CK_RV sr_writer_trouble(struct sr_writer *writer, struct sr_error *err)
+{
+	pthread_mutex_lock(&writer->lock);
+	*err = writer->trouble;
+	pthread_mutex_unlock(&writer->lock);
+	return err->rv;
+}
+
+static struct sr_writer *writer_new(const struct sr_writer_config *config)
+{
+	struct sr_writer *writer = calloc(1, sizeof *writer);
+	if (!writer)
+		return NULL;
+	writer->last = &writer->first;
+	writer->vault_id = strdup(config->vault_id);
+	writer->heads_path = strdup(config->heads_path);
+	if (writer->vault_id && writer->heads_path && pthread_mutex_init(&writer->lock, NULL) == 0)
+		return writer;
+	sr_writer_abandon(writer);
+	return NULL;
+}
+
+CK_RV sr_writer_open(const struct sr_writer_config *config, struct sr_writer **out, struct sr_error *err)
+{
+	*out = NULL;
+	struct sr_writer *writer = writer_new(config);
+	if (!writer)
+		return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory for the audit writer");
+	struct sr_ledger *ledger = &writer->ledger;
+	CK_RV rv = sr_place_find(config, &ledger->place, err);
+	ledger->place.vault_id = writer->vault_id;
+	ledger->place.heads_path = writer->heads_path;
+	if (rv == CKR_OK)
+		rv = sr_audit_look(&ledger->place, &ledger->standing, err);
+	if (rv != CKR_OK) {
+		pthread_mutex_destroy(&writer->lock);
+		sr_writer_abandon(writer);
+		return rv;
+	}
+	sr_ledger_begin(ledger);
+	writer->not_before_ms = ledger->standing.newest_ms;
+	*out = writer;
+	return CKR_OK;
+}
+
+void sr_writer_close(struct sr_writer *writer)
+{
+	if (!writer)
+		return;
+	struct sr_error ignored = SR_ERROR_INIT; /* the next start finds the tail unsealed, and checks and seals it */
+	if (sr_ledger_seal(&writer->ledger, &ignored) == CKR_OK)
+		sr_ledger_anchor(&writer->ledger, false, &ignored);
+	pthread_mutex_destroy(&writer->lock);
+	sr_writer_abandon(writer);
+}
+
+/* The lock is left as it is: another thread of the parent may have held it at the fork. */
+void sr_writer_abandon(struct sr_writer *writer)
+{
+	if (!writer)
+		return;
+	free(writer->vault_id);
+	free(writer->heads_path);
+	free(writer);
+}

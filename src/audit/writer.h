@@ -1,0 +1,89 @@
+/* The writer: the only way anything is changed or released. Every job runs inside a write transaction together with
+ * other threads' jobs (group commit), and leaves exactly one event, allowed or refused. */
+#ifndef SR_AUDIT_WRITER_H
+#define SR_AUDIT_WRITER_H
+
+#include "audit/chain.h"
+#include "hsm/hsm.h"
+#include "store/store.h"
+
+struct sr_writer;
+
+/** struct sr_writer_config: borrowed for the writer's life, texts copied. */
+struct sr_writer_config {
+	struct sr_store *store;
+	struct sr_hsm *hsm;
+	const char *vault_id;
+	const char *heads_path;
+};
+
+/** sr_writer_open(config, writer, err): checks before anything is served (design §4, Rollback): the anchor in the HSM
+ *  and the heads file must be heads of this chain, not ahead of it (SR_REASON_ROLLED_BACK: the database is older;
+ *  SR_REASON_CHAIN_BROKEN: it is another history), the last checkpoint's signature must be the HSM audit key's, and the
+ *  records after it must chain (the first bad one is named). Cost: bounded by the unsealed tail. */
+CK_RV sr_writer_open(const struct sr_writer_config *config, struct sr_writer **writer, struct sr_error *err);
+
+/** sr_writer_close(writer): seals the tail with a checkpoint, renews a stale anchor, frees. No job may be inside. */
+void sr_writer_close(struct sr_writer *writer);
+
+/** sr_writer_abandon(writer): in a forked child: frees memory, touches nothing shared. */
+void sr_writer_abandon(struct sr_writer *writer);
+
+/** struct sr_write: a job's view of the running transaction. NOT_BEFORE_MS: the newest record's time; EVENT_ID: the id
+ *  that this job's event will have (what row MACs are bound to). */
+struct sr_write {
+	struct sr_tx *tx;
+	struct sr_now now;
+	int64_t not_before_ms;
+	uint64_t event_id;
+};
+
+/** struct sr_job: one change or release.
+ *
+ *  event: filled by the owner but for id, timestamp, status, rv and reason. RUN may refine it (path, version, subject,
+ *  counted, metadata).
+ *
+ *  run: checks again what the owner checked before, and makes its changes through write->tx. Any code but CKR_OK undoes
+ *  its changes (not its neighbours'), clears subject and counted, puts back the version that the owner filled in, and
+ *  the event becomes the record of the refusal: status denied, or error for CKR_DEVICE_*, CKR_HOST_MEMORY,
+ *  CKR_GENERAL_ERROR, CKR_FUNCTION_FAILED, CKR_ENCRYPTED_DATA_INVALID. It runs on whichever thread leads the commit,
+ *  holding the writer's place: no waiting in it, and HSM calls only for row MACs. NULL: the event alone.
+ *
+ *  refuse: when not CKR_OK, run is not called; the refusal with this code is recorded.
+ *
+ *  audit_reason: what the audit says instead of err->reason when run (or refuse) fails; 0: the same.
+ *
+ *  policy_change: a checkpoint and the anchor follow the commit before sr_writer_run answers.
+ *
+ *  An event with a text that is not UTF-8 or has control characters is refused as CKR_GENERAL_ERROR, the text left
+ *  out of the record. */
+struct sr_job {
+	struct sr_event *event;
+	CK_RV (*run)(struct sr_write *write, void *arg, struct sr_error *err);
+	void *arg;
+	CK_RV refuse;
+	CK_ULONG audit_reason;
+	bool policy_change;
+};
+
+/** sr_writer_run(writer, job, err): blocks until the job's event is durable; then answers run's code (ERR as run left
+ *  it). Where the event could not be committed, nothing of the job holds and the answer is CKR_DEVICE_MEMORY
+ *  (STORE_FULL) or CKR_DEVICE_ERROR (AUDIT_FAILED; ROLLED_BACK or CHAIN_BROKEN where the database is not the one that
+ *  this process last saw): release nothing. Any thread. */
+CK_RV sr_writer_run(struct sr_writer *writer, struct sr_job *job, struct sr_error *err);
+
+/** sr_writer_not_before(writer): the newest known record's time, for checks outside a transaction. */
+int64_t sr_writer_not_before(struct sr_writer *writer);
+
+/** sr_writer_trouble(writer, err): what failed behind the last commit (heads file, checkpoint, anchor), CKR_OK for
+ *  nothing. The commit holds all the same; each later commit tries again. */
+CK_RV sr_writer_trouble(struct sr_writer *writer, struct sr_error *err);
+
+/** sr_writer_seal(writer, err): a checkpoint over everything committed, now (stop, export). */
+CK_RV sr_writer_seal(struct sr_writer *writer, struct sr_error *err);
+
+/** sr_writer_start_chain(config, chain_id, err): init only: stores the audit key's row and the chain id, and makes the
+ *  first anchor and heads line (sequence 0). */
+CK_RV sr_writer_start_chain(const struct sr_writer_config *config, const char *chain_id, struct sr_error *err);
+
+#endif

@@ -1,0 +1,119 @@
+/* strongroom doctor: works with everything broken. */
+#define _GNU_SOURCE 1 /* secure_getenv */
+#include "cli/output.h"
+#include "cli/refusal.h"
+#include "cli/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void add_check(json_t *checks, const char *check, bool ok, const char *detail, const char *advice)
+{
+	char *safe = sr_safe_text(detail, strlen(detail));
+	json_array_append_new(checks, json_pack("{s:s, s:b, s:s, s:s}", "check", check, "ok", (int)ok, "detail",
+					      safe ? safe : "", "advice", advice));
+	free(safe);
+}
+
+/* -- what the tool sees by itself ----------------------------------------------------------------------------- */
+static bool check_module(struct sr_tool *tool, json_t *checks)
+{
+	bool loaded = sr_tool_load(tool) == SR_EXIT_DONE;
+	add_check(checks, "module", loaded, sr_module_path(tool),
+		loaded ? "" : "install Strongroom, or name the module with --module");
+	return loaded;
+}
+
+/* In place of the module's own check, and only where a file is named: where else one may stand, the module knows. */
+static void check_configuration(json_t *checks)
+{
+	const char *file = secure_getenv("STRONGROOM_CONF");
+	if (!file || !file[0])
+		return;
+	bool readable = access(file, R_OK) == 0;
+	const char *advice =
+		readable ? "" : "make a vault with `strongroom init --dir DIR', or correct STRONGROOM_CONF";
+	add_check(checks, "configuration file", readable, file, advice);
+}
+
+/* Programs that load every registered module need it; those that name the module do not. */
+static void check_registration(json_t *checks)
+{
+	static const char *const files[] = { "/etc/pkcs11/modules/strongroom.module",
+		"/usr/share/p11-kit/modules/strongroom.module" };
+	const char *found = NULL;
+	for (size_t i = 0; i < sizeof files / sizeof files[0] && !found; i++)
+		found = access(files[i], R_OK) == 0 ? files[i] : NULL;
+	add_check(checks, "p11-kit registration", true, found ? found : "none (optional)", "");
+}
+
+/* -- what the module sees ------------------------------------------------------------------------------------- */
+static void ask_module(struct sr_tool *tool, json_t *checks)
+{
+	char *text = NULL;
+	CK_RV rv = tool->vendor->sr_doctor(&text);
+	if (rv != CKR_OK) {
+		sr_refuse(tool, rv);
+		add_check(checks, "vault", false, "it could not be looked at", "see the line on standard error");
+		return;
+	}
+	json_t *found = sr_load_object(text, strlen(text));
+	tool->vendor->sr_free(text);
+	if (!found)
+		add_check(checks, "vault", false, "the module's answer could not be read", "reinstall Strongroom");
+	json_array_extend(checks, json_object_get(found, "checks"));
+	json_decref(found);
+}
+
+/* -- the report ----------------------------------------------------------------------------------------------- */
+static bool all_ok(const json_t *checks)
+{
+	size_t i;
+	const json_t *check;
+	json_array_foreach(checks, i, check)
+	{
+		if (!json_is_true(json_object_get(check, "ok")))
+			return false;
+	}
+	return true;
+}
+
+static int put_checks(json_t *checks)
+{
+	static const struct sr_column columns[] = {
+		{ "check", "check", NULL },
+		{ "result", "result", NULL },
+		{ "detail", "detail", NULL },
+		{ "advice", "advice", NULL },
+	};
+	size_t i;
+	json_t *check;
+	json_array_foreach(checks, i, check)
+	{
+		bool ok = json_is_true(json_object_get(check, "ok"));
+		json_object_set_new(check, "result", json_string(ok ? "ok" : "FAIL"));
+	}
+	return sr_put_table(checks, columns, sizeof columns / sizeof columns[0]);
+}
+
+int sr_run_doctor(struct sr_tool *tool, int argc, char **argv)
+{
+	int exit_code = sr_parse_none(tool,
+		"Look for what is wrong with this set-up, and say what to do. Changes nothing "
+		"and needs no login.",
+		argc, argv);
+	if (exit_code != SR_EXIT_DONE)
+		return exit_code;
+	json_t *checks = json_array();
+	if (check_module(tool, checks))
+		ask_module(tool, checks);
+	else
+		check_configuration(checks);
+	check_registration(checks);
+	exit_code = tool->json ? sr_put_json(checks) : put_checks(checks);
+	if (exit_code == SR_EXIT_DONE && !all_ok(checks))
+		exit_code = SR_EXIT_FAILED;
+	json_decref(checks);
+	return exit_code;
+}

@@ -1,0 +1,238 @@
+/* strongroom: the table of commands, and the way from argv to one of its rows. */
+#include "cli/tool.h"
+
+#include "cli/output.h"
+#include "cli/session.h"
+#include "util/buf.h"
+
+#include <jansson.h>
+#include <locale.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+static const struct sr_command commands[] = {
+	{ "init", NULL, sr_run_init, "make a new vault" },
+	{ "secret", "put", sr_run_secret_put, "store a value, or its next version" },
+	{ "secret", "get", sr_run_secret_get, "write a value to standard output" },
+	{ "secret", "list", sr_run_secret_list, "list secrets, without values" },
+	{ "secret", "delete", sr_run_secret_delete, "delete a secret" },
+	{ "token", "issue", sr_run_token_issue, "issue a scoped, short-lived token" },
+	{ "token", "list", sr_run_token_list, "list tokens" },
+	{ "token", "show", sr_run_token_show, "show all about one token" },
+	{ "token", "revoke", sr_run_token_revoke, "end tokens now" },
+	{ "member", "passwd", sr_run_member_passwd, "change your own passphrase" },
+	{ "audit", "query", sr_run_audit_query, "search the audit" },
+	{ "audit", "verify", sr_run_audit_verify, "check the audit's chain and seals" },
+	{ "hsm", "probe", sr_run_hsm_probe, "what the HSM can do" },
+	{ "status", NULL, sr_run_status, "the vault's state" },
+	{ "doctor", NULL, sr_run_doctor, "what is wrong with this set-up" },
+};
+
+#define COMMANDS (sizeof commands / sizeof commands[0])
+
+/* One word of the command line: the group, or within a group the verb. */
+struct level {
+	struct sr_tool *tool;
+	const char *group; /* NULL: the word is a group */
+	int at;            /* the word's index in argv */
+};
+
+/* -- global options ------------------------------------------------------------------------------------------- */
+enum { OPTION_CONFIG = 256, OPTION_MODULE, OPTION_PIN_FILE, OPTION_SLOT, OPTION_JSON };
+
+static const struct argp_option global_options[] = {
+	{ "config", OPTION_CONFIG, "FILE", 0, "Use this configuration file (default: $STRONGROOM_CONF)", 0 },
+	{ "module", OPTION_MODULE, "FILE", 0, "Load this PKCS#11 module (default: the installed one)", 0 },
+	{ "pin-file", OPTION_PIN_FILE, "FILE", 0, "Read the PIN from this file", 0 },
+	{ "slot", OPTION_SLOT, "NAME", 0, "Use the slot with this token label", 0 },
+	{ "json", OPTION_JSON, NULL, 0, "Write JSON", 0 },
+	{ 0 },
+};
+
+static error_t parse_global(int key, char *arg, struct argp_state *state)
+{
+	struct sr_tool *tool = state->input;
+	switch (key) {
+	case OPTION_CONFIG:
+		/* our own environment, before the module is loaded: that is where it looks */
+		return setenv("STRONGROOM_CONF", arg, 1) == 0 ? 0 : ENOMEM;
+	case OPTION_MODULE:
+		tool->module = arg;
+		return 0;
+	case OPTION_PIN_FILE:
+		tool->pin_file = arg;
+		return 0;
+	case OPTION_SLOT:
+		tool->slot = arg;
+		return 0;
+	case OPTION_JSON:
+		tool->json = true;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp global_argp = { global_options, parse_global, NULL, NULL, NULL, NULL, NULL };
+const struct argp_child sr_global_children[] = { { &global_argp, 0, "Options of every command:", 1 }, { 0 } };
+
+/* -- parsing that commands share ------------------------------------------------------------------------------ */
+int sr_parse(const struct argp *argp, int argc, char **argv, unsigned flags, void *input)
+{
+	error_t error = argp_parse(argp, argc, argv, flags, NULL, input);
+	if (error == 0)
+		return SR_EXIT_DONE;
+	sr_complain("the command line could not be read: %s", strerror(error));
+	return SR_EXIT_FAILED;
+}
+
+static error_t parse_none(int key, char *arg, struct argp_state *state)
+{
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = state->input;
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "'%s' is one argument too many", arg);
+		return EINVAL;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+int sr_parse_none(struct sr_tool *tool, const char *doc, int argc, char **argv)
+{
+	struct argp argp = { NULL, parse_none, NULL, doc, sr_global_children, NULL, NULL };
+	return sr_parse(&argp, argc, argv, 0, tool);
+}
+
+error_t sr_take_one(const char **slot, const char *arg, const struct argp_state *state)
+{
+	if (*slot) {
+		argp_error(state, "'%s' is one argument too many", arg);
+		return EINVAL;
+	}
+	*slot = arg;
+	return 0;
+}
+
+/* -- from words to a row -------------------------------------------------------------------------------------- */
+/* The row that WORD leads to at this level: of a group with verbs, its first. */
+static const struct sr_command *find_command(const char *group, const char *word)
+{
+	for (size_t i = 0; i < COMMANDS; i++) {
+		if (group && strcmp(commands[i].group, group) != 0)
+			continue;
+		const char *name = group ? commands[i].verb : commands[i].group;
+		if (name && strcmp(name, word) == 0)
+			return &commands[i];
+	}
+	return NULL;
+}
+
+static char *help_commands(int key, const char *text, void *input)
+{
+	const struct level *level = input;
+	if (key != ARGP_KEY_HELP_POST_DOC || !level)
+		return (char *)text;
+	struct sr_buf list = SR_BUF_INIT;
+	sr_buf_text(&list, "Commands:\n");
+	for (size_t i = 0; i < COMMANDS; i++) {
+		const struct sr_command *row = &commands[i];
+		if (level->group && strcmp(row->group, level->group) != 0)
+			continue;
+		char name[32];
+		snprintf(name, sizeof name, "%s %s", row->group, row->verb ? row->verb : "");
+		sr_buf_printf(&list, "  %-16s %s\n", name, row->summary);
+	}
+	sr_buf_text(&list, "\n`strongroom COMMAND --help' tells more; so does strongroom(1).");
+	char *copy = strdup(sr_buf_string(&list)); /* argp frees it */
+	sr_buf_clear(&list);
+	return copy;
+}
+
+static error_t parse_word(int key, char *arg, struct argp_state *state)
+{
+	struct level *level = state->input;
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = level->tool;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (!find_command(level->group, arg))
+			argp_error(state, "there is no command '%s'", arg);
+		level->at = state->next - 1;
+		state->next = state->argc; /* the rest belongs to the command */
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		argp_error(state, "a command is missing");
+		return EINVAL;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const char doc_top[] = "Strongroom keeps secrets for software agents, behind PKCS#11 and an HSM.";
+
+static int run_words(struct sr_tool *tool, int argc, char **argv)
+{
+	char name[64] = "strongroom";
+	struct level level = { tool, NULL, 0 };
+	const struct argp argp = { NULL, parse_word, "COMMAND [ARGUMENT...]", doc_top, sr_global_children,
+		help_commands, NULL };
+	const struct sr_command *row = NULL;
+	do {
+		argv[0] = name;
+		int exit_code = sr_parse(&argp, argc, argv, ARGP_IN_ORDER, &level);
+		if (exit_code != SR_EXIT_DONE)
+			return exit_code;
+		row = find_command(level.group, argv[level.at]);
+		argc -= level.at;
+		argv += level.at;
+		strcat(strcat(name, " "), argv[0]); /* a word of the table, so it fits */
+		if (level.group)
+			break;
+		level.group = row->group;
+	} while (row->verb);
+	argv[0] = name;
+	tool->what = name + strlen("strongroom ");
+	int exit_code = row->run(tool, argc, argv);
+	sr_tool_close(tool);
+	return exit_code;
+}
+
+/* -- the process ---------------------------------------------------------------------------------------------- */
+/* JSON texts hold token strings on their way out. */
+static void free_cleansed(void *p)
+{
+	sr_cleanse(p, malloc_usable_size(p));
+	free(p);
+}
+
+/* PINs and values pass through this process: it leaves no core, and nobody but root attaches to it. */
+static void harden(void)
+{
+	const struct rlimit none = { 0, 0 };
+	setrlimit(RLIMIT_CORE, &none);
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+int main(int argc, char **argv)
+{
+	harden();
+	setlocale(LC_CTYPE, ""); /* for the width of characters in tables */
+	json_set_alloc_funcs(malloc, free_cleansed);
+	argp_program_version = "strongroom " PACKAGE_VERSION;
+	argp_err_exit_status = SR_EXIT_USAGE;
+	if (argc < 1)
+		return SR_EXIT_USAGE;
+	struct sr_tool tool = { 0 };
+	return run_words(&tool, argc, argv);
+}

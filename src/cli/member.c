@@ -1,0 +1,93 @@
+/* strongroom member passwd. */
+#include "cli/credential.h"
+#include "cli/output.h"
+#include "cli/refusal.h"
+#include "cli/session.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct request {
+	struct sr_tool *tool;
+	const char *name;
+	const char *passphrase_file;
+};
+
+enum { OPTION_PASSPHRASE_FILE = 256 };
+
+static const struct argp_option options[] = {
+	{ "passphrase-file", OPTION_PASSPHRASE_FILE, "FILE", 0, "The new passphrase (default: asked, or made up)", 0 },
+	{ 0 },
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct request *request = state->input;
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = request->tool;
+		return 0;
+	case OPTION_PASSPHRASE_FILE:
+		request->passphrase_file = arg;
+		return 0;
+	case ARGP_KEY_ARG:
+		return sr_take_one(&request->name, arg, state);
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* Whose PIN it is: "name:passphrase". NAME, where given, must be the same. */
+static int check_owner(const struct request *request, const struct sr_locked *pin)
+{
+	const char *colon = memchr(pin->data, ':', pin->len);
+	if (!colon) {
+		sr_complain("%s: only a member has a passphrase; log in as member:passphrase", request->tool->what);
+		return SR_EXIT_USAGE;
+	}
+	size_t len = (size_t)(colon - (const char *)pin->data);
+	if (!request->name || (strlen(request->name) == len && memcmp(request->name, pin->data, len) == 0))
+		return SR_EXIT_DONE;
+	sr_complain("%s: a member changes only their own passphrase; log in as %s", request->tool->what, request->name);
+	return SR_EXIT_DENIED;
+}
+
+static int change(const struct request *request, const struct sr_locked *pin)
+{
+	struct sr_tool *tool = request->tool;
+	struct sr_locked passphrase = SR_LOCKED_INIT;
+	bool generated;
+	int exit_code = sr_passphrase_new(
+		request->passphrase_file, request->name ? request->name : "you", &passphrase, &generated);
+	if (exit_code == SR_EXIT_DONE) {
+		CK_RV rv = tool->p11->C_SetPIN(tool->session, pin->data, pin->len, passphrase.data, passphrase.len);
+		exit_code = rv == CKR_OK ? SR_EXIT_DONE : sr_refuse(tool, rv);
+	}
+	if (exit_code == SR_EXIT_DONE)
+		sr_say("the passphrase is changed");
+	if (exit_code == SR_EXIT_DONE && generated)
+		sr_say("  passphrase  %s   (shown only now)", (const char *)passphrase.data);
+	sr_locked_clear(&passphrase);
+	return exit_code;
+}
+
+int sr_run_member_passwd(struct sr_tool *tool, int argc, char **argv)
+{
+	static const struct argp argp = { options, parse, "[NAME]", "Change your own passphrase.", sr_global_children,
+		NULL, NULL };
+	struct request request = { .tool = tool };
+	struct sr_locked pin = SR_LOCKED_INIT;
+	int exit_code = sr_parse(&argp, argc, argv, 0, &request);
+	if (exit_code == SR_EXIT_DONE)
+		exit_code = sr_tool_start(tool);
+	if (exit_code == SR_EXIT_DONE)
+		exit_code = sr_pin_get(tool, &pin);
+	if (exit_code == SR_EXIT_DONE)
+		exit_code = check_owner(&request, &pin);
+	if (exit_code == SR_EXIT_DONE)
+		exit_code = sr_tool_login(tool, &pin);
+	if (exit_code == SR_EXIT_DONE)
+		exit_code = change(&request, &pin);
+	sr_locked_clear(&pin);
+	return exit_code;
+}

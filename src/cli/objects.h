@@ -1,0 +1,63 @@
+/* PKCS#11 objects for people: templates from texts, and objects as JSON. */
+#ifndef SR_CLI_OBJECTS_H
+#define SR_CLI_OBJECTS_H
+
+#include "cli/locked.h"
+#include "cli/tool.h"
+
+#include <jansson.h>
+
+#define SR_TEMPLATE_MAX 16
+
+/** struct sr_template: points into its owner's memory. */
+struct sr_template {
+	CK_ATTRIBUTE items[SR_TEMPLATE_MAX];
+	CK_ULONG count;
+};
+
+/** sr_template_class(template, class): starts TEMPLATE with CKA_CLASS; CLASS must outlive it. */
+void sr_template_class(struct sr_template *template, const CK_OBJECT_CLASS *object_class);
+
+/** sr_template_bytes, sr_template_text: adds an attribute; a NULL text adds nothing. sr_template_token: CKA_TOKEN true.
+ */
+void sr_template_bytes(struct sr_template *template, CK_ATTRIBUTE_TYPE type, const void *data, size_t len);
+void sr_template_text(struct sr_template *template, CK_ATTRIBUTE_TYPE type, const char *text);
+void sr_template_token(struct sr_template *template);
+
+/** struct sr_field: an attribute and what it is in JSON. Absent and empty is null, but {} for SR_FIELD_OBJECT. */
+enum sr_field_kind { SR_FIELD_TEXT, SR_FIELD_NUMBER, SR_FIELD_LINES, SR_FIELD_OBJECT };
+struct sr_field {
+	CK_ATTRIBUTE_TYPE type;
+	const char *key;
+	enum sr_field_kind kind;
+};
+
+#define SR_FIELDS_MAX 20
+
+/** sr_find(tool, template, handles, count): every object that matches; HANDLES is malloc'ed. */
+int sr_find(struct sr_tool *tool, struct sr_template *template, CK_OBJECT_HANDLE **handles, size_t *count);
+
+/** sr_find_one(tool, template, name, handle): the first object that matches; none is SR_EXIT_NOT_FOUND, and NAME is in
+ * the line that says so. */
+int sr_find_one(struct sr_tool *tool, struct sr_template *template, const char *name, CK_OBJECT_HANDLE *handle);
+
+int sr_create(struct sr_tool *tool, struct sr_template *template, CK_OBJECT_HANDLE *handle);
+int sr_destroy(struct sr_tool *tool, CK_OBJECT_HANDLE handle);
+
+/** sr_read_object(tool, handle, fields, count, object): the fields as a JSON object that the caller gives back. */
+int sr_read_object(
+	struct sr_tool *tool, CK_OBJECT_HANDLE handle, const struct sr_field *fields, size_t count, json_t **object);
+
+/** sr_read_all(tool, template, fields, count, rows): the fields of every object that matches, as an array; what was
+ *  deleted meanwhile is left out. */
+int sr_read_all(
+	struct sr_tool *tool, struct sr_template *template, const struct sr_field *fields, size_t count, json_t **rows);
+
+/** sr_read_value(tool, handle, value): CKA_VALUE. VALUE is the caller's to clear, whatever the answer. */
+int sr_read_value(struct sr_tool *tool, CK_OBJECT_HANDLE handle, struct sr_locked *value);
+
+/** sr_run_job(tool, kind, result): starts a CKO_SR_JOB that has ended when it is there; its CKA_SR_RESULT, an object
+ * that is not empty, for the caller to give back. */
+int sr_run_job(struct sr_tool *tool, const char *kind, json_t **result);
+
+#endif

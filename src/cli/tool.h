@@ -1,0 +1,82 @@
+/* The command-line tool: a PKCS#11 application like any other. What every command shares: the options, the loaded
+ * module, the session. Functions that can fail answer an exit code (SR_EXIT_DONE is 0) and have said their one line by
+ * then. */
+#ifndef SR_CLI_TOOL_H
+#define SR_CLI_TOOL_H
+
+#include "pkcs11/cryptoki.h"
+#include "pkcs11/strongroom.h"
+
+#include <argp.h>
+#include <stdbool.h>
+
+/* A contract: scripts depend on these numbers (design §7). */
+enum sr_exit {
+	SR_EXIT_DONE = 0,
+	SR_EXIT_FAILED = 1,
+	SR_EXIT_USAGE = 2,
+	SR_EXIT_DENIED = 3,
+	SR_EXIT_NOT_FOUND = 4,
+	SR_EXIT_APPROVAL = 5,
+	SR_EXIT_FOUND = 6, /* `audit verify` found something */
+};
+
+/** struct sr_tool: one run of the tool. The texts belong to argv or the environment. */
+struct sr_tool {
+	const char *what; /* the command in words, "secret put" */
+	const char *module;
+	const char *pin_file;
+	const char *slot;
+	bool json;
+
+	CK_FUNCTION_LIST_3_0 *p11;  /* NULL until loaded */
+	const SR_INTERFACE *vendor; /* with p11 */
+	bool initialized;
+	bool has_session;
+	CK_SLOT_ID slot_id;
+	CK_FLAGS token_flags;
+	CK_SESSION_HANDLE session;
+	CK_ULONG reason; /* of the last refusal that was said */
+};
+
+/** struct sr_command: a row of the table of commands. VERB is NULL where the group is the command. ARGV[0] is the
+ * command in words, "strongroom secret put". */
+struct sr_command {
+	const char *group;
+	const char *verb;
+	int (*run)(struct sr_tool *tool, int argc, char **argv);
+	const char *summary;
+};
+
+/* -- parsing: every command's argp has sr_global_children, and its parser's first act is
+ *    `case ARGP_KEY_INIT: state->child_inputs[0] = tool;` ------------------------------------------------------- */
+extern const struct argp_child sr_global_children[];
+
+/** sr_parse(argp, argc, argv, flags, input): argp_parse; a usage error ends the process with SR_EXIT_USAGE, which is
+ * safe because nothing is open yet. */
+int sr_parse(const struct argp *argp, int argc, char **argv, unsigned flags, void *input);
+
+/** sr_parse_none(tool, doc, argc, argv): for a command that has neither options of its own nor arguments. */
+int sr_parse_none(struct sr_tool *tool, const char *doc, int argc, char **argv);
+
+/** sr_take_one(slot, arg, state): the command's only argument; a second one is a usage error. */
+error_t sr_take_one(const char **slot, const char *arg, const struct argp_state *state);
+
+/* -- the handlers --------------------------------------------------------------------------------------------- */
+int sr_run_init(struct sr_tool *tool, int argc, char **argv);
+int sr_run_secret_put(struct sr_tool *tool, int argc, char **argv);
+int sr_run_secret_get(struct sr_tool *tool, int argc, char **argv);
+int sr_run_secret_list(struct sr_tool *tool, int argc, char **argv);
+int sr_run_secret_delete(struct sr_tool *tool, int argc, char **argv);
+int sr_run_token_issue(struct sr_tool *tool, int argc, char **argv);
+int sr_run_token_list(struct sr_tool *tool, int argc, char **argv);
+int sr_run_token_show(struct sr_tool *tool, int argc, char **argv);
+int sr_run_token_revoke(struct sr_tool *tool, int argc, char **argv);
+int sr_run_member_passwd(struct sr_tool *tool, int argc, char **argv);
+int sr_run_audit_query(struct sr_tool *tool, int argc, char **argv);
+int sr_run_audit_verify(struct sr_tool *tool, int argc, char **argv);
+int sr_run_hsm_probe(struct sr_tool *tool, int argc, char **argv);
+int sr_run_status(struct sr_tool *tool, int argc, char **argv);
+int sr_run_doctor(struct sr_tool *tool, int argc, char **argv);
+
+#endif

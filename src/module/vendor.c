@@ -1,0 +1,127 @@
+/* The vendor interface: what a tool needs before there is a vault, and what it asks when something went wrong. */
+#include "module/module.h"
+
+#include "util/buf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static CK_ULONG vendor_last_error(const char **text)
+{
+	if (text)
+		*text = sr_last()->text;
+	return sr_last()->reason;
+}
+
+/* Forgets the last error, and refuses a result that has nowhere to go. */
+static CK_RV begin(char **result)
+{
+	sr_error_clear(sr_last());
+	if (!result)
+		return sr_fail(sr_last(), CKR_ARGUMENTS_BAD, SR_REASON_NONE, "the result has nowhere to go");
+	*result = NULL;
+	return CKR_OK;
+}
+
+/* CONFIG is empty where there is no file, and FOUND says so. */
+static CK_RV load_config(struct sr_config *config, bool *found, struct sr_error *err)
+{
+	char *path;
+	memset(config, 0, sizeof *config);
+	*found = sr_config_find(&path);
+	if (!*found)
+		return CKR_OK;
+	CK_RV rv = sr_config_load(path, config, err);
+	free(path);
+	return rv;
+}
+
+static CK_RV vendor_vault_create(const struct sr_vault_plan *plan, char **result)
+{
+	const struct sr_backend *backend;
+	CK_RV rv = begin(result);
+	if (rv == CKR_OK && (!plan || !plan->dir || !plan->passphrase))
+		rv = sr_fail(
+			sr_last(), CKR_ARGUMENTS_BAD, SR_REASON_NONE, "the plan names no directory or no passphrase");
+	if (rv == CKR_OK)
+		rv = sr_library_load(&backend, sr_last());
+	return rv == CKR_OK ? backend->create(plan, result, sr_last()) : rv;
+}
+
+static CK_RV vendor_hsm_probe(const char *hsm_uri, char **result)
+{
+	const struct sr_backend *backend;
+	struct sr_config config;
+	bool found;
+	CK_RV rv = begin(result);
+	if (rv != CKR_OK)
+		return rv;
+	rv = load_config(&config, &found, sr_last());
+	if (rv == CKR_OK)
+		rv = sr_library_load(&backend, sr_last());
+	if (rv == CKR_OK)
+		rv = backend->probe(hsm_uri, found ? &config : NULL, result, sr_last());
+	sr_config_clear(&config);
+	return rv;
+}
+
+/* -- doctor ---------------------------------------------------------------------------------------------------- */
+/* Error texts have no control characters. */
+static void append_json_text(struct sr_buf *json, const char *text)
+{
+	sr_buf_append(json, "\"", 1);
+	for (const char *c = text; *c; c++) {
+		if (*c == '"' || *c == '\\')
+			sr_buf_append(json, "\\", 1);
+		sr_buf_append(json, c, 1);
+	}
+	sr_buf_append(json, "\"", 1);
+}
+
+/* What keeps the backend from looking is a finding too: the one there is. */
+static CK_RV one_finding(const char *check, const char *advice, char **result)
+{
+	struct sr_buf json = SR_BUF_INIT;
+	sr_buf_printf(&json, "{\"checks\":[{\"check\":\"%s\",\"ok\":false,\"detail\":", check);
+	append_json_text(&json, sr_last()->text);
+	sr_buf_printf(&json, ",\"advice\":\"%s\"}]}", advice);
+	*result = strdup(sr_buf_string(&json));
+	bool failed = json.failed || !*result;
+	sr_buf_clear(&json);
+	if (failed)
+		return sr_fail(sr_last(), CKR_HOST_MEMORY, SR_REASON_MEMORY, "out of memory");
+	sr_error_clear(sr_last());
+	return CKR_OK;
+}
+
+static CK_RV vendor_doctor(char **result)
+{
+	const struct sr_backend *backend;
+	struct sr_config config;
+	bool found;
+	CK_RV rv = begin(result);
+	if (rv != CKR_OK)
+		return rv;
+	if (load_config(&config, &found, sr_last()) != CKR_OK)
+		return one_finding("configuration", "correct the file, then run doctor again", result);
+	if (sr_library_load(&backend, sr_last()) == CKR_OK)
+		rv = backend->doctor(found ? &config : NULL, result, sr_last());
+	else
+		rv = one_finding("library", "install the complete package", result);
+	sr_config_clear(&config);
+	return rv;
+}
+
+static void vendor_free(char *text)
+{
+	free(text);
+}
+
+const struct sr_interface sr_vendor_interface = {
+	.version = { 1, 0 },
+	.sr_last_error = vendor_last_error,
+	.sr_vault_create = vendor_vault_create,
+	.sr_hsm_probe = vendor_hsm_probe,
+	.sr_doctor = vendor_doctor,
+	.sr_free = vendor_free,
+};

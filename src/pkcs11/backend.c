@@ -1,0 +1,61 @@
+/* What this library gives to the thin module. */
+#include "module/backend.h"
+
+#include "pkcs11/call.h"
+
+/* A failure becomes the thread's last error, as those of the C_* calls do. */
+static CK_RV remember(CK_RV rv, struct sr_error *err)
+{
+	if (rv == CKR_OK)
+		return rv;
+	struct sr_error unknown = SR_ERROR_INIT;
+	if (!err || err->rv != rv) {
+		sr_fail(&unknown, rv, SR_REASON_NONE, "%s", sr_rv_name(rv));
+		err = &unknown;
+	}
+	sr_last_error_set(err);
+	return rv;
+}
+
+static CK_RV open_client(const struct sr_config *config, struct sr_client **client, struct sr_error *err)
+{
+	struct sr_error own = SR_ERROR_INIT;
+	CK_RV rv = sr_client_open(config, client, &own);
+	if (err)
+		*err = own;
+	/* a vault that is not there is told too, though the client is: the tool asks why there is no token */
+	if (own.rv != CKR_OK)
+		sr_last_error_set(&own);
+	return rv;
+}
+
+static CK_RV create(const struct sr_vault_plan *plan, char **result, struct sr_error *err)
+{
+	return remember(sr_vault_create(plan, result, err), err);
+}
+
+static CK_RV probe(const char *hsm_uri, const struct sr_config *config, char **result, struct sr_error *err)
+{
+	return remember(sr_vault_probe(hsm_uri, config, result, err), err);
+}
+
+static CK_RV doctor(const struct sr_config *config, char **result, struct sr_error *err)
+{
+	return remember(sr_vault_doctor(config, result, err), err);
+}
+
+__attribute__((visibility("default"))) const struct sr_backend *sr_backend(void)
+{
+	static const struct sr_backend backend = {
+		.abi = SR_BACKEND_ABI,
+		.calls = &sr_client_calls,
+		.open = open_client,
+		.close = sr_client_close,
+		.abandon = sr_client_abandon,
+		.last_error = sr_last_error_get,
+		.create = create,
+		.probe = probe,
+		.doctor = doctor,
+	};
+	return &backend;
+}

@@ -1,0 +1,78 @@
+/* One call: how it comes in and goes out, and the functions that do the work, one for each row of the table that is done
+ * and goes to a client or a session. Such a function finds its session locked and answers the code; whatever it leaves in
+ * call->err becomes the device error and the thread's last error. */
+#ifndef SR_PKCS11_CALL_H
+#define SR_PKCS11_CALL_H
+
+#include "pkcs11/client.h"
+
+/** struct sr_call: SESSION and SLOT are NULL in the calls of a client. IDENTITY: a reference, after sr_call_login.
+ *  HANDLE: the object that the call names; it is dropped when the call answers CKR_USER_NOT_LOGGED_IN. REPEATED: the slot
+ *  has logged itself in again within this call. */
+struct sr_call {
+	enum sr_call_id id;
+	struct sr_client *client;
+	struct sr_session *session;
+	struct sr_slot *slot;
+	struct sr_identity *identity;
+	uint64_t epoch;
+	CK_OBJECT_HANDLE handle;
+	bool repeated;
+	struct sr_error err;
+};
+
+/** sr_call_caller(call): as the vault wants to know it. */
+struct sr_caller sr_call_caller(const struct sr_call *call);
+
+/** sr_call_login(call): brings the slot's login up to date (lapse, a changed token file) and takes a reference to it.
+ *  CKR_OK with call->identity NULL when nobody is logged in (any more); the store's trouble otherwise. */
+CK_RV sr_call_login(struct sr_call *call);
+
+/** sr_call_user(call): the same for what needs a login: CKR_USER_NOT_LOGGED_IN without one. */
+CK_RV sr_call_user(struct sr_call *call);
+
+/** sr_call_again(call, rv): after an operation of a class: true when it answered that the login has lapsed and the slot
+ *  has logged itself in again, so that the operation is to be repeated; at most once in a call. */
+bool sr_call_again(struct sr_call *call, CK_RV rv);
+
+/** sr_call_refuse_public(call): CKR_USER_NOT_LOGGED_IN, with the reason of the lapse if that is why. */
+CK_RV sr_call_refuse_public(struct sr_call *call);
+
+/** sr_slot_take_login(slot), under the client's lock: ends the login: its handles, its private objects. The identity is
+ *  the caller's now, for the event and for the release. */
+struct sr_identity *sr_slot_take_login(struct sr_slot *slot);
+
+/** struct sr_credentials: what a login gives; PIN NULL: the slot's own token is used. */
+struct sr_credentials {
+	const void *pin;
+	size_t pin_len;
+	const void *name;
+	size_t name_len;
+};
+
+/** sr_login_slot(call, credentials, again): logs the slot in; the client's lock is not held while the vault thinks. AGAIN:
+ *  in place of the login there is, or was; its handles live on. CKR_USER_ALREADY_LOGGED_IN when another thread was
+ *  quicker. On CKR_OK the call has the new identity. */
+CK_RV sr_login_slot(struct sr_call *call, const struct sr_credentials *credentials, bool again);
+
+/** sr_last_error_set(err), sr_last_error_get(): the calling thread's last failure. */
+void sr_last_error_set(const struct sr_error *err);
+const struct sr_error *sr_last_error_get(void);
+
+extern const struct sr_calls sr_client_calls;
+
+#define SR_HANDLER_MODULE_DONE(name, params)
+#define SR_HANDLER_PARALLEL_DONE(name, params)
+#define SR_HANDLER_CLIENT_DONE(name, params) CK_RV sr_##name(struct sr_call *call SR_AND params);
+#define SR_HANDLER_SESSION_DONE(name, params) CK_RV sr_##name(struct sr_call *call SR_AND params);
+#define SR_HANDLER_SESSION_LATER(name, params)
+#define SR_CALL(name, section, since, where, status, audit, params, args) SR_HANDLER_##where##_##status(name, params)
+#include "pkcs11/calls.def"
+#undef SR_CALL
+#undef SR_HANDLER_MODULE_DONE
+#undef SR_HANDLER_PARALLEL_DONE
+#undef SR_HANDLER_CLIENT_DONE
+#undef SR_HANDLER_SESSION_DONE
+#undef SR_HANDLER_SESSION_LATER
+
+#endif

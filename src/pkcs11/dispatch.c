@@ -1,0 +1,96 @@
+/* One way in, one way out: every call of the table passes through call_begin and call_end here. */
+#include "pkcs11/call.h"
+#include "pkcs11/session.h"
+
+/* Thread-local, because sr_last_error is asked for by thread and without a context; plain data, so that it needs no
+ * destructor when a thread or the library goes. Set by failures alone, like errno: what a program does to clean up after
+ * one does not hide it. */
+static _Thread_local struct sr_error last_error = SR_ERROR_INIT;
+
+void sr_last_error_set(const struct sr_error *err)
+{
+	last_error = *err;
+}
+
+const struct sr_error *sr_last_error_get(void)
+{
+	return &last_error;
+}
+
+static void call_begin(struct sr_call *call, struct sr_client *client, enum sr_call_id id)
+{
+	*call = (struct sr_call){ .id = id, .client = client };
+}
+
+static CK_RV session_begin(struct sr_call *call, struct sr_client *client, CK_SESSION_HANDLE handle,
+	enum sr_call_id id)
+{
+	call_begin(call, client, id);
+	call->session = sr_session_enter(client, handle);
+	if (!call->session)
+		return sr_fail(&call->err, CKR_SESSION_HANDLE_INVALID, SR_REASON_NONE,
+			"there is no session %lu: it was closed, or never open", handle);
+	call->slot = call->session->slot;
+	return CKR_OK;
+}
+
+static CK_RV call_end(struct sr_call *call, CK_RV rv)
+{
+	if (rv != CKR_OK && call->err.rv != rv)
+		sr_fail(&call->err, rv, rv == CKR_HOST_MEMORY ? SR_REASON_MEMORY : SR_REASON_NONE, "%s: %s",
+			sr_call_rows[call->id].name, sr_rv_name(rv));
+	if (rv != CKR_OK)
+		sr_last_error_set(&call->err);
+	if (rv == CKR_USER_NOT_LOGGED_IN && call->handle)
+		sr_handle_drop(call, call->handle);
+	sr_identity_unref(call->identity);
+	if (call->session) {
+		if (rv != CKR_OK)
+			call->session->device_error = call->err.reason;
+		sr_session_leave(call->client, call->session);
+	}
+	return rv;
+}
+
+/* A row that is LATER: its session was checked like any other's. */
+static CK_RV not_supported(struct sr_call *call, ...)
+{
+	return sr_fail(&call->err, CKR_FUNCTION_NOT_SUPPORTED, SR_REASON_NONE, "%s is not offered",
+		sr_call_rows[call->id].name);
+}
+
+#define SR_RUN_DONE(name) sr_##name
+#define SR_RUN_LATER(name) not_supported
+
+#define SR_STUB_MODULE(name, status, params, args)
+#define SR_STUB_PARALLEL(name, status, params, args)
+#define SR_STUB_CLIENT(name, status, params, args)                                \
+	static CK_RV client_##name(struct sr_client *client SR_AND params)        \
+	{                                                                         \
+		struct sr_call call;                                              \
+		call_begin(&call, client, SR_ID_##name);                          \
+		return call_end(&call, SR_RUN_##status(name)(&call SR_AND args)); \
+	}
+#define SR_STUB_SESSION(name, status, params, args)                                                         \
+	static CK_RV client_##name(struct sr_client *client, CK_SESSION_HANDLE session_handle SR_AND params) \
+	{                                                                                                   \
+		struct sr_call call;                                                                        \
+		CK_RV rv = session_begin(&call, client, session_handle, SR_ID_##name);                      \
+		if (rv == CKR_OK)                                                                           \
+			rv = SR_RUN_##status(name)(&call SR_AND args);                                      \
+		return call_end(&call, rv);                                                                 \
+	}
+#define SR_CALL(name, section, since, where, status, audit, params, args) SR_STUB_##where(name, status, params, args)
+#include "pkcs11/calls.def"
+#undef SR_CALL
+
+#define SR_ENTRY_MODULE(name)
+#define SR_ENTRY_PARALLEL(name)
+#define SR_ENTRY_CLIENT(name) .name = client_##name,
+#define SR_ENTRY_SESSION(name) .name = client_##name,
+#define SR_CALL(name, section, since, where, status, audit, params, args) SR_ENTRY_##where(name)
+
+const struct sr_calls sr_client_calls = {
+#include "pkcs11/calls.def"
+};
+#undef SR_CALL

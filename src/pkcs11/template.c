@@ -1,0 +1,229 @@
+/* Templates from outside. What a template says is read once, for it may change under our eyes in another thread. */
+#include "pkcs11/template.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum kind { KIND_BYTES, KIND_BOOL, KIND_ULONG, KIND_DATE };
+
+#define ALL (SR_TEMPLATE_CREATE | SR_TEMPLATE_COPY | SR_TEMPLATE_SET)
+#define MADE (SR_TEMPLATE_CREATE | SR_TEMPLATE_COPY)
+#define NEVER 0u
+
+#define DATA 1u   /* belongs to CKO_DATA objects */
+#define SECRET 2u /* a value, or what tells of one */
+
+/* The attributes of the standard. USES: the templates, searches apart, in which it may stand. */
+static const struct row {
+	CK_ATTRIBUTE_TYPE type;
+	enum kind kind;
+	unsigned uses;
+	unsigned flags;
+} rows[] = {
+	{ CKA_CLASS, KIND_ULONG, SR_TEMPLATE_CREATE, DATA },
+	{ CKA_TOKEN, KIND_BOOL, MADE, DATA },
+	{ CKA_PRIVATE, KIND_BOOL, MADE, DATA },
+	{ CKA_LABEL, KIND_BYTES, ALL, DATA },
+	{ CKA_UNIQUE_ID, KIND_BYTES, NEVER, DATA },
+	{ CKA_APPLICATION, KIND_BYTES, ALL, DATA },
+	{ CKA_VALUE, KIND_BYTES, ALL, DATA | SECRET },
+	{ CKA_OBJECT_ID, KIND_BYTES, ALL, DATA },
+	{ CKA_MODIFIABLE, KIND_BOOL, MADE, DATA },
+	{ CKA_COPYABLE, KIND_BOOL, ALL, DATA },
+	{ CKA_DESTROYABLE, KIND_BOOL, MADE, DATA },
+	{ CKA_CERTIFICATE_TYPE, KIND_ULONG, SR_TEMPLATE_CREATE, 0 },
+	{ CKA_ISSUER, KIND_BYTES, ALL, 0 },
+	{ CKA_SERIAL_NUMBER, KIND_BYTES, ALL, 0 },
+	{ CKA_AC_ISSUER, KIND_BYTES, ALL, 0 },
+	{ CKA_OWNER, KIND_BYTES, ALL, 0 },
+	{ CKA_ATTR_TYPES, KIND_BYTES, ALL, 0 },
+	{ CKA_TRUSTED, KIND_BOOL, ALL, 0 },
+	{ CKA_CERTIFICATE_CATEGORY, KIND_ULONG, ALL, 0 },
+	{ CKA_JAVA_MIDP_SECURITY_DOMAIN, KIND_ULONG, ALL, 0 },
+	{ CKA_URL, KIND_BYTES, ALL, 0 },
+	{ CKA_HASH_OF_SUBJECT_PUBLIC_KEY, KIND_BYTES, ALL, 0 },
+	{ CKA_HASH_OF_ISSUER_PUBLIC_KEY, KIND_BYTES, ALL, 0 },
+	{ CKA_NAME_HASH_ALGORITHM, KIND_ULONG, ALL, 0 },
+	{ CKA_CHECK_VALUE, KIND_BYTES, MADE, SECRET },
+	{ CKA_KEY_TYPE, KIND_ULONG, SR_TEMPLATE_CREATE, 0 },
+	{ CKA_SUBJECT, KIND_BYTES, ALL, 0 },
+	{ CKA_ID, KIND_BYTES, ALL, 0 },
+	{ CKA_SENSITIVE, KIND_BOOL, ALL, 0 },
+	{ CKA_ENCRYPT, KIND_BOOL, ALL, 0 },
+	{ CKA_DECRYPT, KIND_BOOL, ALL, 0 },
+	{ CKA_WRAP, KIND_BOOL, ALL, 0 },
+	{ CKA_UNWRAP, KIND_BOOL, ALL, 0 },
+	{ CKA_SIGN, KIND_BOOL, ALL, 0 },
+	{ CKA_SIGN_RECOVER, KIND_BOOL, ALL, 0 },
+	{ CKA_VERIFY, KIND_BOOL, ALL, 0 },
+	{ CKA_VERIFY_RECOVER, KIND_BOOL, ALL, 0 },
+	{ CKA_DERIVE, KIND_BOOL, ALL, 0 },
+	{ CKA_START_DATE, KIND_DATE, ALL, 0 },
+	{ CKA_END_DATE, KIND_DATE, ALL, 0 },
+	{ CKA_MODULUS, KIND_BYTES, SR_TEMPLATE_CREATE, 0 },
+	{ CKA_MODULUS_BITS, KIND_ULONG, SR_TEMPLATE_CREATE, 0 },
+	{ CKA_PUBLIC_EXPONENT, KIND_BYTES, SR_TEMPLATE_CREATE, 0 },
+	{ CKA_PRIVATE_EXPONENT, KIND_BYTES, SR_TEMPLATE_CREATE, SECRET },
+	{ CKA_PRIME_1, KIND_BYTES, SR_TEMPLATE_CREATE, SECRET },
+	{ CKA_PRIME_2, KIND_BYTES, SR_TEMPLATE_CREATE, SECRET },
+	{ CKA_EXPONENT_1, KIND_BYTES, SR_TEMPLATE_CREATE, SECRET },
+	{ CKA_EXPONENT_2, KIND_BYTES, SR_TEMPLATE_CREATE, SECRET },
+	{ CKA_COEFFICIENT, KIND_BYTES, SR_TEMPLATE_CREATE, SECRET },
+	{ CKA_PUBLIC_KEY_INFO, KIND_BYTES, SR_TEMPLATE_CREATE, 0 },
+	{ CKA_PRIME, KIND_BYTES, SR_TEMPLATE_CREATE, 0 },
+	{ CKA_SUBPRIME, KIND_BYTES, SR_TEMPLATE_CREATE, 0 },
+	{ CKA_BASE, KIND_BYTES, SR_TEMPLATE_CREATE, 0 },
+	{ CKA_PRIME_BITS, KIND_ULONG, SR_TEMPLATE_CREATE, 0 },
+	{ CKA_SUB_PRIME_BITS, KIND_ULONG, SR_TEMPLATE_CREATE, 0 },
+	{ CKA_VALUE_BITS, KIND_ULONG, SR_TEMPLATE_CREATE, 0 },
+	{ CKA_VALUE_LEN, KIND_ULONG, SR_TEMPLATE_CREATE, SECRET },
+	{ CKA_EXTRACTABLE, KIND_BOOL, ALL, 0 },
+	{ CKA_LOCAL, KIND_BOOL, NEVER, 0 },
+	{ CKA_NEVER_EXTRACTABLE, KIND_BOOL, NEVER, 0 },
+	{ CKA_ALWAYS_SENSITIVE, KIND_BOOL, NEVER, 0 },
+	{ CKA_KEY_GEN_MECHANISM, KIND_ULONG, NEVER, 0 },
+	{ CKA_EC_PARAMS, KIND_BYTES, SR_TEMPLATE_CREATE, 0 },
+	{ CKA_EC_POINT, KIND_BYTES, SR_TEMPLATE_CREATE, 0 },
+	{ CKA_ALWAYS_AUTHENTICATE, KIND_BOOL, MADE, 0 },
+	{ CKA_WRAP_WITH_TRUSTED, KIND_BOOL, ALL, 0 },
+	{ CKA_HW_FEATURE_TYPE, KIND_ULONG, NEVER, 0 },
+	{ CKA_RESET_ON_INIT, KIND_BOOL, NEVER, 0 },
+	{ CKA_HAS_RESET, KIND_BOOL, NEVER, 0 },
+	{ CKA_MECHANISM_TYPE, KIND_ULONG, NEVER, 0 },
+	{ CKA_PROFILE_ID, KIND_ULONG, NEVER, 0 },
+};
+
+static const struct row *find_row(CK_ATTRIBUTE_TYPE type)
+{
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		if (rows[i].type == type)
+			return &rows[i];
+	}
+	return NULL;
+}
+
+static bool is_vendor(CK_ATTRIBUTE_TYPE type)
+{
+	return type & CKA_VENDOR_DEFINED;
+}
+
+static size_t length_limit(CK_ATTRIBUTE_TYPE type)
+{
+	if (type == CKA_VALUE)
+		return SR_VALUE_MAX;
+	if (type == CKA_LABEL)
+		return SR_LABEL_MAX;
+	return is_vendor(type) ? SR_VENDOR_MAX : SR_ATTR_MAX;
+}
+
+static CK_RV check_length(const CK_ATTRIBUTE *given, struct sr_error *err)
+{
+	if (!given->pValue && given->ulValueLen)
+		return sr_fail(err, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_BAD_TEMPLATE,
+			"attribute 0x%lx has a length and no value", given->type);
+	if (given->ulValueLen > length_limit(given->type))
+		return sr_fail(err, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_TOO_LARGE,
+			"attribute 0x%lx has %lu bytes: its limit is %zu", given->type, given->ulValueLen,
+			length_limit(given->type));
+	return CKR_OK;
+}
+
+static bool kind_fits(enum kind kind, const CK_ATTRIBUTE *given)
+{
+	switch (kind) {
+	case KIND_BOOL:
+		return given->ulValueLen == sizeof(CK_BBOOL) && *(const CK_BBOOL *)given->pValue <= CK_TRUE;
+	case KIND_ULONG:
+		return given->ulValueLen == sizeof(CK_ULONG);
+	case KIND_DATE:
+		return given->ulValueLen == 0 || given->ulValueLen == sizeof(CK_DATE);
+	case KIND_BYTES:
+		break;
+	}
+	return true;
+}
+
+static CK_RV check_attribute(const CK_ATTRIBUTE *given, enum sr_template_use use, struct sr_error *err)
+{
+	bool search = use == SR_TEMPLATE_FIND;
+	const struct row *row = find_row(given->type);
+	/* attributes of attributes belong to keys that wrap and derive: no class here has any */
+	bool array = !is_vendor(given->type) && (given->type & CKF_ARRAY_ATTRIBUTE);
+	if (array || (!search && !row && !is_vendor(given->type)))
+		return sr_fail(err, CKR_ATTRIBUTE_TYPE_INVALID, SR_REASON_BAD_TEMPLATE,
+			"attribute 0x%lx is not one that an object here can have", given->type);
+	if (!search && row && !(row->uses & use))
+		return sr_fail(err, CKR_ATTRIBUTE_READ_ONLY, SR_REASON_BAD_TEMPLATE,
+			"attribute 0x%lx cannot be given here: leave it out", given->type);
+	CK_RV rv = check_length(given, err);
+	if (rv == CKR_OK && row && !kind_fits(row->kind, given))
+		return sr_fail(err, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_BAD_TEMPLATE,
+			"attribute 0x%lx has a value of the wrong length or kind", given->type);
+	return rv;
+}
+
+static CK_RV check_twice(const struct sr_attrs *attrs, const CK_ATTRIBUTE *given, enum sr_template_use use,
+	struct sr_error *err)
+{
+	const struct sr_attr *first = sr_attrs_find(attrs, given->type);
+	if (!first)
+		return CKR_OK;
+	if (use != SR_TEMPLATE_FIND)
+		return sr_fail(err, CKR_TEMPLATE_INCONSISTENT, SR_REASON_BAD_TEMPLATE, "attribute 0x%lx is there twice",
+			given->type);
+	if (first->len == given->ulValueLen && (!first->len || memcmp(first->value, given->pValue, first->len) == 0))
+		return CKR_OK;
+	return sr_fail(err, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_BAD_TEMPLATE,
+		"the search asks for two values of attribute 0x%lx", given->type);
+}
+
+static CK_RV copy_all(const CK_ATTRIBUTE *template, CK_ULONG count, enum sr_template_use use, struct sr_attrs *attrs,
+	struct sr_error *err)
+{
+	for (CK_ULONG i = 0; i < count; i++) {
+		CK_ATTRIBUTE given = template[i];
+		CK_RV rv = check_attribute(&given, use, err);
+		if (rv == CKR_OK)
+			rv = check_twice(attrs, &given, use, err);
+		if (rv != CKR_OK)
+			return rv;
+		sr_attrs_put(attrs, given.type, given.pValue, given.ulValueLen);
+	}
+	return attrs->failed ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory for the template") : CKR_OK;
+}
+
+CK_RV sr_template_copy(const CK_ATTRIBUTE *template, CK_ULONG count, enum sr_template_use use, struct sr_attrs *attrs,
+	struct sr_error *err)
+{
+	if (count > SR_ATTRS_MAX)
+		return sr_fail(err, CKR_ARGUMENTS_BAD, SR_REASON_TOO_LARGE,
+			"the template has %lu attributes: the limit is %d", count, SR_ATTRS_MAX);
+	if (!template && count)
+		return sr_fail(err, CKR_ARGUMENTS_BAD, SR_REASON_BAD_TEMPLATE, "pTemplate is NULL");
+	CK_RV rv = copy_all(template, count, use, attrs, err);
+	if (rv != CKR_OK)
+		sr_attrs_clear(attrs);
+	return rv;
+}
+
+CK_RV sr_template_fits_data(const struct sr_attrs *attrs, bool vendor, struct sr_error *err)
+{
+	for (size_t i = 0; i < attrs->count; i++) {
+		CK_ATTRIBUTE_TYPE type = attrs->items[i].type;
+		const struct row *row = find_row(type);
+		if (is_vendor(type) ? !vendor : !row || !(row->flags & DATA))
+			return sr_fail(err, CKR_ATTRIBUTE_TYPE_INVALID, SR_REASON_BAD_TEMPLATE,
+				"attribute 0x%lx does not belong to a%s data object", type, vendor ? "" : " session's");
+	}
+	return CKR_OK;
+}
+
+bool sr_template_names_secret(const struct sr_attrs *attrs)
+{
+	for (size_t i = 0; i < attrs->count; i++) {
+		const struct row *row = find_row(attrs->items[i].type);
+		if (row && (row->flags & SECRET))
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,66 @@
+/* The audit event as a row: one for each call that touches policy (design §5). Never a PIN, a value or a token string in it. */
+#ifndef SR_STORE_EVENT_H
+#define SR_STORE_EVENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* X(constant, name) */
+#define SR_EVENTS(X)                                                                                                   \
+	X(SECRET_CREATED, "secret.created")                                                                            \
+	X(SECRET_READ, "secret.read")                                                                                  \
+	X(SECRET_UPDATED, "secret.updated")                                                                            \
+	X(SECRET_DELETED, "secret.deleted")                                                                            \
+	X(KEY_USED, "key.used")                                                                                        \
+	X(TOKEN_ISSUED, "token.issued")                                                                                \
+	X(TOKEN_REVOKED, "token.revoked")                                                                              \
+	X(MEMBER_ADDED, "member.added")                                                                                \
+	X(MEMBER_PASSPHRASE, "member.passphrase_changed")                                                              \
+	X(SESSION_LOGIN, "session.login")                                                                              \
+	X(SESSION_LOGOUT, "session.logout")                                                                            \
+	X(AUDIT_QUERIED, "audit.queried")                                                                              \
+	X(AUDIT_VERIFIED, "audit.verified")                                                                            \
+	X(HSM_OPENED, "hsm.opened")                                                                                    \
+	X(VAULT_CREATED, "vault.created")                                                                              \
+	X(VAULT_CLOCK, "vault.clock_jumped")
+
+#define SR_EVENT_CONSTANT(constant, name) SR_EVENT_##constant,
+enum sr_event_kind { SR_EVENTS(SR_EVENT_CONSTANT) SR_EVENT_COUNT };
+#undef SR_EVENT_CONSTANT
+
+/** sr_event_name(kind), sr_event_parse(name, kind): the table both ways. */
+const char *sr_event_name(enum sr_event_kind kind);
+bool sr_event_parse(const char *name, enum sr_event_kind *kind);
+
+enum sr_status { SR_STATUS_ALLOWED, SR_STATUS_DENIED, SR_STATUS_ERROR };
+const char *sr_status_name(enum sr_status status);
+
+#define SR_METADATA_MAX 4096
+
+/** struct sr_event: the record. Texts are UTF-8 without control characters; "" is absent.
+ *  id, timestamp_ms, status, rv, reason   set by the writer
+ *  subject   the deciding row that this event makes or changes ("secret:PATH"), "" where it changes none
+ *  counted   whether it counts a use of token_id and its ancestors
+ *  metadata  a JSON object, or "" */
+struct sr_event {
+	uint64_t id;
+	int64_t timestamp_ms;
+	enum sr_event_kind kind;
+	enum sr_status status;
+	char actor_type[12];
+	char actor_id[40];
+	char token_id[20];
+	char ip[64];
+	char peer[48];
+	char function[32];
+	char rv[48];
+	char reason[32];
+	char path[513];
+	char tier[12];
+	uint64_t version; /* 0: none */
+	char subject[530];
+	bool counted;
+	char metadata[SR_METADATA_MAX];
+};
+
+#endif

@@ -1,0 +1,30 @@
+/* Giving back what rows own. A cleared row is all zeros, so clearing twice is safe. */
+#include "store/rows.h"
+
+void sr_secret_row_clear(struct sr_secret_row *row)
+{
+	sr_buf_clear(&row->application);
+	sr_buf_clear(&row->object_id);
+	*row = (struct sr_secret_row){ 0 };
+}
+
+void sr_version_row_clear(struct sr_version_row *row)
+{
+	sr_buf_clear(&row->sealed);
+	*row = (struct sr_version_row){ 0 };
+}
+
+void sr_token_row_clear(struct sr_token_row *row)
+{
+	sr_buf_clear(&row->scopes);
+	sr_buf_clear(&row->allowed_ips);
+	sr_buf_clear(&row->description);
+	*row = (struct sr_token_row){ 0 };
+}
+
+void sr_audit_key_row_clear(struct sr_audit_key_row *row)
+{
+	sr_buf_clear(&row->spki);
+	sr_buf_clear(&row->signature);
+	*row = (struct sr_audit_key_row){ 0 };
+}

@@ -1,0 +1,110 @@
+/* The rows of the store: plain structs, no behaviour but _clear. Times are milliseconds since 1970 UTC. */
+#ifndef SR_STORE_ROWS_H
+#define SR_STORE_ROWS_H
+
+#include "policy/path.h"
+#include "policy/tier.h"
+#include "store/event.h"
+#include "util/buf.h"
+#include "util/clock.h"
+
+#define SR_ID_MAX 20     /* "t-" and 16 base32 characters, and the NUL */
+#define SR_NAME_MAX 33
+#define SR_TYPE_MAX 33
+#define SR_MAC_LEN 32
+#define SR_HASH_LEN 32
+#define SR_ATTRIBUTE_MAX 4096 /* an application's CKA_APPLICATION or CKA_OBJECT_ID */
+#define SR_SUBJECT_MAX (16 + SR_PATH_MAX + 1) /* "secret:PATH", "token:ID", "member:NAME" */
+
+/** struct sr_mark: what every deciding row carries: the audit event that made it, and the HSM's MAC over the row's kind,
+ *  key, content and that event (vault/rows.h computes and checks it). */
+struct sr_mark {
+	uint64_t event_id;
+	uint8_t mac[SR_MAC_LEN];
+};
+
+enum sr_secret_state { SR_SECRET_ACTIVE, SR_SECRET_DELETED };
+
+/** struct sr_secret_row: a secret's head. UID is random, new for each secret that ever lived at a path, and part of the
+ *  additional data of its versions. APPLICATION and OBJECT_ID as the application gave them (empty: not given). */
+struct sr_secret_row {
+	char path[SR_PATH_MAX + 1];
+	char uid[33];
+	char type[SR_TYPE_MAX];
+	enum sr_tier tier;
+	enum sr_secret_state state;
+	uint64_t version;
+	int64_t created_ms, updated_ms;
+	struct sr_buf application, object_id;
+	struct sr_mark mark;
+};
+void sr_secret_row_clear(struct sr_secret_row *row);
+
+/** struct sr_version_row: one sealed value. TIER is the one it was sealed under. It carries no MAC: its additional data
+ *  (vault, path, uid, version, tier, type) authenticates it. */
+struct sr_version_row {
+	char path[SR_PATH_MAX + 1];
+	uint64_t version;
+	enum sr_tier tier;
+	char type[SR_TYPE_MAX];
+	int64_t created_ms;
+	struct sr_buf sealed;
+};
+void sr_version_row_clear(struct sr_version_row *row);
+
+enum sr_token_state { SR_TOKEN_ACTIVE, SR_TOKEN_REVOKED };
+
+/** struct sr_token_row: a scoped token. SCOPES and ALLOWED_IPS are the canonical texts, one item a line; MAX_USES 0 is
+ *  unlimited; PARENT "" is none. HASH is the keyed hash of the token string. */
+struct sr_token_row {
+	char id[SR_ID_MAX];
+	uint8_t hash[SR_HASH_LEN];
+	struct sr_buf scopes, allowed_ips, description;
+	char issuer[SR_NAME_MAX + 8]; /* "member:NAME" */
+	char parent[SR_ID_MAX];
+	enum sr_tier clearance;
+	enum sr_token_state state;
+	uint64_t max_uses;
+	int64_t created_ms, ttl_ms;
+	struct sr_end end;
+	struct sr_mark mark;
+};
+void sr_token_row_clear(struct sr_token_row *row);
+
+/** struct sr_member_row: a person. HASH is the HSM's MAC over the scrypt output, so the database alone is no base for
+ *  guessing. */
+struct sr_member_row {
+	char name[SR_NAME_MAX];
+	enum sr_role role;
+	bool active;
+	uint32_t log2n, r, p;
+	uint8_t salt[16];
+	uint8_t hash[SR_HASH_LEN];
+	int64_t created_ms;
+	struct sr_mark mark;
+};
+
+/** struct sr_head: the audit chain up to and with event SEQ. */
+struct sr_head {
+	uint64_t seq;
+	uint8_t hash[SR_HASH_LEN];
+};
+
+/** struct sr_checkpoint_row: HEAD after SEQ signed by the audit key of GENERATION. */
+struct sr_checkpoint_row {
+	uint64_t seq;
+	uint8_t head[SR_HASH_LEN];
+	uint32_t generation;
+	uint8_t signature[64];
+	int64_t created_ms;
+};
+
+/** struct sr_audit_key_row: a generation's public half (DER SubjectPublicKeyInfo) and the signature over it by the
+ *  generation before (empty for the first). */
+struct sr_audit_key_row {
+	uint32_t generation;
+	struct sr_buf spki, signature;
+};
+void sr_audit_key_row_clear(struct sr_audit_key_row *row);
+
+#endif

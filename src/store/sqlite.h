@@ -1,0 +1,287 @@
+/* What the files of the SQLite store share with each other, and with nobody else (the unit tests look in). */
+#ifndef SR_STORE_SQLITE_H
+#define SR_STORE_SQLITE_H
+
+#include "store/store.h"
+
+#include <pthread.h>
+#include <sqlite3.h>
+#include <sys/types.h>
+
+#define SR_SQLITE_FILE "vault.db"
+#define SR_SQLITE_APPLICATION_ID 0x53724d31 /* "SrM1": what file(1) and PRAGMA application_id show */
+#define SR_SQLITE_READERS 8
+#define SR_SQLITE_WAIT_MS 10000
+#define SR_SEALED_MAX (66u << 10) /* a value of 64 KiB, its seal's header, IV and tag */
+
+/* -- statements: one text each, prepared once a connection (sqlite_sql.c) ------------------------------------------- */
+
+enum sr_sql {
+	SR_SQL_BEGIN_READ,
+	SR_SQL_BEGIN_WRITE,
+	SR_SQL_COMMIT,
+	SR_SQL_ROLLBACK,
+	SR_SQL_MARK,
+	SR_SQL_UNDO,
+	SR_SQL_KEEP,
+	SR_SQL_META_GET,
+	SR_SQL_META_PUT,
+	SR_SQL_SECRET_GET,
+	SR_SQL_SECRET_PUT,
+	SR_SQL_SECRET_LIST,
+	SR_SQL_VERSION_GET,
+	SR_SQL_VERSION_LEN,
+	SR_SQL_VERSION_PUT,
+	SR_SQL_TOKEN_GET,
+	SR_SQL_TOKEN_BY_HASH,
+	SR_SQL_TOKEN_PUT,
+	SR_SQL_TOKEN_LIST,
+	SR_SQL_TOKEN_CHILDREN,
+	SR_SQL_USE_COUNT,
+	SR_SQL_USE_PUT,
+	SR_SQL_USE_EVENTS,
+	SR_SQL_MEMBER_GET,
+	SR_SQL_MEMBER_PUT,
+	SR_SQL_MEMBER_LIST,
+	SR_SQL_EVENT_PUT,
+	SR_SQL_EVENT_HEAD,
+	SR_SQL_EVENT_GET,
+	SR_SQL_EVENT_UP,
+	SR_SQL_EVENT_DOWN,
+	SR_SQL_EVENT_NEWEST,
+	SR_SQL_CHECKPOINT_PUT,
+	SR_SQL_CHECKPOINT_LAST,
+	SR_SQL_CHECKPOINT_LIST,
+	SR_SQL_AUDIT_KEY_PUT,
+	SR_SQL_AUDIT_KEY_LIST,
+	SR_SQL_COUNTS,
+	SR_SQL_COUNT
+};
+
+/* sr_sqlite_sql(sql): its text. */
+const char *sr_sqlite_sql(enum sr_sql sql);
+
+/* -- connections ----------------------------------------------------------------------------------------------------- */
+
+/* A transaction is a connection: taken from the store at begin, given back at its end. DB is NULL until the connection is
+ * first needed. LOST: the SQLite code after which SQLite itself rolled the transaction back; SQLITE_OK otherwise. */
+struct sr_tx {
+	struct sr_sqlite *store;
+	sqlite3 *db;
+	sqlite3_stmt *statements[SR_SQL_COUNT];
+	bool write;
+	bool busy;
+	int lost;
+};
+
+/* BASE is first: a struct sr_store * is a struct sr_sqlite *. MUTEX guards the busy flags and who may open a connection;
+ * FREED is signalled when a busy flag falls. */
+struct sr_sqlite {
+	struct sr_store base;
+	char *path;
+	dev_t dev;
+	ino_t ino;
+	unsigned generation;
+	int lock_fd;
+	pthread_mutex_t mutex;
+	pthread_cond_t freed;
+	struct sr_tx writer;
+	struct sr_tx readers[SR_SQLITE_READERS];
+};
+
+/* sr_sqlite_connect(store, tx, err): opens TX's connection with every pragma set; sr_sqlite_disconnect closes it. */
+CK_RV sr_sqlite_connect(struct sr_sqlite *store, struct sr_tx *tx, struct sr_error *err);
+void sr_sqlite_disconnect(struct sr_tx *tx);
+
+/* sr_sqlite_pause(n): sleeps before the Nth try (0.1 ms, growing to 2 ms); false when the tries make up SR_SQLITE_WAIT_MS. */
+bool sr_sqlite_pause(int n);
+
+/* sr_sqlite_fail(db, rc, what, err): the code and reason for SQLite's RC; WHAT was being done ("reading secret"). */
+CK_RV sr_sqlite_fail(sqlite3 *db, int rc, const char *what, struct sr_error *err);
+
+/* -- forks (sqlite_fork.c) -------------------------------------------------------------------------------------------- */
+
+/* sr_sqlite_generation(): how many forks lie between this process and the one that loaded us. */
+unsigned sr_sqlite_generation(void);
+
+/* sr_sqlite_open_file(store, flags, db): sqlite3_open_v2, such that lock state inherited over a fork is never taken for
+ * this process's own. */
+int sr_sqlite_open_file(const struct sr_sqlite *store, int flags, sqlite3 **db);
+
+/* sr_sqlite_usable(err): refuses in a child that was forked while another thread was inside SQLite. */
+CK_RV sr_sqlite_usable(struct sr_error *err);
+
+/* -- schema (sqlite_schema.c) ------------------------------------------------------------------------------------------ */
+
+/* sr_sqlite_exec(db, sql, what, err): statements without parameters and results. */
+CK_RV sr_sqlite_exec(sqlite3 *db, const char *sql, const char *what, struct sr_error *err);
+
+/* sr_sqlite_number(db, sql, number, err): the one number that SQL selects. */
+CK_RV sr_sqlite_number(sqlite3 *db, const char *sql, int64_t *number, struct sr_error *err);
+
+/* sr_sqlite_check_schema(db, version, err): that this is a vault of ours, no newer than we are. */
+CK_RV sr_sqlite_check_schema(sqlite3 *db, int64_t *version, struct sr_error *err);
+
+/* sr_sqlite_migrate(db, steps, count, err): STEPS[n] leads from schema n to n + 1; runs what is missing up to COUNT in one
+ * transaction. The library's own steps are sr_sqlite_steps, SR_STORE_SCHEMA of them. */
+CK_RV sr_sqlite_migrate(sqlite3 *db, const char *const *steps, int64_t count, struct sr_error *err);
+extern const char *const sr_sqlite_steps[SR_STORE_SCHEMA];
+
+/* -- files (sqlite_files.c) -------------------------------------------------------------------------------------------- */
+
+/* sr_sqlite_open_dir(dir, fd, err): the vault's directory, checked: its kind, owner, mode, and that we may write it. */
+CK_RV sr_sqlite_open_dir(const char *dir, int *fd, struct sr_error *err);
+
+/* sr_sqlite_check_files(dir_fd, store, err): the database and its companions, by fstatat alone: opening and closing one of
+ * them would drop this process's POSIX locks on it. Fills store->dev and store->ino. */
+CK_RV sr_sqlite_check_files(int dir_fd, struct sr_sqlite *store, struct sr_error *err);
+
+/* sr_sqlite_lock(dir_fd, lock_fd, err): opens DIR/lock and holds it shared. sr_sqlite_lock_alone: holds it exclusively. */
+CK_RV sr_sqlite_lock(int dir_fd, int *lock_fd, struct sr_error *err);
+CK_RV sr_sqlite_lock_alone(int lock_fd, struct sr_error *err);
+void sr_sqlite_lock_share(int lock_fd);
+
+/* sr_sqlite_path(dir, path, err): the absolute path of the database in DIR, malloc'ed. */
+CK_RV sr_sqlite_path(const char *dir, char **path, struct sr_error *err);
+
+/* -- rows (sqlite_columns.c) ------------------------------------------------------------------------------------------- */
+
+enum sr_column_kind {
+	SR_COLUMN_TEXT,  /* char[size], NUL-terminated; "" is NULL where optional, refused elsewhere */
+	SR_COLUMN_BYTES, /* uint8_t[size], exactly */
+	SR_COLUMN_BUF,   /* struct sr_buf with text, at most SIZE bytes; empty is NULL where optional */
+	SR_COLUMN_BLOB,  /* struct sr_buf with bytes, the same */
+	SR_COLUMN_I64,   /* int64_t, MIN to INT64_MAX */
+	SR_COLUMN_U64,   /* uint64_t, MIN to INT64_MAX: SQLite's integers are signed */
+	SR_COLUMN_U32,   /* uint32_t, MIN to MAX */
+	SR_COLUMN_WORD,  /* an enum, stored as its word */
+	SR_COLUMN_BOOL   /* 0 or 1 */
+};
+
+/* One column: where it lies in the row's struct, and what it may hold. The same table binds and reads, so nothing can be
+ * written that would be refused when read. VALID NULL: UTF-8 without control characters. */
+struct sr_column {
+	const char *name;
+	enum sr_column_kind kind;
+	size_t offset;
+	size_t size;
+	bool optional;
+	int64_t min, max;
+	bool (*valid)(const char *text, size_t len);
+	const char *(*word)(unsigned number);
+	unsigned words;
+};
+
+/* The columns of a SELECT or INSERT, in its order. The first KEYS of them name the row in an error. */
+struct sr_columns {
+	const char *table;
+	const struct sr_column *list;
+	int count;
+	int keys;
+	size_t row_size;
+};
+
+/* sr_row_clear(columns, row): frees what its columns own, and zeroes it. */
+void sr_row_clear(const struct sr_columns *columns, void *row);
+
+/* sr_row_bind(columns, row, stmt, err), sr_row_read(columns, stmt, row, err): all columns, from parameter 1 or column 0. A
+ * row that cannot be: CKR_GENERAL_ERROR / INTERNAL when written, CKR_DEVICE_ERROR / VAULT_CORRUPT when read, naming table,
+ * key and column. */
+CK_RV sr_row_bind(const struct sr_columns *columns, const void *row, sqlite3_stmt *stmt, struct sr_error *err);
+CK_RV sr_row_read(const struct sr_columns *columns, sqlite3_stmt *stmt, void *row, struct sr_error *err);
+
+const char *sr_tier_word(unsigned number);
+
+/* -- queries (sqlite_query.c) -------------------------------------------------------------------------------------------- */
+
+/* One run of a statement. Begin, bind (1 is the first parameter; failures are kept until the step), step, end. A statement
+ * that is in the middle of a run (a callback that asks the same again) gets a second copy for as long as it is needed. */
+struct sr_query {
+	struct sr_tx *tx;
+	enum sr_sql sql;
+	sqlite3_stmt *stmt;
+	int rc;
+};
+
+CK_RV sr_query_begin(struct sr_query *query, struct sr_tx *tx, enum sr_sql sql, struct sr_error *err);
+void sr_query_text(struct sr_query *query, int n, const char *text);
+void sr_query_bytes(struct sr_query *query, int n, const void *data, size_t len);
+void sr_query_u64(struct sr_query *query, int n, uint64_t number);
+/* sr_query_step(query, row, err): ROW tells whether there is one. */
+CK_RV sr_query_step(struct sr_query *query, bool *row, struct sr_error *err);
+void sr_query_end(struct sr_query *query);
+
+/* sr_query_next(query, columns, row, found, err): steps, and reads a row if there is one; ROW is empty otherwise. */
+CK_RV sr_query_next(struct sr_query *query, const struct sr_columns *columns, void *row, bool *found,
+	struct sr_error *err);
+
+/* sr_query_only(query, columns, row, found, err): the same for a query of one row; ends it. */
+CK_RV sr_query_only(struct sr_query *query, const struct sr_columns *columns, void *row, bool *found,
+	struct sr_error *err);
+
+/* sr_query_put(tx, sql, columns, row, err): binds ROW and runs. */
+CK_RV sr_query_put(struct sr_tx *tx, enum sr_sql sql, const struct sr_columns *columns, const void *row,
+	struct sr_error *err);
+
+/* sr_query_run(tx, sql, err): a statement without parameters and results. */
+CK_RV sr_query_run(struct sr_tx *tx, enum sr_sql sql, struct sr_error *err);
+
+/* -- the operations, one file a subject ---------------------------------------------------------------------------------- */
+
+CK_RV sr_sqlite_begin_read(struct sr_store *store, struct sr_tx **tx, struct sr_error *err);
+CK_RV sr_sqlite_begin_write(struct sr_store *store, struct sr_tx **tx, struct sr_error *err);
+CK_RV sr_sqlite_commit(struct sr_tx *tx, struct sr_error *err);
+void sr_sqlite_rollback(struct sr_tx *tx);
+CK_RV sr_sqlite_mark(struct sr_tx *tx, struct sr_error *err);
+CK_RV sr_sqlite_undo(struct sr_tx *tx, struct sr_error *err);
+CK_RV sr_sqlite_keep(struct sr_tx *tx, struct sr_error *err);
+
+CK_RV sr_sqlite_meta_get(struct sr_tx *tx, const char *name, struct sr_buf *text, struct sr_error *err);
+CK_RV sr_sqlite_meta_put(struct sr_tx *tx, const char *name, const char *text, struct sr_error *err);
+CK_RV sr_sqlite_counts(struct sr_tx *tx, uint64_t *secrets, uint64_t *tokens, uint64_t *events, uint64_t *bytes,
+	struct sr_error *err);
+
+CK_RV sr_sqlite_secret_get(struct sr_tx *tx, const char *path, struct sr_secret_row *row, bool *found,
+	struct sr_error *err);
+CK_RV sr_sqlite_secret_put(struct sr_tx *tx, const struct sr_secret_row *row, struct sr_error *err);
+CK_RV sr_sqlite_secret_list(struct sr_tx *tx, const char *prefix, sr_secret_each each, void *ctx, struct sr_error *err);
+CK_RV sr_sqlite_version_get(struct sr_tx *tx, const char *path, uint64_t version, struct sr_version_row *row,
+	bool *found, struct sr_error *err);
+CK_RV sr_sqlite_version_len(struct sr_tx *tx, const char *path, uint64_t version, size_t *sealed_len, bool *found,
+	struct sr_error *err);
+CK_RV sr_sqlite_version_put(struct sr_tx *tx, const struct sr_version_row *row, struct sr_error *err);
+
+CK_RV sr_sqlite_token_get(struct sr_tx *tx, const char *id, struct sr_token_row *row, bool *found,
+	struct sr_error *err);
+CK_RV sr_sqlite_token_by_hash(struct sr_tx *tx, const uint8_t hash[SR_HASH_LEN], struct sr_token_row *row, bool *found,
+	struct sr_error *err);
+CK_RV sr_sqlite_token_put(struct sr_tx *tx, const struct sr_token_row *row, struct sr_error *err);
+CK_RV sr_sqlite_token_list(struct sr_tx *tx, sr_token_each each, void *ctx, struct sr_error *err);
+CK_RV sr_sqlite_token_children(struct sr_tx *tx, const char *parent, sr_token_each each, void *ctx,
+	struct sr_error *err);
+CK_RV sr_sqlite_use_count(struct sr_tx *tx, const char *token_id, uint64_t *count, struct sr_error *err);
+CK_RV sr_sqlite_use_put(struct sr_tx *tx, const char *token_id, uint64_t n, uint64_t event_id, struct sr_error *err);
+CK_RV sr_sqlite_use_events(struct sr_tx *tx, const char *token_id, uint64_t *count, struct sr_error *err);
+
+CK_RV sr_sqlite_member_get(struct sr_tx *tx, const char *name, struct sr_member_row *row, bool *found,
+	struct sr_error *err);
+CK_RV sr_sqlite_member_put(struct sr_tx *tx, const struct sr_member_row *row, struct sr_error *err);
+CK_RV sr_sqlite_member_list(struct sr_tx *tx, sr_member_each each, void *ctx, struct sr_error *err);
+
+CK_RV sr_sqlite_event_put(struct sr_tx *tx, const struct sr_event *event, const uint8_t hash[SR_HASH_LEN],
+	struct sr_error *err);
+CK_RV sr_sqlite_event_head(struct sr_tx *tx, struct sr_head *head, int64_t *timestamp_ms, struct sr_error *err);
+CK_RV sr_sqlite_event_get(struct sr_tx *tx, uint64_t id, struct sr_event *event, uint8_t hash[SR_HASH_LEN],
+	bool *found, struct sr_error *err);
+CK_RV sr_sqlite_event_query(struct sr_tx *tx, const struct sr_event_query *query, sr_event_each each, void *ctx,
+	struct sr_error *err);
+CK_RV sr_sqlite_event_newest(struct sr_tx *tx, const char *subject, uint64_t *id, enum sr_event_kind *kind,
+	struct sr_error *err);
+
+CK_RV sr_sqlite_checkpoint_put(struct sr_tx *tx, const struct sr_checkpoint_row *row, struct sr_error *err);
+CK_RV sr_sqlite_checkpoint_last(struct sr_tx *tx, struct sr_checkpoint_row *row, bool *found, struct sr_error *err);
+CK_RV sr_sqlite_checkpoint_list(struct sr_tx *tx, sr_checkpoint_each each, void *ctx, struct sr_error *err);
+CK_RV sr_sqlite_audit_key_put(struct sr_tx *tx, const struct sr_audit_key_row *row, struct sr_error *err);
+CK_RV sr_sqlite_audit_key_list(struct sr_tx *tx, sr_audit_key_each each, void *ctx, struct sr_error *err);
+
+#endif

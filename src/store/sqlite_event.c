@@ -1,0 +1,172 @@
+/* The audit chain's records. */
+#include "store/sqlite.h"
+
+#include <string.h>
+
+_Static_assert(sizeof(enum sr_event_kind) == sizeof(unsigned), "words are read and written as unsigned");
+
+static const char *event_word(unsigned number)
+{
+	return sr_event_name((enum sr_event_kind)number);
+}
+
+static const char *status_word(unsigned number)
+{
+	return sr_status_name((enum sr_status)number);
+}
+
+struct record {
+	struct sr_event event;
+	uint8_t hash[SR_HASH_LEN];
+};
+
+#define AT(field) .name = #field, .offset = offsetof(struct sr_event, field)
+#define TEXT(field)                                                                                                    \
+	{                                                                                                              \
+		AT(field), .kind = SR_COLUMN_TEXT, .size = sizeof(((struct sr_event *)NULL)->field), .optional = true  \
+	}
+#define HASH(type)                                                                                                     \
+	{                                                                                                              \
+		.name = "hash", .kind = SR_COLUMN_BYTES, .offset = offsetof(type, hash), .size = SR_HASH_LEN           \
+	}
+static const struct sr_column record_list[] = {
+	{ AT(id), .kind = SR_COLUMN_U64, .min = 1 },
+	{ AT(timestamp_ms), .kind = SR_COLUMN_I64 },
+	{ AT(kind), .kind = SR_COLUMN_WORD, .word = event_word, .words = SR_EVENT_COUNT },
+	{ AT(status), .kind = SR_COLUMN_WORD, .word = status_word, .words = SR_STATUS_ERROR + 1 },
+	TEXT(actor_type),
+	TEXT(actor_id),
+	TEXT(token_id),
+	TEXT(ip),
+	TEXT(peer),
+	TEXT(function),
+	TEXT(rv),
+	TEXT(reason),
+	TEXT(path),
+	TEXT(tier),
+	{ AT(version), .kind = SR_COLUMN_U64 },
+	TEXT(subject),
+	{ AT(counted), .kind = SR_COLUMN_BOOL },
+	TEXT(metadata),
+	HASH(struct record),
+};
+#undef TEXT
+#undef AT
+static const struct sr_columns record_columns = { "event", record_list, sizeof record_list / sizeof record_list[0], 1,
+	sizeof(struct record) };
+
+CK_RV sr_sqlite_event_put(struct sr_tx *tx, const struct sr_event *event, const uint8_t hash[SR_HASH_LEN],
+	struct sr_error *err)
+{
+	struct record record = { .event = *event };
+	memcpy(record.hash, hash, sizeof record.hash);
+	return sr_query_put(tx, SR_SQL_EVENT_PUT, &record_columns, &record, err);
+}
+
+struct newest {
+	uint64_t id;
+	int64_t timestamp_ms;
+	uint8_t hash[SR_HASH_LEN];
+};
+
+static const struct sr_column newest_list[] = {
+	{ .name = "id", .kind = SR_COLUMN_U64, .offset = offsetof(struct newest, id), .min = 1 },
+	{ .name = "timestamp_ms", .kind = SR_COLUMN_I64, .offset = offsetof(struct newest, timestamp_ms) },
+	HASH(struct newest),
+};
+#undef HASH
+static const struct sr_columns newest_columns = { "event", newest_list, 3, 1, sizeof(struct newest) };
+
+CK_RV sr_sqlite_event_head(struct sr_tx *tx, struct sr_head *head, int64_t *timestamp_ms, struct sr_error *err)
+{
+	struct sr_query query;
+	struct newest newest;
+	bool found;
+	*head = (struct sr_head){ 0 };
+	*timestamp_ms = 0;
+	CK_RV rv = sr_query_begin(&query, tx, SR_SQL_EVENT_HEAD, err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = sr_query_only(&query, &newest_columns, &newest, &found, err);
+	if (rv != CKR_OK || !found)
+		return rv;
+	head->seq = newest.id;
+	memcpy(head->hash, newest.hash, sizeof head->hash);
+	*timestamp_ms = newest.timestamp_ms;
+	return CKR_OK;
+}
+
+CK_RV sr_sqlite_event_get(struct sr_tx *tx, uint64_t id, struct sr_event *event, uint8_t hash[SR_HASH_LEN],
+	bool *found, struct sr_error *err)
+{
+	struct sr_query query;
+	struct record record;
+	*found = false;
+	*event = (struct sr_event){ 0 };
+	memset(hash, 0, SR_HASH_LEN);
+	CK_RV rv = sr_query_begin(&query, tx, SR_SQL_EVENT_GET, err);
+	if (rv != CKR_OK)
+		return rv;
+	sr_query_u64(&query, 1, id);
+	rv = sr_query_only(&query, &record_columns, &record, found, err);
+	if (rv != CKR_OK || !*found)
+		return rv;
+	*event = record.event;
+	memcpy(hash, record.hash, SR_HASH_LEN);
+	return CKR_OK;
+}
+
+CK_RV sr_sqlite_event_query(struct sr_tx *tx, const struct sr_event_query *criteria, sr_event_each each, void *ctx,
+	struct sr_error *err)
+{
+	struct sr_query query;
+	CK_RV rv = sr_query_begin(&query, tx, criteria->newest_first ? SR_SQL_EVENT_DOWN : SR_SQL_EVENT_UP, err);
+	if (rv != CKR_OK)
+		return rv;
+	sr_query_u64(&query, 1, criteria->after);
+	sr_query_u64(&query, 2, criteria->before ? criteria->before : INT64_MAX);
+	sr_query_u64(&query, 3, criteria->since_ms > 0 ? (uint64_t)criteria->since_ms : 0);
+	sr_query_u64(&query, 4, criteria->until_ms > 0 ? (uint64_t)criteria->until_ms : INT64_MAX);
+	for (bool more = true; more;) {
+		struct record record;
+		rv = sr_query_next(&query, &record_columns, &record, &more, err);
+		more = more && each(&record.event, record.hash, ctx);
+	}
+	sr_query_end(&query);
+	return rv;
+}
+
+struct last_word {
+	uint64_t id;
+	enum sr_event_kind kind;
+};
+
+static const struct sr_column last_word_list[] = {
+	{ .name = "id", .kind = SR_COLUMN_U64, .offset = offsetof(struct last_word, id), .min = 1 },
+	{ .name = "event",
+		.kind = SR_COLUMN_WORD,
+		.offset = offsetof(struct last_word, kind),
+		.word = event_word,
+		.words = SR_EVENT_COUNT },
+};
+static const struct sr_columns last_word_columns = { "event", last_word_list, 2, 1, sizeof(struct last_word) };
+
+CK_RV sr_sqlite_event_newest(struct sr_tx *tx, const char *subject, uint64_t *id, enum sr_event_kind *kind,
+	struct sr_error *err)
+{
+	struct sr_query query;
+	struct last_word last;
+	bool found;
+	*id = 0;
+	*kind = SR_EVENT_COUNT;
+	CK_RV rv = sr_query_begin(&query, tx, SR_SQL_EVENT_NEWEST, err);
+	if (rv != CKR_OK)
+		return rv;
+	sr_query_text(&query, 1, subject);
+	rv = sr_query_only(&query, &last_word_columns, &last, &found, err);
+	if (rv != CKR_OK || !found)
+		return rv;
+	*id = last.id;
+	*kind = last.kind;
+	return CKR_OK;
+}

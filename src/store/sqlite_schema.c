@@ -1,0 +1,267 @@
+/* The tables, how they came to be version by version, and making a new database. */
+#include "store/sqlite.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PATH_CHECK " CHECK (length(CAST(path AS BLOB)) BETWEEN 1 AND 512)"
+#define MAC_COLUMNS                                                                                                    \
+	" event_id INTEGER NOT NULL CHECK (event_id >= 1),"                                                            \
+	" mac BLOB NOT NULL CHECK (length(mac) = 32)"
+#define TIER_WORDS "('standard', 'sensitive', 'critical')"
+
+/* event_id is not a foreign key: the event is written after the rows that it explains, and SQLite would look through every
+ * table for each event. Why each index: docs/store.md. */
+static const char schema_1[] =
+	"CREATE TABLE vault_meta ("
+	" name TEXT PRIMARY KEY CHECK (length(name) BETWEEN 1 AND 64),"
+	" value TEXT NOT NULL CHECK (length(value) BETWEEN 1 AND 4096)"
+	") STRICT, WITHOUT ROWID;"
+
+	"CREATE TABLE secret ("
+	" path TEXT PRIMARY KEY" PATH_CHECK ","
+	" uid TEXT NOT NULL CHECK (length(uid) BETWEEN 1 AND 32),"
+	" type TEXT NOT NULL CHECK (length(type) BETWEEN 1 AND 32),"
+	" tier TEXT NOT NULL CHECK (tier IN " TIER_WORDS "),"
+	" state TEXT NOT NULL CHECK (state IN ('active', 'deleted')),"
+	" version INTEGER NOT NULL CHECK (version >= 1),"
+	" created_ms INTEGER NOT NULL CHECK (created_ms >= 0),"
+	" updated_ms INTEGER NOT NULL CHECK (updated_ms >= 0),"
+	" application BLOB CHECK (length(application) BETWEEN 1 AND 4096),"
+	" object_id BLOB CHECK (length(object_id) BETWEEN 1 AND 4096),"
+	MAC_COLUMNS
+	") STRICT, WITHOUT ROWID;"
+
+	"CREATE TABLE secret_version ("
+	" path TEXT NOT NULL REFERENCES secret (path) DEFERRABLE INITIALLY DEFERRED" PATH_CHECK ","
+	" version INTEGER NOT NULL CHECK (version >= 1),"
+	" tier TEXT NOT NULL CHECK (tier IN " TIER_WORDS "),"
+	" type TEXT NOT NULL CHECK (length(type) BETWEEN 1 AND 32),"
+	" created_ms INTEGER NOT NULL CHECK (created_ms >= 0),"
+	" sealed BLOB NOT NULL CHECK (length(sealed) BETWEEN 1 AND 67584),"
+	" PRIMARY KEY (path, version)"
+	") STRICT;"
+
+	"CREATE TABLE token ("
+	" id TEXT PRIMARY KEY CHECK (length(id) BETWEEN 1 AND 19),"
+	" hash BLOB NOT NULL UNIQUE CHECK (length(hash) = 32),"
+	" scopes TEXT NOT NULL CHECK (length(CAST(scopes AS BLOB)) BETWEEN 1 AND 32768),"
+	" allowed_ips TEXT CHECK (length(CAST(allowed_ips AS BLOB)) BETWEEN 1 AND 8192),"
+	" description TEXT CHECK (length(CAST(description AS BLOB)) BETWEEN 1 AND 1024),"
+	" issuer TEXT NOT NULL CHECK (length(issuer) BETWEEN 1 AND 40),"
+	" parent TEXT REFERENCES token (id),"
+	" clearance TEXT NOT NULL CHECK (clearance IN " TIER_WORDS "),"
+	" state TEXT NOT NULL CHECK (state IN ('active', 'revoked')),"
+	" max_uses INTEGER NOT NULL CHECK (max_uses >= 0),"
+	" created_ms INTEGER NOT NULL CHECK (created_ms >= 0),"
+	" ttl_ms INTEGER NOT NULL CHECK (ttl_ms >= 0),"
+	" end_wall_ms INTEGER NOT NULL CHECK (end_wall_ms >= 0),"
+	" end_boot_ms INTEGER NOT NULL CHECK (end_boot_ms >= 0),"
+	" end_boot_id TEXT CHECK (length(end_boot_id) BETWEEN 1 AND 39),"
+	MAC_COLUMNS
+	") STRICT, WITHOUT ROWID;"
+	"CREATE INDEX token_parent ON token (parent) WHERE parent IS NOT NULL;"
+
+	"CREATE TABLE token_use ("
+	" token_id TEXT NOT NULL REFERENCES token (id),"
+	" n INTEGER NOT NULL CHECK (n >= 1),"
+	" event_id INTEGER NOT NULL CHECK (event_id >= 1),"
+	" PRIMARY KEY (token_id, n)"
+	") STRICT, WITHOUT ROWID;"
+
+	"CREATE TABLE member ("
+	" name TEXT PRIMARY KEY CHECK (length(name) BETWEEN 1 AND 32),"
+	" role TEXT NOT NULL CHECK (role IN ('admin', 'editor', 'viewer', 'auditor')),"
+	" active INTEGER NOT NULL CHECK (active IN (0, 1)),"
+	" log2n INTEGER NOT NULL CHECK (log2n BETWEEN 1 AND 63),"
+	" r INTEGER NOT NULL CHECK (r BETWEEN 1 AND 1024),"
+	" p INTEGER NOT NULL CHECK (p BETWEEN 1 AND 1024),"
+	" salt BLOB NOT NULL CHECK (length(salt) = 16),"
+	" hash BLOB NOT NULL CHECK (length(hash) = 32),"
+	" created_ms INTEGER NOT NULL CHECK (created_ms >= 0),"
+	MAC_COLUMNS
+	") STRICT, WITHOUT ROWID;"
+
+	"CREATE TABLE event ("
+	" id INTEGER PRIMARY KEY CHECK (id >= 1),"
+	" timestamp_ms INTEGER NOT NULL CHECK (timestamp_ms >= 0),"
+	" event TEXT NOT NULL,"
+	" status TEXT NOT NULL CHECK (status IN ('allowed', 'denied', 'error')),"
+	" actor_type TEXT, actor_id TEXT, token_id TEXT, ip TEXT, peer TEXT, function TEXT, rv TEXT, reason TEXT,"
+	" path TEXT CHECK (length(CAST(path AS BLOB)) <= 512),"
+	" tier TEXT,"
+	" version INTEGER NOT NULL CHECK (version >= 0),"
+	" subject TEXT CHECK (length(CAST(subject AS BLOB)) <= 529),"
+	" counted INTEGER NOT NULL CHECK (counted IN (0, 1)),"
+	" metadata TEXT CHECK (length(CAST(metadata AS BLOB)) <= 4095),"
+	" hash BLOB NOT NULL CHECK (length(hash) = 32)"
+	") STRICT;"
+	"CREATE INDEX event_subject ON event (subject) WHERE subject IS NOT NULL;"
+	"CREATE INDEX event_counted ON event (token_id) WHERE counted = 1;"
+
+	"CREATE TABLE audit_key ("
+	" generation INTEGER PRIMARY KEY CHECK (generation >= 1),"
+	" spki BLOB NOT NULL CHECK (length(spki) BETWEEN 1 AND 1024),"
+	" signature BLOB CHECK (length(signature) BETWEEN 1 AND 256)"
+	") STRICT;"
+
+	"CREATE TABLE checkpoint ("
+	" seq INTEGER PRIMARY KEY CHECK (seq >= 0),"
+	" head BLOB NOT NULL CHECK (length(head) = 32),"
+	" generation INTEGER NOT NULL REFERENCES audit_key (generation),"
+	" signature BLOB NOT NULL CHECK (length(signature) = 64),"
+	" created_ms INTEGER NOT NULL CHECK (created_ms >= 0)"
+	") STRICT;";
+
+const char *const sr_sqlite_steps[SR_STORE_SCHEMA] = { schema_1 };
+
+CK_RV sr_sqlite_exec(sqlite3 *db, const char *sql, const char *what, struct sr_error *err)
+{
+	int rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
+	return rc == SQLITE_OK ? CKR_OK : sr_sqlite_fail(db, sqlite3_extended_errcode(db), what, err);
+}
+
+CK_RV sr_sqlite_number(sqlite3 *db, const char *sql, int64_t *number, struct sr_error *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(stmt);
+	if (rc == SQLITE_ROW)
+		*number = sqlite3_column_int64(stmt, 0);
+	sqlite3_finalize(stmt);
+	return rc == SQLITE_ROW ? CKR_OK : sr_sqlite_fail(db, rc, "looking at the vault's database", err);
+}
+
+/* -- versions --------------------------------------------------------------------------------------------------------- */
+
+static CK_RV check_version(int64_t application, int64_t version, int64_t tables, struct sr_error *err)
+{
+	if (tables == 0)
+		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_INCOMPLETE,
+			"the vault's database has no tables: strongroom init did not finish; empty the directory and run it again");
+	if (application != SR_SQLITE_APPLICATION_ID || version < 1)
+		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT,
+			"%s is a database, but not a Strongroom vault; name another directory", SR_SQLITE_FILE);
+	if (version > SR_STORE_SCHEMA)
+		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_SCHEMA,
+			"the vault was written by a newer Strongroom (schema %lld, this one knows %d); install that version",
+			(long long)version, SR_STORE_SCHEMA);
+	return CKR_OK;
+}
+
+CK_RV sr_sqlite_check_schema(sqlite3 *db, int64_t *version, struct sr_error *err)
+{
+	int64_t application = 0, tables = 0;
+	CK_RV rv = sr_sqlite_number(db, "PRAGMA user_version", version, err);
+	if (rv == CKR_OK)
+		rv = sr_sqlite_number(db, "PRAGMA application_id", &application, err);
+	if (rv == CKR_OK)
+		rv = sr_sqlite_number(db, "SELECT count(*) FROM sqlite_schema", &tables, err);
+	return rv == CKR_OK ? check_version(application, *version, tables, err) : rv;
+}
+
+static CK_RV run_steps(sqlite3 *db, const char *const *steps, int64_t count, struct sr_error *err)
+{
+	int64_t version = 0;
+	CK_RV rv = sr_sqlite_number(db, "PRAGMA user_version", &version, err); /* again: now nobody else migrates */
+	for (; rv == CKR_OK && version < count; version++)
+		rv = sr_sqlite_exec(db, steps[version], "making the vault's tables", err);
+	if (rv != CKR_OK)
+		return rv;
+	char *sql = sqlite3_mprintf("PRAGMA user_version = %lld", (long long)version);
+	if (!sql)
+		return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "out of memory");
+	rv = sr_sqlite_exec(db, sql, "making the vault's tables", err);
+	sqlite3_free(sql);
+	return rv;
+}
+
+CK_RV sr_sqlite_migrate(sqlite3 *db, const char *const *steps, int64_t count, struct sr_error *err)
+{
+	CK_RV rv = sr_sqlite_exec(db, "BEGIN IMMEDIATE", "migrating the vault", err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = run_steps(db, steps, count, err);
+	if (rv == CKR_OK)
+		rv = sr_sqlite_exec(db, "COMMIT", "migrating the vault", err);
+	if (rv != CKR_OK && !sqlite3_get_autocommit(db))
+		sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+	return rv;
+}
+
+/* -- a new database ------------------------------------------------------------------------------------------------------ */
+
+/* Made here, not by SQLite: its mode is 0600 from the first moment, and it was not there before. */
+static CK_RV create_file(int dir_fd, struct sr_error *err)
+{
+	int fd = openat(dir_fd, SR_SQLITE_FILE, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0 && errno == EEXIST)
+		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_STORE_FAILED,
+			"there is a %s already; name a new directory, or remove that vault first", SR_SQLITE_FILE);
+	if (fd < 0)
+		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_STORE_FAILED, "%s cannot be made: %s", SR_SQLITE_FILE,
+			strerror(errno));
+	close(fd);
+	return CKR_OK;
+}
+
+static CK_RV fill(const struct sr_sqlite *store, struct sr_error *err)
+{
+	sqlite3 *db = NULL;
+	int rc = sr_sqlite_open_file(store, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, &db);
+	CK_RV rv = rc == SQLITE_OK ? CKR_OK : sr_sqlite_fail(db, rc, "making the vault's database", err);
+	if (rv == CKR_OK)
+		rv = sr_sqlite_exec(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",
+			"making the vault's database", err);
+	if (rv == CKR_OK) {
+		char sql[64];
+		sqlite3_snprintf(sizeof sql, sql, "PRAGMA application_id = %d", SR_SQLITE_APPLICATION_ID);
+		rv = sr_sqlite_exec(db, sql, "making the vault's database", err);
+	}
+	if (rv == CKR_OK)
+		rv = sr_sqlite_migrate(db, sr_sqlite_steps, SR_STORE_SCHEMA, err);
+	sqlite3_close(db);
+	return rv;
+}
+
+static void remove_files(int dir_fd)
+{
+	unlinkat(dir_fd, SR_SQLITE_FILE "-wal", 0);
+	unlinkat(dir_fd, SR_SQLITE_FILE "-shm", 0);
+	unlinkat(dir_fd, SR_SQLITE_FILE, 0);
+}
+
+static CK_RV create_in(const char *dir, int dir_fd, struct sr_error *err)
+{
+	struct sr_sqlite store = { .generation = sr_sqlite_generation() };
+	CK_RV rv = sr_sqlite_path(dir, &store.path, err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = create_file(dir_fd, err);
+	if (rv == CKR_OK) {
+		rv = fill(&store, err); /* a file that nobody has open yet needs no disguise: dev and ino stay 0 */
+		if (rv == CKR_OK && fsync(dir_fd) != 0)
+			rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_STORE_FAILED, "the vault directory: %s", strerror(errno));
+		if (rv != CKR_OK)
+			remove_files(dir_fd);
+	}
+	free(store.path);
+	return rv;
+}
+
+CK_RV sr_sqlite_create(const char *dir, struct sr_error *err)
+{
+	int dir_fd;
+	CK_RV rv = sr_sqlite_usable(err);
+	if (rv == CKR_OK)
+		rv = sr_sqlite_open_dir(dir, &dir_fd, err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = create_in(dir, dir_fd, err);
+	close(dir_fd);
+	return rv;
+}

@@ -1,0 +1,119 @@
+/* The store: everything with SQL is behind this interface. SQLite is the first implementation (store/sqlite_*.c); the
+ * next one fills the same table of operations.
+ *
+ * A transaction is one database connection for as long as it lives; any number of read transactions run beside one
+ * write transaction. A store is for any thread, a transaction for one thread at a time. Functions that fill a row leave
+ * it empty (safe to clear) when they fail or find nothing.
+ *
+ * Errors: CKR_DEVICE_MEMORY / STORE_FULL (disk full), CKR_DEVICE_ERROR / STORE_FAILED, VAULT_BUSY (waited 10 s for
+ * another process), VAULT_CORRUPT (a row that cannot be: bounded and validated when read), VAULT_SCHEMA (newer). */
+#ifndef SR_STORE_STORE_H
+#define SR_STORE_STORE_H
+
+#include "store/rows.h"
+#include "util/error.h"
+
+#define SR_STORE_SCHEMA 1
+
+struct sr_tx;
+
+/** struct sr_event_query: what sr_store_ops.event_query narrows by index or by id order; finer criteria (globs, CIDR,
+ *  lists) are the caller's. AFTER and BEFORE are ids, exclusive; 0 is open. Times are inclusive; 0 is open. */
+struct sr_event_query {
+	uint64_t after, before;
+	int64_t since_ms, until_ms;
+	bool newest_first;
+};
+
+struct sr_store {
+	const struct sr_store_ops *ops;
+};
+
+/* A callback answers true to go on. */
+typedef bool (*sr_secret_each)(const struct sr_secret_row *row, void *ctx);
+typedef bool (*sr_token_each)(const struct sr_token_row *row, void *ctx);
+typedef bool (*sr_member_each)(const struct sr_member_row *row, void *ctx);
+typedef bool (*sr_event_each)(const struct sr_event *event, const uint8_t hash[SR_HASH_LEN], void *ctx);
+typedef bool (*sr_checkpoint_each)(const struct sr_checkpoint_row *row, void *ctx);
+typedef bool (*sr_audit_key_each)(const struct sr_audit_key_row *row, void *ctx);
+
+struct sr_store_ops {
+	void (*close)(struct sr_store *store);
+	void (*abandon)(struct sr_store *store); /* in a forked child: touches no file, lock or connection */
+
+	/* begin_write takes the one writer's place (waits up to 10 s). commit ends the transaction whatever it answers;
+	 * rollback too. mark/undo/keep are one level of savepoint inside a write transaction. */
+	CK_RV (*begin_read)(struct sr_store *store, struct sr_tx **tx, struct sr_error *err);
+	CK_RV (*begin_write)(struct sr_store *store, struct sr_tx **tx, struct sr_error *err);
+	CK_RV (*commit)(struct sr_tx *tx, struct sr_error *err);
+	void (*rollback)(struct sr_tx *tx);
+	CK_RV (*mark)(struct sr_tx *tx, struct sr_error *err);
+	CK_RV (*undo)(struct sr_tx *tx, struct sr_error *err);
+	CK_RV (*keep)(struct sr_tx *tx, struct sr_error *err);
+
+	/* names: "vault-id", "vault-name", "chain-id", "created-at"; TEXT is empty when absent */
+	CK_RV (*meta_get)(struct sr_tx *tx, const char *name, struct sr_buf *text, struct sr_error *err);
+	CK_RV (*meta_put)(struct sr_tx *tx, const char *name, const char *text, struct sr_error *err);
+
+	CK_RV (*secret_get)(struct sr_tx *tx, const char *path, struct sr_secret_row *row, bool *found, struct sr_error *err);
+	CK_RV (*secret_put)(struct sr_tx *tx, const struct sr_secret_row *row, struct sr_error *err); /* insert or replace */
+	/* in path order, paths that begin with PREFIX (an index range) */
+	CK_RV (*secret_list)(struct sr_tx *tx, const char *prefix, sr_secret_each each, void *ctx, struct sr_error *err);
+	CK_RV (*version_get)(struct sr_tx *tx, const char *path, uint64_t version, struct sr_version_row *row, bool *found,
+		struct sr_error *err);
+	/* the sealed length alone: what a length query needs */
+	CK_RV (*version_len)(struct sr_tx *tx, const char *path, uint64_t version, size_t *sealed_len, bool *found,
+		struct sr_error *err);
+	CK_RV (*version_put)(struct sr_tx *tx, const struct sr_version_row *row, struct sr_error *err); /* insert only */
+
+	CK_RV (*token_get)(struct sr_tx *tx, const char *id, struct sr_token_row *row, bool *found, struct sr_error *err);
+	CK_RV (*token_by_hash)(struct sr_tx *tx, const uint8_t hash[SR_HASH_LEN], struct sr_token_row *row, bool *found,
+		struct sr_error *err);
+	CK_RV (*token_put)(struct sr_tx *tx, const struct sr_token_row *row, struct sr_error *err);
+	CK_RV (*token_list)(struct sr_tx *tx, sr_token_each each, void *ctx, struct sr_error *err); /* newest first */
+	CK_RV (*token_children)(struct sr_tx *tx, const char *parent, sr_token_each each, void *ctx, struct sr_error *err);
+
+	/* uses of a token: rows (token, n, event), n from 1 without a gap; count is the greatest n */
+	CK_RV (*use_count)(struct sr_tx *tx, const char *token_id, uint64_t *count, struct sr_error *err);
+	CK_RV (*use_put)(struct sr_tx *tx, const char *token_id, uint64_t n, uint64_t event_id, struct sr_error *err);
+	/* events of this token itself that counted a use, by the events' own partial index */
+	CK_RV (*use_events)(struct sr_tx *tx, const char *token_id, uint64_t *count, struct sr_error *err);
+
+	CK_RV (*member_get)(struct sr_tx *tx, const char *name, struct sr_member_row *row, bool *found, struct sr_error *err);
+	CK_RV (*member_put)(struct sr_tx *tx, const struct sr_member_row *row, struct sr_error *err);
+	CK_RV (*member_list)(struct sr_tx *tx, sr_member_each each, void *ctx, struct sr_error *err);
+
+	/* the chain: append-only; HASH is the head after the event */
+	CK_RV (*event_put)(struct sr_tx *tx, const struct sr_event *event, const uint8_t hash[SR_HASH_LEN],
+		struct sr_error *err);
+	/* the newest event's id, time and head; SEQ 0 where there is none */
+	CK_RV (*event_head)(struct sr_tx *tx, struct sr_head *head, int64_t *timestamp_ms, struct sr_error *err);
+	CK_RV (*event_get)(struct sr_tx *tx, uint64_t id, struct sr_event *event, uint8_t hash[SR_HASH_LEN], bool *found,
+		struct sr_error *err);
+	CK_RV (*event_query)(struct sr_tx *tx, const struct sr_event_query *query, sr_event_each each, void *ctx,
+		struct sr_error *err);
+	/* the newest allowed event with this subject, by the events' partial index: ID 0 where there is none */
+	CK_RV (*event_newest)(struct sr_tx *tx, const char *subject, uint64_t *id, enum sr_event_kind *kind,
+		struct sr_error *err);
+
+	CK_RV (*checkpoint_put)(struct sr_tx *tx, const struct sr_checkpoint_row *row, struct sr_error *err); /* a double is kept */
+	CK_RV (*checkpoint_last)(struct sr_tx *tx, struct sr_checkpoint_row *row, bool *found, struct sr_error *err);
+	CK_RV (*checkpoint_list)(struct sr_tx *tx, sr_checkpoint_each each, void *ctx, struct sr_error *err); /* by seq */
+	CK_RV (*audit_key_put)(struct sr_tx *tx, const struct sr_audit_key_row *row, struct sr_error *err);
+	CK_RV (*audit_key_list)(struct sr_tx *tx, sr_audit_key_each each, void *ctx, struct sr_error *err);
+
+	/* what status shows: number of live secrets, tokens, events, bytes on disk */
+	CK_RV (*counts)(struct sr_tx *tx, uint64_t *secrets, uint64_t *tokens, uint64_t *events, uint64_t *bytes,
+		struct sr_error *err);
+};
+
+/** sr_sqlite_create(dir, err): a new database DIR/vault.db, 0600, with the newest schema; refuses an existing one. */
+CK_RV sr_sqlite_create(const char *dir, struct sr_error *err);
+
+/** sr_sqlite_open(dir, store, err): opens DIR/vault.db. Refuses (with the reason and the cure in the text) a directory
+ *  that is missing (VAULT_MISSING), not 0700 or not the user's own (VAULT_PERMISSIONS), a file readable by others or not
+ *  writable, a newer schema (VAULT_SCHEMA), a file that is no database (VAULT_CORRUPT). Migrates an older schema forward
+ *  in one transaction. */
+CK_RV sr_sqlite_open(const char *dir, struct sr_store **store, struct sr_error *err);
+
+#endif

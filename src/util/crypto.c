@@ -1,0 +1,221 @@
+/* OpenSSL in a library context of our own. Its error queue belongs to the thread and so perhaps to the host
+ * application: every function here takes back what it caused to be put there. */
+#include "util/crypto.h"
+
+#include "util/buf.h"
+
+#include <openssl/core_names.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
+#include <openssl/provider.h>
+#include <openssl/x509.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SCRYPT_MEMORY_MAX (UINT64_C(64) << 20)
+#define SCRYPT_LOG2N_MAX 20 /* 1 GiB at r = 8: far beyond the memory cap, and the shift stays small */
+#define P256_HALF 32
+
+static const struct digest {
+	CK_MECHANISM_TYPE mechanism;
+	const char *name;
+} digests[] = {
+	{ CKM_SHA256, "SHA2-256" }, /* the first: Strongroom itself cannot do without it */
+	{ CKM_SHA224, "SHA2-224" },
+	{ CKM_SHA384, "SHA2-384" },
+	{ CKM_SHA512, "SHA2-512" },
+	{ CKM_SHA512_224, "SHA2-512/224" },
+	{ CKM_SHA512_256, "SHA2-512/256" },
+	{ CKM_SHA3_224, "SHA3-224" },
+	{ CKM_SHA3_256, "SHA3-256" },
+	{ CKM_SHA3_384, "SHA3-384" },
+	{ CKM_SHA3_512, "SHA3-512" },
+};
+
+#define DIGESTS (sizeof digests / sizeof digests[0])
+
+struct crypto {
+	OSSL_LIB_CTX *ctx;
+	OSSL_PROVIDER *provider;
+	EVP_MD *md[DIGESTS]; /* in the order of digests[] */
+};
+
+/* Global, because a context costs milliseconds to make and every call needs it. Once made it is read without the
+ * lock, so that a fork in another thread does not leave the lock taken in a child that only reads. */
+static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
+static struct crypto *_Atomic current;
+
+static void crypto_free(struct crypto *crypto)
+{
+	if (!crypto)
+		return;
+	for (size_t i = 0; i < DIGESTS; i++)
+		EVP_MD_free(crypto->md[i]);
+	if (crypto->provider)
+		OSSL_PROVIDER_unload(crypto->provider);
+	OSSL_LIB_CTX_free(crypto->ctx);
+	free(crypto);
+}
+
+/* The default provider is named, so that no configuration file of the host decides which one we get. */
+static struct crypto *crypto_new(void)
+{
+	struct crypto *crypto = calloc(1, sizeof *crypto);
+	if (!crypto)
+		return NULL;
+	crypto->ctx = OSSL_LIB_CTX_new();
+	if (crypto->ctx)
+		crypto->provider = OSSL_PROVIDER_load(crypto->ctx, "default");
+	for (size_t i = 0; crypto->provider && i < DIGESTS; i++)
+		crypto->md[i] = EVP_MD_fetch(crypto->ctx, digests[i].name, NULL);
+	if (!crypto->md[0]) {
+		crypto_free(crypto);
+		return NULL;
+	}
+	return crypto;
+}
+
+static struct crypto *get_crypto(void)
+{
+	struct crypto *crypto = atomic_load_explicit(&current, memory_order_acquire);
+	if (crypto)
+		return crypto;
+	pthread_mutex_lock(&making);
+	crypto = atomic_load_explicit(&current, memory_order_acquire);
+	if (!crypto) {
+		ERR_set_mark();
+		crypto = crypto_new();
+		ERR_pop_to_mark();
+		atomic_store_explicit(&current, crypto, memory_order_release);
+	}
+	pthread_mutex_unlock(&making);
+	return crypto;
+}
+
+OSSL_LIB_CTX *sr_crypto_ctx(void)
+{
+	struct crypto *crypto = get_crypto();
+	return crypto ? crypto->ctx : NULL;
+}
+
+void sr_crypto_free(void)
+{
+	pthread_mutex_lock(&making);
+	crypto_free(atomic_exchange_explicit(&current, NULL, memory_order_acq_rel));
+	pthread_mutex_unlock(&making);
+}
+
+const EVP_MD *sr_digest_md(CK_MECHANISM_TYPE mechanism)
+{
+	struct crypto *crypto = get_crypto();
+	for (size_t i = 0; crypto && i < DIGESTS; i++) {
+		if (digests[i].mechanism == mechanism)
+			return crypto->md[i];
+	}
+	return NULL;
+}
+
+bool sr_sha256_2(const void *a, size_t alen, const void *b, size_t blen, uint8_t out[SR_SHA256_LEN])
+{
+	const EVP_MD *md = sr_digest_md(CKM_SHA256);
+	if (!md)
+		return false;
+	ERR_set_mark();
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	bool done = ctx && EVP_DigestInit_ex2(ctx, md, NULL) == 1 && EVP_DigestUpdate(ctx, a, alen) == 1 &&
+		    EVP_DigestUpdate(ctx, b, blen) == 1 && EVP_DigestFinal_ex(ctx, out, NULL) == 1;
+	EVP_MD_CTX_free(ctx);
+	ERR_pop_to_mark();
+	return done;
+}
+
+bool sr_sha256(const void *data, size_t len, uint8_t out[SR_SHA256_LEN])
+{
+	return sr_sha256_2(data, len, NULL, 0, out);
+}
+
+bool sr_scrypt(const void *pass, size_t passlen, const void *salt, size_t saltlen, unsigned log2n, unsigned r,
+	unsigned p, uint8_t *out, size_t outlen)
+{
+	OSSL_LIB_CTX *lib = sr_crypto_ctx();
+	if (!lib || log2n < 1 || log2n > SCRYPT_LOG2N_MAX)
+		return false;
+	uint64_t n = UINT64_C(1) << log2n;
+	uint64_t memory = SCRYPT_MEMORY_MAX;
+	uint32_t r32 = r;
+	uint32_t p32 = p;
+	/* the parameters are only read, whatever the type of the constructor says */
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_octet_string(
+			OSSL_KDF_PARAM_PASSWORD, (void *)(uintptr_t)(passlen ? pass : ""), passlen),
+		OSSL_PARAM_construct_octet_string(
+			OSSL_KDF_PARAM_SALT, (void *)(uintptr_t)(saltlen ? salt : ""), saltlen),
+		OSSL_PARAM_construct_uint64(OSSL_KDF_PARAM_SCRYPT_N, &n),
+		OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_SCRYPT_R, &r32),
+		OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_SCRYPT_P, &p32),
+		OSSL_PARAM_construct_uint64(OSSL_KDF_PARAM_SCRYPT_MAXMEM, &memory),
+		OSSL_PARAM_construct_end(),
+	};
+	ERR_set_mark();
+	EVP_KDF *kdf = EVP_KDF_fetch(lib, "SCRYPT", NULL);
+	EVP_KDF_CTX *ctx = kdf ? EVP_KDF_CTX_new(kdf) : NULL;
+	bool done = ctx && EVP_KDF_derive(ctx, out, outlen, params) == 1;
+	EVP_KDF_CTX_free(ctx);
+	EVP_KDF_free(kdf);
+	ERR_pop_to_mark();
+	return done;
+}
+
+/* The public key in SPKI, which must be one P-256 key and nothing behind it. */
+static EVP_PKEY *p256_key(const uint8_t *spki, size_t spkilen)
+{
+	OSSL_LIB_CTX *lib = sr_crypto_ctx();
+	if (!lib || spkilen > 1024)
+		return NULL;
+	const uint8_t *at = spki;
+	EVP_PKEY *key = d2i_PUBKEY_ex(NULL, &at, (long)spkilen, lib, NULL);
+	char group[32];
+	size_t len;
+	if (key && at == spki + spkilen && EVP_PKEY_is_a(key, "EC") &&
+		EVP_PKEY_get_group_name(key, group, sizeof group, &len) == 1 && strcmp(group, SN_X9_62_prime256v1) == 0)
+		return key;
+	EVP_PKEY_free(key);
+	return NULL;
+}
+
+/* r || s as the DER that OpenSSL verifies; *DER is for OPENSSL_free. The length, 0 or less when it failed. */
+static int signature_der(const uint8_t sig[64], uint8_t **der)
+{
+	int len = 0;
+	BIGNUM *r = BN_bin2bn(sig, P256_HALF, NULL);
+	BIGNUM *s = BN_bin2bn(sig + P256_HALF, P256_HALF, NULL);
+	ECDSA_SIG *pair = ECDSA_SIG_new();
+	if (r && s && pair && ECDSA_SIG_set0(pair, r, s) == 1) {
+		r = s = NULL; /* PAIR owns them now */
+		len = i2d_ECDSA_SIG(pair, der);
+	}
+	BN_free(r);
+	BN_free(s);
+	ECDSA_SIG_free(pair);
+	return len;
+}
+
+bool sr_p256_verify(const uint8_t *spki, size_t spkilen, const uint8_t digest[SR_SHA256_LEN], const uint8_t sig[64])
+{
+	ERR_set_mark();
+	uint8_t *der = NULL;
+	int derlen = signature_der(sig, &der);
+	EVP_PKEY *key = p256_key(spki, spkilen);
+	EVP_PKEY_CTX *ctx = key ? EVP_PKEY_CTX_new_from_pkey(sr_crypto_ctx(), key, NULL) : NULL;
+	bool good = derlen > 0 && ctx && EVP_PKEY_verify_init(ctx) == 1 &&
+		    EVP_PKEY_verify(ctx, der, (size_t)derlen, digest, SR_SHA256_LEN) == 1;
+	EVP_PKEY_CTX_free(ctx);
+	EVP_PKEY_free(key);
+	OPENSSL_free(der);
+	ERR_pop_to_mark();
+	return good;
+}

@@ -1,0 +1,87 @@
+/* The one way to act: an event, a job, the identity checked again where it counts. */
+#include "util/text.h"
+#include "vault/who.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void copy_text(char *out, size_t cap, const char *text)
+{
+	snprintf(out, cap, "%s", text);
+}
+
+static void fill_actor(struct sr_event *event, const struct sr_identity *who)
+{
+	if (!who) {
+		copy_text(event->actor_type, sizeof(event->actor_type), "anonymous");
+		return;
+	}
+	if (who->type == SR_IDENTITY_MEMBER) {
+		copy_text(event->actor_type, sizeof(event->actor_type), "member");
+		copy_text(event->actor_id, sizeof(event->actor_id), who->member.name);
+		return;
+	}
+	copy_text(event->actor_type, sizeof(event->actor_type), "token");
+	copy_text(event->actor_id, sizeof(event->actor_id), who->token.id);
+	copy_text(event->token_id, sizeof(event->token_id), who->token.id);
+}
+
+void sr_act_begin(struct sr_act *act, const struct sr_caller *caller, enum sr_event_kind kind, const char *path)
+{
+	memset(act, 0, sizeof(*act));
+	act->caller = caller;
+	act->event.kind = kind;
+	fill_actor(&act->event, caller->identity);
+	sr_peer_ip(caller->peer, act->event.ip);
+	snprintf(act->event.peer, sizeof(act->event.peer), "uid=%u pid=%d", caller->peer->uid, caller->peer->pid);
+	copy_text(act->event.function, sizeof(act->event.function), caller->function);
+	if (path)
+		copy_text(act->event.path, sizeof(act->event.path), path);
+}
+
+/* Inside the transaction. What the owner checked before may have changed since: the login is asked again, the uses are
+ * counted, then the act itself looks again at what it relies on. */
+static CK_RV run_act(struct sr_write *write, void *arg, struct sr_error *err)
+{
+	struct sr_act *act = arg;
+	CK_RV rv = CKR_OK;
+	if (act->caller->identity)
+		rv = sr_who_still(act->caller, write->tx, &write->now, write->not_before_ms, err);
+	if (rv == CKR_OK && act->run)
+		rv = act->run(act, write, err);
+	if (rv != CKR_OK || !act->counts)
+		return rv;
+	act->event.counted = act->caller->identity->type == SR_IDENTITY_TOKEN;
+	return sr_who_count_use(act->caller, write, &act->used, err);
+}
+
+static CK_RV submit(struct sr_act *act, CK_RV refuse, struct sr_error *err)
+{
+	struct sr_job job = {
+		.event = &act->event,
+		.run = run_act,
+		.arg = act,
+		.refuse = refuse,
+		.audit_reason = act->audit_reason,
+		.policy_change = act->policy_change,
+	};
+	return sr_writer_run(act->caller->vault->writer, &job, err);
+}
+
+CK_RV sr_act_commit(struct sr_act *act, struct sr_error *err)
+{
+	CK_RV rv = submit(act, CKR_OK, err);
+	if (rv == CKR_OK && act->used)
+		sr_who_remember_uses(act->caller->identity, act->used);
+	return rv;
+}
+
+CK_RV sr_act_refuse(struct sr_act *act, struct sr_error *err)
+{
+	return submit(act, err->rv, err);
+}
+
+CK_RV sr_act_record(struct sr_act *act, CK_RV rv, struct sr_error *err)
+{
+	return rv == CKR_OK ? sr_act_commit(act, err) : sr_act_refuse(act, err);
+}

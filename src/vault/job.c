@@ -1,0 +1,88 @@
+/* Jobs: work that is started by creating an object and told by reading it. */
+#include "audit/verify.h"
+#include "vault/event.h"
+#include "vault/report.h"
+#include "vault/who.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* -- audit-verify ------------------------------------------------------------------------------------------------ */
+
+static CK_RV verify(const struct sr_caller *caller, struct sr_verdict *verdict, struct sr_error *err)
+{
+	struct sr_vault *vault = caller->vault;
+	struct sr_writer_config config = { vault->store, vault->hsm, vault->id, vault->heads };
+	CK_RV rv = sr_audit_verify(&config, verdict, err);
+	if (rv == CKR_OK && verdict->ok)
+		rv = sr_report_check_rows(vault, verdict, err);
+	return rv;
+}
+
+static CK_RV job_verify(const struct sr_caller *caller, char **result, struct sr_error *err)
+{
+	struct sr_verdict verdict = { 0 };
+	struct sr_act act;
+	sr_act_begin(&act, caller, SR_EVENT_AUDIT_VERIFIED, NULL);
+	CK_RV rv = sr_need_duty(caller, SR_DUTY_AUDIT, "verify the audit", err);
+	if (rv == CKR_OK)
+		rv = verify(caller, &verdict, err);
+	if (rv == CKR_OK)
+		rv = sr_report_verdict(&verdict, result, act.event.metadata, err);
+	return sr_act_record(&act, rv, err);
+}
+
+/* -- status ------------------------------------------------------------------------------------------------------ */
+
+static CK_RV job_status(const struct sr_caller *caller, char **result, struct sr_error *err)
+{
+	CK_RV rv = sr_need_duty(caller, SR_DUTY_STATUS, "see the status", err);
+	return rv == CKR_OK ? sr_report_status(caller->vault, result, err) : rv;
+}
+
+/* -- the object -------------------------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *kind;
+	CK_RV (*run)(const struct sr_caller *caller, char **result, struct sr_error *err);
+} kinds[] = {
+	{ "audit-verify", job_verify },
+	{ "status", job_status },
+};
+
+static CK_RV run_kind(const struct sr_caller *caller, const struct sr_attr *kind, char **result, struct sr_error *err)
+{
+	for (size_t i = 0; kind && i < sizeof(kinds) / sizeof(*kinds); i++) {
+		if (strlen(kinds[i].kind) == kind->len && memcmp(kinds[i].kind, kind->value, kind->len) == 0)
+			return kinds[i].run(caller, result, err);
+	}
+	return sr_fail(err, kind ? CKR_ATTRIBUTE_VALUE_INVALID : CKR_TEMPLATE_INCOMPLETE, SR_REASON_BAD_TEMPLATE,
+		"job not started: its kind must be audit-verify or status");
+}
+
+static CK_RV job_create(const struct sr_caller *caller, const struct sr_attrs *template, struct sr_created *created,
+	struct sr_error *err)
+{
+	const struct sr_attr *kind = sr_attrs_find(template, CKA_SR_KIND);
+	char *result = NULL;
+	CK_RV rv = run_kind(caller, kind, &result, err);
+	if (rv != CKR_OK) {
+		free(result);
+		return rv;
+	}
+	sr_attrs_put_ulong(&created->held, CKA_CLASS, CKO_SR_JOB);
+	sr_attrs_put_bool(&created->held, CKA_TOKEN, false);
+	sr_attrs_put_bool(&created->held, CKA_PRIVATE, true);
+	sr_attrs_put_bool(&created->held, CKA_MODIFIABLE, false);
+	sr_attrs_put(&created->held, CKA_SR_KIND, kind->value, kind->len);
+	sr_attrs_put_text(&created->held, CKA_SR_STATE, "done");
+	sr_attrs_put_text(&created->held, CKA_SR_RESULT, result);
+	free(result);
+	return created->held.failed ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory for a job") : CKR_OK;
+}
+
+const struct sr_class sr_job_class = {
+	.object_class = CKO_SR_JOB,
+	.only_by_class = true,
+	.create = job_create,
+};

@@ -1,0 +1,242 @@
+/* Members: passphrases under scrypt and the HSM, and what is shown of them. */
+#include "vault/member.h"
+
+#include "util/pack.h"
+#include "util/text.h"
+#include "vault/objects.h"
+#include "vault/who.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* RFC 7914; 32 MiB and about a tenth of a second. Stored with each row, so they can grow. */
+#define SCRYPT_LOG2N 15
+#define SCRYPT_R 8
+#define SCRYPT_P 1
+
+CK_RV sr_member_passphrase_ok(const void *pass, size_t len, struct sr_error *err)
+{
+	bool seen[256] = { false };
+	unsigned different = 0;
+	if (len < SR_PASSPHRASE_MIN || len > SR_PASSPHRASE_MAX)
+		return sr_fail(err, CKR_PIN_LEN_RANGE, SR_REASON_WEAK_PASSPHRASE,
+			"passphrase refused: it must have 12 to 200 bytes");
+	if (!sr_text_utf8(pass, len))
+		return sr_fail(err, CKR_PIN_INVALID, SR_REASON_WEAK_PASSPHRASE,
+			"passphrase refused: it must be UTF-8 text without control characters");
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = ((const unsigned char *)pass)[i];
+		different += !seen[c];
+		seen[c] = true;
+	}
+	if (different < 5)
+		return sr_fail(err, CKR_PIN_TOO_WEAK, SR_REASON_WEAK_PASSPHRASE,
+			"passphrase refused: it repeats a few characters; take several words");
+	return CKR_OK;
+}
+
+/* scrypt here, then the HSM's mac key: who has the database alone has nothing to guess against. */
+static CK_RV passphrase_hash(struct sr_vault *vault, const struct sr_member_row *row, const void *pass, size_t len,
+	uint8_t hash[SR_HASH_LEN], struct sr_error *err)
+{
+	uint8_t stretched[32];
+	struct sr_buf packed = SR_BUF_INIT;
+	if (!sr_scrypt(pass, len, row->salt, sizeof(row->salt), row->log2n, row->r, row->p, stretched, sizeof(stretched)))
+		return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to check a passphrase");
+	sr_pack_text(&packed, "strongroom/passphrase/1");
+	sr_pack_text(&packed, vault->id);
+	sr_pack_bytes(&packed, stretched, sizeof(stretched));
+	CK_RV rv = packed.failed ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to check a passphrase")
+				 : sr_hsm_mac(vault->hsm, packed.data, packed.len, hash, err);
+	sr_buf_clear(&packed);
+	sr_cleanse(stretched, sizeof(stretched));
+	return rv;
+}
+
+CK_RV sr_member_set_passphrase(struct sr_vault *vault, struct sr_member_row *row, const void *pass, size_t len,
+	struct sr_error *err)
+{
+	CK_RV rv = sr_member_passphrase_ok(pass, len, err);
+	if (rv == CKR_OK)
+		rv = sr_hsm_random(vault->hsm, row->salt, sizeof(row->salt), err);
+	row->log2n = SCRYPT_LOG2N;
+	row->r = SCRYPT_R;
+	row->p = SCRYPT_P;
+	return rv == CKR_OK ? passphrase_hash(vault, row, pass, len, row->hash, err) : rv;
+}
+
+CK_RV sr_member_passphrase_fits(struct sr_vault *vault, const struct sr_member_row *row, const void *pass, size_t len,
+	bool *fits, struct sr_error *err)
+{
+	static const struct sr_member_row nobody = { .log2n = SCRYPT_LOG2N, .r = SCRYPT_R, .p = SCRYPT_P };
+	uint8_t hash[SR_HASH_LEN];
+	const struct sr_member_row *against = row ? row : &nobody;
+	CK_RV rv = passphrase_hash(vault, against, pass, len, hash, err);
+	*fits = rv == CKR_OK && row && sr_equal(hash, row->hash, sizeof(hash));
+	sr_cleanse(hash, sizeof(hash));
+	return rv;
+}
+
+/* -- C_SetPIN --------------------------------------------------------------------------------------------------- */
+
+
+static CK_RV passwd_run(struct sr_act *act, struct sr_write *write, struct sr_error *err)
+{
+	const struct sr_member_row *fresh = act->arg;
+	struct sr_member_row row = { 0 };
+	bool found = false;
+	CK_RV rv = sr_rows_member(act->caller->vault, write->tx, fresh->name, &row, &found, err);
+	if (rv == CKR_OK && !found)
+		rv = sr_fail(err, CKR_USER_NOT_LOGGED_IN, SR_REASON_REVOKED, "the member was removed");
+	if (rv != CKR_OK)
+		return rv;
+	memcpy(row.salt, fresh->salt, sizeof(row.salt));
+	memcpy(row.hash, fresh->hash, sizeof(row.hash));
+	row.log2n = fresh->log2n;
+	row.r = fresh->r;
+	row.p = fresh->p;
+	return sr_rows_put_member(act->caller->vault, write, &act->event, &row, err);
+}
+
+/* The old one may come with the name before it, as it was given to C_Login. */
+static void without_name(const char *name, const void **pin, size_t *len)
+{
+	size_t n = strlen(name);
+	if (*len > n && memcmp(*pin, name, n) == 0 && ((const char *)*pin)[n] == ':') {
+		*pin = (const char *)*pin + n + 1;
+		*len -= n + 1;
+	}
+}
+
+/* ROW becomes what is stored now: the identity's copy is from its login, and the passphrase may have changed since. */
+static CK_RV load_current(const struct sr_caller *caller, struct sr_member_row *row, struct sr_error *err)
+{
+	struct sr_store *store = caller->vault->store;
+	struct sr_tx *tx;
+	bool found = false;
+	CK_RV rv = store->ops->begin_read(store, &tx, err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = sr_rows_member(caller->vault, tx, caller->identity->member.name, row, &found, err);
+	store->ops->rollback(tx);
+	if (rv == CKR_OK && !found)
+		rv = sr_fail(err, CKR_USER_NOT_LOGGED_IN, SR_REASON_REVOKED, "the member was removed");
+	return rv;
+}
+
+static CK_RV check_old(const struct sr_caller *caller, struct sr_member_row *row, const void *pin, size_t len,
+	struct sr_error *err)
+{
+	bool fits = false;
+	CK_RV rv = load_current(caller, row, err);
+	if (rv != CKR_OK)
+		return rv;
+	without_name(row->name, &pin, &len);
+	rv = sr_member_passphrase_fits(caller->vault, row, pin, len, &fits, err);
+	if (rv == CKR_OK && !fits)
+		rv = sr_fail(err, CKR_PIN_INCORRECT, SR_REASON_WRONG_PASSPHRASE, "passphrase not changed: the old one is wrong");
+	return rv;
+}
+
+CK_RV sr_set_passphrase(const struct sr_caller *caller, const void *old_pin, size_t old_len, const void *new_pin,
+	size_t new_len, struct sr_error *err)
+{
+	struct sr_member_row fresh = { 0 };
+	struct sr_act act;
+	if (caller->identity->type != SR_IDENTITY_MEMBER)
+		return sr_fail(err, CKR_FUNCTION_NOT_SUPPORTED, SR_REASON_ROLE_NOT_ALLOWED,
+			"a token has no passphrase to change; issue a new token");
+	sr_act_begin(&act, caller, SR_EVENT_MEMBER_PASSPHRASE, NULL);
+	CK_RV rv = check_old(caller, &fresh, old_pin, old_len, err);
+	if (rv == CKR_OK) {
+		without_name(fresh.name, &new_pin, &new_len);
+		rv = sr_member_set_passphrase(caller->vault, &fresh, new_pin, new_len, err);
+	}
+	act.run = passwd_run;
+	act.arg = &fresh;
+	act.policy_change = true;
+	rv = sr_act_record(&act, rv, err);
+	sr_cleanse(&fresh, sizeof(fresh));
+	return rv;
+}
+
+/* -- showing ---------------------------------------------------------------------------------------------------- */
+
+static void member_attrs(const struct sr_member_row *row, struct sr_attrs *attrs)
+{
+	sr_attrs_put_ulong(attrs, CKA_CLASS, CKO_SR_MEMBER);
+	sr_attrs_put_bool(attrs, CKA_TOKEN, true);
+	sr_attrs_put_bool(attrs, CKA_PRIVATE, true);
+	sr_attrs_put_bool(attrs, CKA_MODIFIABLE, false);
+	sr_attrs_put_text(attrs, CKA_LABEL, row->name);
+	sr_attrs_put_text(attrs, CKA_SR_NAME, row->name);
+	sr_attrs_put_text(attrs, CKA_SR_ROLE, sr_role_name(row->role));
+	sr_attrs_put_text(attrs, CKA_SR_STATE, row->active ? "active" : "removed");
+	sr_attrs_put_time(attrs, CKA_SR_CREATED_AT, row->created_ms);
+}
+
+static bool may_see(const struct sr_caller *caller, const char *name)
+{
+	const struct sr_identity *who = caller->identity;
+	bool self = who->type == SR_IDENTITY_MEMBER && strcmp(who->member.name, name) == 0;
+	return self || (sr_who_duties(who) & SR_DUTY_MEMBERS);
+}
+
+static CK_RV member_view(const struct sr_caller *caller, const char *id, struct sr_view *view, struct sr_error *err)
+{
+	struct sr_store *store = caller->vault->store;
+	struct sr_member_row row = { 0 };
+	struct sr_tx *tx;
+	bool found = false;
+	CK_RV rv = store->ops->begin_read(store, &tx, err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = sr_rows_member(caller->vault, tx, id, &row, &found, err);
+	store->ops->rollback(tx);
+	if (rv == CKR_OK && (!found || !may_see(caller, id)))
+		rv = sr_fail(err, CKR_OBJECT_HANDLE_INVALID, SR_REASON_NOT_FOUND, "there is no such member for you");
+	if (rv == CKR_OK)
+		member_attrs(&row, &view->attrs);
+	return rv;
+}
+
+struct member_search {
+	const struct sr_caller *caller;
+	const struct sr_attrs *query;
+	sr_found found;
+	void *ctx;
+};
+
+static bool match_member(const struct sr_member_row *row, void *ctx)
+{
+	struct member_search *search = ctx;
+	struct sr_attrs attrs = SR_ATTRS_INIT;
+	bool more = true;
+	member_attrs(row, &attrs);
+	if (may_see(search->caller, row->name) && sr_attrs_match(search->query, &attrs))
+		more = search->found(row->name, search->ctx);
+	sr_attrs_clear(&attrs);
+	return more;
+}
+
+static CK_RV member_find(const struct sr_caller *caller, const struct sr_attrs *query, sr_found found, void *ctx,
+	struct sr_error *err)
+{
+	struct member_search search = { caller, query, found, ctx };
+	struct sr_store *store = caller->vault->store;
+	struct sr_tx *tx;
+	CK_RV rv = store->ops->begin_read(store, &tx, err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = store->ops->member_list(tx, match_member, &search, err);
+	store->ops->rollback(tx);
+	return rv;
+}
+
+const struct sr_class sr_member_class = {
+	.object_class = CKO_SR_MEMBER,
+	.only_by_class = true,
+	.needs_rw = true,
+	.find = member_find,
+	.view = member_view,
+};

@@ -1,0 +1,273 @@
+/* Deciding rows: what their MAC covers, how they are checked and how they are written. */
+#include "util/pack.h"
+#include "vault/core.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* -- what the MAC covers ---------------------------------------------------------------------------------------- */
+
+static void pack_end(const struct sr_end *end, struct sr_buf *out)
+{
+	sr_pack_u64(out, (uint64_t)end->wall_ms);
+	sr_pack_u64(out, (uint64_t)end->boot_ms);
+	sr_pack_text(out, end->boot_id);
+}
+
+static void pack_secret(const struct sr_vault *vault, const struct sr_secret_row *row, struct sr_buf *out)
+{
+	sr_pack_text(out, "strongroom/row/secret/1");
+	sr_pack_text(out, vault->id);
+	sr_pack_text(out, row->path);
+	sr_pack_text(out, row->uid);
+	sr_pack_text(out, row->type);
+	sr_pack_text(out, sr_tier_name(row->tier));
+	sr_pack_u64(out, (uint64_t)row->state);
+	sr_pack_u64(out, row->version);
+	sr_pack_u64(out, (uint64_t)row->created_ms);
+	sr_pack_u64(out, (uint64_t)row->updated_ms);
+	sr_pack_bytes(out, row->application.data, row->application.len);
+	sr_pack_bytes(out, row->object_id.data, row->object_id.len);
+	sr_pack_u64(out, row->mark.event_id);
+}
+
+static void pack_token(const struct sr_vault *vault, const struct sr_token_row *row, struct sr_buf *out)
+{
+	sr_pack_text(out, "strongroom/row/token/1");
+	sr_pack_text(out, vault->id);
+	sr_pack_text(out, row->id);
+	sr_pack_bytes(out, row->hash, sizeof(row->hash));
+	sr_pack_bytes(out, row->scopes.data, row->scopes.len);
+	sr_pack_bytes(out, row->allowed_ips.data, row->allowed_ips.len);
+	sr_pack_bytes(out, row->description.data, row->description.len);
+	sr_pack_text(out, row->issuer);
+	sr_pack_text(out, row->parent);
+	sr_pack_text(out, sr_tier_name(row->clearance));
+	sr_pack_u64(out, (uint64_t)row->state);
+	sr_pack_u64(out, row->max_uses);
+	sr_pack_u64(out, (uint64_t)row->created_ms);
+	sr_pack_u64(out, (uint64_t)row->ttl_ms);
+	pack_end(&row->end, out);
+	sr_pack_u64(out, row->mark.event_id);
+}
+
+static void pack_member(const struct sr_vault *vault, const struct sr_member_row *row, struct sr_buf *out)
+{
+	sr_pack_text(out, "strongroom/row/member/1");
+	sr_pack_text(out, vault->id);
+	sr_pack_text(out, row->name);
+	sr_pack_text(out, sr_role_name(row->role));
+	sr_pack_u64(out, row->active);
+	sr_pack_u64(out, row->log2n);
+	sr_pack_u64(out, row->r);
+	sr_pack_u64(out, row->p);
+	sr_pack_bytes(out, row->salt, sizeof(row->salt));
+	sr_pack_bytes(out, row->hash, sizeof(row->hash));
+	sr_pack_u64(out, (uint64_t)row->created_ms);
+	sr_pack_u64(out, row->mark.event_id);
+}
+
+void sr_rows_aad(const struct sr_vault *vault, const struct sr_secret_row *secret, const struct sr_version_row *version,
+	struct sr_buf *aad)
+{
+	sr_pack_text(aad, "strongroom/secret-value/1");
+	sr_pack_text(aad, vault->id);
+	sr_pack_text(aad, secret->path);
+	sr_pack_text(aad, secret->uid);
+	sr_pack_u64(aad, version->version);
+	sr_pack_text(aad, sr_tier_name(version->tier));
+	sr_pack_text(aad, version->type);
+}
+
+/* -- checking --------------------------------------------------------------------------------------------------- */
+
+/* The chain knows which event made the newest row of each key; an older row, however genuine, is refused. */
+static CK_RV check_fresh(struct sr_vault *vault, struct sr_tx *tx, const char *subject, const struct sr_mark *mark,
+	struct sr_error *err)
+{
+	uint64_t newest = 0;
+	enum sr_event_kind kind;
+	CK_RV rv = vault->store->ops->event_newest(tx, subject, &newest, &kind, err);
+	if (rv != CKR_OK)
+		return rv;
+	if (newest > mark->event_id)
+		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROW_STALE,
+			"%s: the row is older than audit record %llu says; it was put back; run: strongroom audit verify",
+			subject, (unsigned long long)newest);
+	if (newest < mark->event_id)
+		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROW_FORGED,
+			"%s: the audit has no record %llu that made this row; run: strongroom audit verify", subject,
+			(unsigned long long)mark->event_id);
+	return CKR_OK;
+}
+
+/* The HSM is asked once for each row that it has not confirmed yet. */
+static CK_RV check_mac(struct sr_vault *vault, const char *subject, const struct sr_buf *packed,
+	const struct sr_mark *mark, struct sr_error *err)
+{
+	uint8_t digest[SR_SHA256_LEN], mac[SR_HSM_MAC_LEN];
+	if (packed->failed || !sr_sha256_2(packed->data, packed->len, mark->mac, sizeof(mark->mac), digest))
+		return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to check a row");
+	if (sr_seen_has(vault->seen, digest))
+		return CKR_OK;
+	CK_RV rv = sr_hsm_mac(vault->hsm, packed->data, packed->len, mac, err);
+	if (rv != CKR_OK)
+		return rv;
+	if (!sr_equal(mac, mark->mac, sizeof(mac)))
+		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROW_FORGED,
+			"%s: the row was changed outside Strongroom (its MAC does not fit); restore it from a backup",
+			subject);
+	sr_seen_add(vault->seen, digest);
+	return CKR_OK;
+}
+
+static CK_RV check_row(struct sr_vault *vault, struct sr_tx *tx, const char *subject, struct sr_buf *packed,
+	const struct sr_mark *mark, struct sr_error *err)
+{
+	CK_RV rv = check_mac(vault, subject, packed, mark, err);
+	if (rv == CKR_OK)
+		rv = check_fresh(vault, tx, subject, mark, err);
+	sr_buf_clear(packed);
+	return rv;
+}
+
+/* Nothing is ever deleted without a trace: a row that is not there must be one that never was. */
+static CK_RV check_absent(struct sr_vault *vault, struct sr_tx *tx, const char *subject, struct sr_error *err)
+{
+	uint64_t newest = 0;
+	enum sr_event_kind kind;
+	CK_RV rv = vault->store->ops->event_newest(tx, subject, &newest, &kind, err);
+	if (rv != CKR_OK || newest == 0)
+		return rv;
+	return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROW_MISSING,
+		"%s: audit record %llu made this row and it is gone; restore it from a backup", subject,
+		(unsigned long long)newest);
+}
+
+static void subject_of(const char *kind, const char *key, char subject[SR_SUBJECT_MAX])
+{
+	snprintf(subject, SR_SUBJECT_MAX, "%s:%s", kind, key);
+}
+
+CK_RV sr_rows_check_secret(struct sr_vault *vault, struct sr_tx *tx, const struct sr_secret_row *row,
+	struct sr_error *err)
+{
+	struct sr_buf packed = SR_BUF_INIT;
+	char subject[SR_SUBJECT_MAX];
+	subject_of("secret", row->path, subject);
+	pack_secret(vault, row, &packed);
+	return check_row(vault, tx, subject, &packed, &row->mark, err);
+}
+
+CK_RV sr_rows_check_token(struct sr_vault *vault, struct sr_tx *tx, const struct sr_token_row *row,
+	struct sr_error *err)
+{
+	struct sr_buf packed = SR_BUF_INIT;
+	char subject[SR_SUBJECT_MAX];
+	subject_of("token", row->id, subject);
+	pack_token(vault, row, &packed);
+	return check_row(vault, tx, subject, &packed, &row->mark, err);
+}
+
+CK_RV sr_rows_check_member(struct sr_vault *vault, struct sr_tx *tx, const struct sr_member_row *row,
+	struct sr_error *err)
+{
+	struct sr_buf packed = SR_BUF_INIT;
+	char subject[SR_SUBJECT_MAX];
+	subject_of("member", row->name, subject);
+	pack_member(vault, row, &packed);
+	return check_row(vault, tx, subject, &packed, &row->mark, err);
+}
+
+/* -- loading ---------------------------------------------------------------------------------------------------- */
+
+CK_RV sr_rows_secret(struct sr_vault *vault, struct sr_tx *tx, const char *path, struct sr_secret_row *row, bool *found,
+	struct sr_error *err)
+{
+	char subject[SR_SUBJECT_MAX];
+	subject_of("secret", path, subject);
+	CK_RV rv = vault->store->ops->secret_get(tx, path, row, found, err);
+	if (rv == CKR_OK)
+		rv = *found ? sr_rows_check_secret(vault, tx, row, err) : check_absent(vault, tx, subject, err);
+	if (rv != CKR_OK)
+		sr_secret_row_clear(row);
+	return rv;
+}
+
+CK_RV sr_rows_token(struct sr_vault *vault, struct sr_tx *tx, const char *id, struct sr_token_row *row, bool *found,
+	struct sr_error *err)
+{
+	char subject[SR_SUBJECT_MAX];
+	subject_of("token", id, subject);
+	CK_RV rv = vault->store->ops->token_get(tx, id, row, found, err);
+	if (rv == CKR_OK)
+		rv = *found ? sr_rows_check_token(vault, tx, row, err) : check_absent(vault, tx, subject, err);
+	if (rv != CKR_OK)
+		sr_token_row_clear(row);
+	return rv;
+}
+
+CK_RV sr_rows_token_by_hash(struct sr_vault *vault, struct sr_tx *tx, const uint8_t hash[SR_HASH_LEN],
+	struct sr_token_row *row, bool *found, struct sr_error *err)
+{
+	CK_RV rv = vault->store->ops->token_by_hash(tx, hash, row, found, err);
+	if (rv == CKR_OK && *found)
+		rv = sr_rows_check_token(vault, tx, row, err);
+	if (rv != CKR_OK)
+		sr_token_row_clear(row);
+	return rv;
+}
+
+CK_RV sr_rows_member(struct sr_vault *vault, struct sr_tx *tx, const char *name, struct sr_member_row *row, bool *found,
+	struct sr_error *err)
+{
+	char subject[SR_SUBJECT_MAX];
+	subject_of("member", name, subject);
+	CK_RV rv = vault->store->ops->member_get(tx, name, row, found, err);
+	if (rv == CKR_OK)
+		rv = *found ? sr_rows_check_member(vault, tx, row, err) : check_absent(vault, tx, subject, err);
+	return rv;
+}
+
+/* -- writing ---------------------------------------------------------------------------------------------------- */
+
+static CK_RV seal_row(struct sr_vault *vault, struct sr_buf *packed, struct sr_mark *mark, struct sr_error *err)
+{
+	CK_RV rv = packed->failed ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to seal a row")
+				  : sr_hsm_mac(vault->hsm, packed->data, packed->len, mark->mac, err);
+	sr_buf_clear(packed);
+	return rv;
+}
+
+CK_RV sr_rows_put_secret(struct sr_vault *vault, struct sr_write *write, struct sr_event *event,
+	struct sr_secret_row *row, struct sr_error *err)
+{
+	struct sr_buf packed = SR_BUF_INIT;
+	subject_of("secret", row->path, event->subject);
+	row->mark.event_id = write->event_id;
+	pack_secret(vault, row, &packed);
+	CK_RV rv = seal_row(vault, &packed, &row->mark, err);
+	return rv != CKR_OK ? rv : vault->store->ops->secret_put(write->tx, row, err);
+}
+
+CK_RV sr_rows_put_token(struct sr_vault *vault, struct sr_write *write, struct sr_event *event, struct sr_token_row *row,
+	struct sr_error *err)
+{
+	struct sr_buf packed = SR_BUF_INIT;
+	subject_of("token", row->id, event->subject);
+	row->mark.event_id = write->event_id;
+	pack_token(vault, row, &packed);
+	CK_RV rv = seal_row(vault, &packed, &row->mark, err);
+	return rv != CKR_OK ? rv : vault->store->ops->token_put(write->tx, row, err);
+}
+
+CK_RV sr_rows_put_member(struct sr_vault *vault, struct sr_write *write, struct sr_event *event,
+	struct sr_member_row *row, struct sr_error *err)
+{
+	struct sr_buf packed = SR_BUF_INIT;
+	subject_of("member", row->name, event->subject);
+	row->mark.event_id = write->event_id;
+	pack_member(vault, row, &packed);
+	CK_RV rv = seal_row(vault, &packed, &row->mark, err);
+	return rv != CKR_OK ? rv : vault->store->ops->member_put(write->tx, row, err);
+}

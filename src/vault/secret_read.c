@@ -1,0 +1,107 @@
+/* Reading: one HSM call opens the value, one transaction records it, then it is released. */
+#include "vault/secret.h"
+
+#include <string.h>
+
+/* What was read and under which conditions; looked at again inside the transaction. */
+struct reading {
+	struct sr_secret_row row;
+	struct sr_version_row version;
+};
+
+static CK_RV may_read(const struct sr_caller *caller, const struct sr_secret_row *row, struct sr_error *err)
+{
+	uint32_t actions = sr_secret_actions(caller, row->path);
+	if (actions == 0 || row->state != SR_SECRET_ACTIVE)
+		return sr_secret_gone(err);
+	if (!(actions & SR_ACTION_READ))
+		return sr_fail(err, CKR_ATTRIBUTE_SENSITIVE, SR_REASON_OUT_OF_SCOPE,
+			"value not delivered: your scope has no secrets:read for this path");
+	if (row->tier > sr_who_clearance(caller->identity))
+		return sr_fail(err, CKR_ATTRIBUTE_SENSITIVE, SR_REASON_APPROVAL_REQUIRED,
+			"value not delivered: the secret is %s and your login is not cleared for it; ask for an approved token",
+			sr_tier_name(row->tier));
+	return CKR_OK;
+}
+
+static CK_RV load(struct sr_act *act, struct sr_tx *tx, struct reading *reading, struct sr_error *err)
+{
+	struct sr_vault *vault = act->caller->vault;
+	bool found = false;
+	CK_RV rv = sr_rows_secret(vault, tx, act->event.path, &reading->row, &found, err);
+	if (rv == CKR_OK && !found)
+		rv = sr_secret_gone(err);
+	if (rv == CKR_OK)
+		rv = may_read(act->caller, &reading->row, err);
+	if (rv != CKR_OK)
+		return rv;
+	act->event.version = reading->row.version;
+	strcpy(act->event.tier, sr_tier_name(reading->row.tier));
+	rv = vault->store->ops->version_get(tx, act->event.path, reading->row.version, &reading->version, &found, err);
+	if (rv == CKR_OK && !found)
+		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROW_MISSING, "secret:%s: its version %llu is gone",
+			act->event.path, (unsigned long long)reading->row.version);
+	return rv;
+}
+
+static CK_RV open_value(struct sr_act *act, const struct reading *reading, struct sr_buf *value, struct sr_error *err)
+{
+	struct sr_vault *vault = act->caller->vault;
+	struct sr_buf aad = SR_BUF_INIT;
+	sr_rows_aad(vault, &reading->row, &reading->version, &aad);
+	CK_RV rv = aad.failed ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to open a secret")
+			      : sr_hsm_unseal(vault->hsm, &aad, reading->version.sealed.data, reading->version.sealed.len,
+					value, err);
+	sr_buf_clear(&aad);
+	if (err && rv == CKR_ENCRYPTED_DATA_INVALID)
+		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_SEAL_BROKEN,
+			"secret:%s: version %llu does not open: it was sealed for another path, version, tier or vault; "
+			"restore it from a backup",
+			act->event.path, (unsigned long long)reading->version.version);
+	return rv;
+}
+
+static CK_RV prepare(struct sr_act *act, struct reading *reading, struct sr_buf *value, struct sr_error *err)
+{
+	struct sr_store *store = act->caller->vault->store;
+	struct sr_tx *tx;
+	CK_RV rv = store->ops->begin_read(store, &tx, err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = load(act, tx, reading, err);
+	store->ops->rollback(tx);
+	return rv == CKR_OK ? open_value(act, reading, value, err) : rv;
+}
+
+/* A version written meanwhile does not hurt: this read was asked for before it, and gets what was current then. What
+ * counts is that the secret may still be read: not deleted, not raised above the clearance. */
+static CK_RV read_run(struct sr_act *act, struct sr_write *write, struct sr_error *err)
+{
+	const struct reading *reading = act->arg;
+	struct sr_secret_row row = { 0 };
+	bool found = false;
+	CK_RV rv = sr_rows_secret(act->caller->vault, write->tx, act->event.path, &row, &found, err);
+	if (rv == CKR_OK && (!found || strcmp(row.uid, reading->row.uid) != 0))
+		rv = sr_secret_gone(err);
+	if (rv == CKR_OK)
+		rv = may_read(act->caller, &row, err);
+	sr_secret_row_clear(&row);
+	return rv;
+}
+
+CK_RV sr_secret_value(const struct sr_caller *caller, const char *path, struct sr_buf *value, struct sr_error *err)
+{
+	struct reading reading = { 0 };
+	struct sr_act act;
+	sr_act_begin(&act, caller, SR_EVENT_SECRET_READ, path);
+	CK_RV rv = prepare(&act, &reading, value, err);
+	act.run = read_run;
+	act.arg = &reading;
+	act.counts = true;
+	rv = sr_act_record(&act, rv, err);
+	if (rv != CKR_OK)
+		sr_buf_clear(value);
+	sr_secret_row_clear(&reading.row);
+	sr_version_row_clear(&reading.version);
+	return rv;
+}

@@ -1,0 +1,173 @@
+/* Opening and closing a vault, stage by stage. */
+#include "vault/core.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* -- the stages -------------------------------------------------------------------------------------------------- */
+
+static CK_RV enter_store(struct sr_vault *vault, const struct sr_config *config, struct sr_error *err)
+{
+	(void)config;
+	return sr_sqlite_open(vault->dir, &vault->store, err);
+}
+
+static CK_RV read_meta(struct sr_vault *vault, struct sr_tx *tx, const char *name, char *out, size_t cap,
+	struct sr_error *err)
+{
+	struct sr_buf text = SR_BUF_INIT;
+	CK_RV rv = vault->store->ops->meta_get(tx, name, &text, err);
+	if (rv == CKR_OK && (text.len == 0 || text.len >= cap))
+		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_INCOMPLETE,
+			"%s: the vault is half-initialised (no %s): init did not finish; remove the directory and run init again",
+			vault->dir, name);
+	if (rv == CKR_OK)
+		snprintf(out, cap, "%s", sr_buf_string(&text));
+	sr_buf_clear(&text);
+	return rv;
+}
+
+/* "ready" is what init writes last. */
+static CK_RV enter_identity(struct sr_vault *vault, const struct sr_config *config, struct sr_error *err)
+{
+	struct sr_tx *tx;
+	char ready[8];
+	(void)config;
+	CK_RV rv = vault->store->ops->begin_read(vault->store, &tx, err);
+	if (rv != CKR_OK)
+		return rv;
+	if ((rv = read_meta(vault, tx, "vault-id", vault->id, sizeof(vault->id), err)) == CKR_OK &&
+		(rv = read_meta(vault, tx, "vault-name", vault->name, sizeof(vault->name), err)) == CKR_OK)
+		rv = read_meta(vault, tx, "ready", ready, sizeof(ready), err);
+	vault->store->ops->rollback(tx);
+	return rv;
+}
+
+static CK_RV enter_hsm(struct sr_vault *vault, const struct sr_config *config, struct sr_error *err)
+{
+	struct sr_hsm_config hsm = { .uri = config->hsm_uri,
+		.softhsm_conf = config->softhsm_conf,
+		.pin_value_ok = config->private_file };
+	if (!hsm.uri)
+		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_BAD_CONFIG,
+			"%s: it has no [hsm] uri =; name the HSM's token there", config->file ? config->file : "configuration");
+	return sr_hsm_open(&hsm, &vault->hsm, err);
+}
+
+static CK_RV enter_keys(struct sr_vault *vault, const struct sr_config *config, struct sr_error *err)
+{
+	(void)config;
+	return sr_hsm_load_keys(vault->hsm, vault->id, 1, err);
+}
+
+static CK_RV enter_audit(struct sr_vault *vault, const struct sr_config *config, struct sr_error *err)
+{
+	struct sr_writer_config writer = { vault->store, vault->hsm, vault->id, vault->heads };
+	(void)config;
+	return sr_writer_open(&writer, &vault->writer, err);
+}
+
+const struct sr_stage sr_stages[] = {
+	{ "store", enter_store },
+	{ "vault", enter_identity },
+	{ "hsm", enter_hsm },
+	{ "hsm keys", enter_keys },
+	{ "audit", enter_audit },
+};
+const size_t sr_stage_count = sizeof(sr_stages) / sizeof(*sr_stages);
+
+/* -- the vault --------------------------------------------------------------------------------------------------- */
+
+static char *heads_path(const struct sr_config *config)
+{
+	char *path = NULL;
+	if (config->heads)
+		return strdup(config->heads);
+	return asprintf(&path, "%s/heads", config->dir) < 0 ? NULL : path;
+}
+
+struct sr_vault *sr_vault_new(const struct sr_config *config)
+{
+	struct sr_vault *vault = calloc(1, sizeof(*vault));
+	if (!vault)
+		return NULL;
+	vault->dir = strdup(config->dir);
+	vault->heads = heads_path(config);
+	vault->seen = sr_seen_new();
+	vault->read_by_listing = config->read_by_listing;
+	if (vault->dir && vault->heads && vault->seen)
+		return vault;
+	sr_vault_close(vault);
+	return NULL;
+}
+
+CK_RV sr_vault_open(const struct sr_config *config, struct sr_vault **vault, struct sr_error *err)
+{
+	CK_RV rv = CKR_OK;
+	*vault = sr_vault_new(config);
+	if (!*vault)
+		return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to open the vault");
+	for (size_t i = 0; rv == CKR_OK && i < sr_stage_count; i++)
+		rv = sr_stages[i].enter(*vault, config, err);
+	if (rv != CKR_OK) {
+		sr_vault_close(*vault);
+		*vault = NULL;
+	}
+	return rv;
+}
+
+static void free_memory(struct sr_vault *vault)
+{
+	sr_seen_free(vault->seen);
+	free(vault->dir);
+	free(vault->heads);
+	free(vault);
+}
+
+void sr_vault_close(struct sr_vault *vault)
+{
+	if (!vault)
+		return;
+	if (vault->writer)
+		sr_writer_close(vault->writer);
+	sr_hsm_close(vault->hsm);
+	if (vault->store)
+		vault->store->ops->close(vault->store);
+	free_memory(vault);
+}
+
+void sr_vault_abandon(struct sr_vault *vault)
+{
+	if (!vault)
+		return;
+	sr_writer_abandon(vault->writer);
+	sr_hsm_abandon(vault->hsm);
+	vault->store->ops->abandon(vault->store);
+	free_memory(vault);
+}
+
+const char *sr_vault_id(const struct sr_vault *vault)
+{
+	return vault->id;
+}
+
+const char *sr_vault_name(const struct sr_vault *vault)
+{
+	return vault->name;
+}
+
+bool sr_vault_read_by_listing(const struct sr_vault *vault)
+{
+	return vault->read_by_listing;
+}
+
+CK_RV sr_vault_random(struct sr_vault *vault, void *out, size_t len, struct sr_error *err)
+{
+	return sr_hsm_random(vault->hsm, out, len, err);
+}
+
+CK_RV sr_vault_seed(struct sr_vault *vault, const void *seed, size_t len, struct sr_error *err)
+{
+	return sr_hsm_seed(vault->hsm, seed, len, err);
+}

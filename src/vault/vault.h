@@ -1,0 +1,44 @@
+/* The vault: one directory, one HSM, one audit chain. Opened once in a process (embedded) or by the daemon. */
+#ifndef SR_VAULT_VAULT_H
+#define SR_VAULT_VAULT_H
+
+#include "config/config.h"
+#include "policy/address.h"
+#include "util/error.h"
+
+struct sr_vault;
+struct sr_identity;
+
+/** struct sr_caller: whose call this is, for policy and for the audit. IDENTITY NULL: nobody has logged in. FUNCTION: the
+ *  C_* name. */
+struct sr_caller {
+	struct sr_vault *vault;
+	const struct sr_peer *peer;
+	const char *function;
+	struct sr_identity *identity;
+};
+
+/** sr_vault_open(config, vault, err): opens store and HSM, checks keys, chain, heads and anchor. Any failure leaves
+ *  nothing open; ERR says what and what to do. */
+CK_RV sr_vault_open(const struct sr_config *config, struct sr_vault **vault, struct sr_error *err);
+
+/** sr_vault_close(vault): seals the audit and closes; no call may be inside. NULL is allowed. */
+void sr_vault_close(struct sr_vault *vault);
+
+/** sr_vault_abandon(vault): in a forked child: touches nothing that the parent shares. */
+void sr_vault_abandon(struct sr_vault *vault);
+
+const char *sr_vault_id(const struct sr_vault *vault);   /* 16 hex digits */
+const char *sr_vault_name(const struct sr_vault *vault); /* the default slot's token label */
+bool sr_vault_read_by_listing(const struct sr_vault *vault);
+
+/** sr_vault_random, sr_vault_seed: the HSM's generator (hsm/hsm.h). */
+CK_RV sr_vault_random(struct sr_vault *vault, void *out, size_t len, struct sr_error *err);
+CK_RV sr_vault_seed(struct sr_vault *vault, const void *seed, size_t len, struct sr_error *err);
+
+/** sr_vault_create(plan, result, err): strongroom.h's sr_vault_create; sr_vault_probe and sr_vault_doctor likewise. */
+CK_RV sr_vault_create(const struct sr_vault_plan *plan, char **result, struct sr_error *err);
+CK_RV sr_vault_probe(const char *hsm_uri, const struct sr_config *config, char **result, struct sr_error *err);
+CK_RV sr_vault_doctor(const struct sr_config *config, char **result, struct sr_error *err);
+
+#endif

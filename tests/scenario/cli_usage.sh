@@ -1,0 +1,160 @@
+#!/bin/bash
+# The tool's command line without a vault: help, usage errors, exit codes, a configuration that is missing, PIN files.
+# STRONGROOM: the tool. STRONGROOM_MODULE: the module. Prints "ok - …" lines; the first failure ends it.
+set -euo pipefail
+
+: "${STRONGROOM:?the path of the tool}" "${STRONGROOM_MODULE:?the path of strongroom-pkcs11.so}"
+export STRONGROOM_MODULE LC_ALL=C
+unset STRONGROOM_CONF STRONGROOM_PIN STRONGROOM_PIN_FILE
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export HOME=$work XDG_CONFIG_HOME=$work/config # nobody's own configuration
+
+fail()
+{
+	echo "not ok - $*" >&2
+	sed 's/^/  out: /' "$work/out" >&2
+	sed 's/^/  err: /' "$work/err" >&2
+	exit 1
+}
+
+# expect CODE NAME ARGUMENT...: runs the tool without a terminal; its output is in $work/out and $work/err.
+expect()
+{
+	local want=$1 name=$2 got=0
+	shift 2
+	setsid --wait "$STRONGROOM" "$@" </dev/null >"$work/out" 2>"$work/err" || got=$?
+	[ "$got" = "$want" ] || fail "$name: exit $got, not $want ($*)"
+	echo "ok - $name"
+}
+
+says() { grep -qF -- "$1" "$work/err" || fail "standard error does not say: $1"; }
+prints() { grep -qF -- "$1" "$work/out" || fail "standard output has no: $1"; }
+silent() { [ ! -s "$work/out" ] || fail "standard output is not empty"; }
+one_line() { [ "$(wc -l <"$work/err")" = 1 ] || fail "standard error is not one line"; }
+
+# usage NAME ARGUMENT...: exit 2, a line that says why and a hint, nothing on standard output
+usage()
+{
+	expect 2 "$@"
+	silent
+	says "strongroom"
+	says "--help"
+}
+
+# -- help at each level --------------------------------------------------------------------------------------------
+expect 0 "help" --help
+prints "secret put"
+prints "doctor"
+expect 0 "help of a group" secret --help
+prints "secret list"
+if grep -q "token issue" "$work/out"; then fail "the group's help shows another group"; fi
+for command in init "secret put" "secret get" "secret list" "secret delete" "token issue" "token list" "token show" \
+	"token revoke" "member passwd" "audit query" "audit verify" "hsm probe" status doctor; do
+	# shellcheck disable=SC2086 # words
+	expect 0 "help of $command" $command --help
+	prints "Usage: strongroom $command"
+	prints "--pin-file"
+done
+expect 0 "version" --version
+prints "strongroom "
+
+# -- what is no command --------------------------------------------------------------------------------------------
+usage "no command"
+usage "an unknown command" sercet
+says "'sercet'"
+usage "an unknown verb" secret steal
+says "'steal'"
+usage "a group without its verb" secret
+usage "an unknown option" --colour
+usage "an unknown option of a command" secret get --force a/b
+usage "an option without its value" secret put a/b --tier
+
+# -- arguments -----------------------------------------------------------------------------------------------------
+usage "get without a path" secret get
+usage "get with two paths" secret get a/b c/d
+usage "list with two prefixes" secret list a b
+usage "status with an argument" status now
+usage "init without --dir" init
+usage "init with an argument" init --dir "$work/v" "$work/w"
+usage "issue without a scope" token issue --ttl 5m
+usage "issue without a ttl" token issue --scope secrets:read:a/*
+for ttl in "" 5 m 5w -5m 05m 1.5h "5 m" 9999999999d 99999999999999999999s; do
+	usage "a ttl of '$ttl'" token issue --scope 'secrets:read:a/*' --ttl "$ttl"
+done
+usage "a scope with a line break" token issue --ttl 5m --scope $'secrets:read:a\nsecrets:read:b'
+usage "a word that belongs to no option" token issue --ttl 5m secrets:read:a
+usage "show without an id" token show
+usage "show with two ids" token show t-a t-b
+usage "revoke without anything" token revoke
+usage "revoke with ids and a path" token revoke t-a --path a/b
+usage "list of all and of a path" token list --all --path a/b
+usage "a time that is none" audit query --since yesterday
+usage "a time without a zone" audit query --until 2026-01-31T12:00:00
+usage "a word that is no event's" audit query --limit 5 secret.read
+usage "probe with an argument" hsm probe pkcs11:
+
+# -- modules and configurations ------------------------------------------------------------------------------------
+expect 1 "a module that is not there" --module "$work/none.so" secret list
+one_line
+says "could not be loaded"
+echo text >"$work/text.so"
+expect 1 "a module that is none" --module "$work/text.so" secret list
+one_line
+expect 1 "a library that is another" --module libc.so.6 secret list
+one_line
+says "is not a module of this Strongroom"
+expect 1 "no configuration" secret list
+one_line
+says "no vault is configured"
+silent
+expect 1 "a configuration that is not there" --config "$work/none.conf" secret list
+one_line
+silent
+printf '[vault]\ncolour = red\n' >"$work/bad.conf"
+chmod 600 "$work/bad.conf"
+expect 1 "a configuration with an unknown key" secret list --config "$work/bad.conf"
+one_line
+says "colour"
+export STRONGROOM_CONF=$work/bad.conf
+expect 1 "the same through the environment" --json status
+one_line
+unset STRONGROOM_CONF
+silent
+
+# -- doctor works with everything broken ---------------------------------------------------------------------------
+expect 1 "doctor without a module" doctor --module "$work/none.so"
+prints "FAIL"
+prints "module"
+expect 1 "doctor with a bad configuration" doctor --config "$work/bad.conf" --json
+grep -q '"ok": false' "$work/out" || fail "doctor --json finds nothing"
+
+# -- output that cannot be written ---------------------------------------------------------------------------------
+if [ -c /dev/full ]; then
+	got=0
+	"$STRONGROOM" doctor >/dev/full 2>"$work/err" || got=$?
+	: >"$work/out"
+	[ "$got" = 1 ] || fail "a full disk: exit $got, not 1"
+	says "standard output could not be written"
+	echo "ok - a full disk"
+fi
+
+# -- passphrase files (init reads its own before anything is made) ---------------------------------------------------
+printf 'correct horse battery staple\n' >"$work/open"
+chmod 644 "$work/open"
+expect 1 "a passphrase file that everybody can read" init --dir "$work/v" --passphrase-file "$work/open"
+says "chmod 600"
+one_line
+: >"$work/empty"
+chmod 600 "$work/empty"
+expect 2 "an empty passphrase file" init --dir "$work/v" --passphrase-file "$work/empty"
+one_line
+head -c 257 /dev/zero | tr '\0' x >"$work/long"
+chmod 600 "$work/long"
+expect 2 "a passphrase file of 257 bytes" init --dir "$work/v" --passphrase-file "$work/long"
+one_line
+expect 1 "a passphrase file that is not there" init --dir "$work/v" --passphrase-file "$work/none"
+one_line
+if grep -q 'correct horse' "$work/out" "$work/err"; then fail "a passphrase was printed"; fi
+[ ! -e "$work/v" ] || fail "a directory was made"
+echo "ok - nothing was made"

@@ -1,0 +1,108 @@
+/* lingerer PATH PREFIX: reads a secret as an application would, wipes its own copies, and then writes every readable byte
+ * of its own memory to PREFIX.memory and its arguments to PREFIX.cmdline: what a core dump would hold, with the session
+ * still open. The PIN is taken from SR_PIN and wiped out of the environment. */
+#include "pkcs11/cryptoki.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void need(CK_RV rv, const char *what)
+{
+	if (rv == CKR_OK)
+		return;
+	fprintf(stderr, "%s: 0x%lx\n", what, rv);
+	exit(1);
+}
+
+static void wipe(void *at, size_t len)
+{
+	volatile unsigned char *p = at;
+	while (len--)
+		*p++ = 0;
+}
+
+static void read_value(CK_FUNCTION_LIST_PTR p11, CK_SESSION_HANDLE session, const char *path)
+{
+	CK_OBJECT_CLASS class = CKO_DATA;
+	CK_ATTRIBUTE template[] = { { CKA_CLASS, &class, sizeof(class) }, { CKA_LABEL, (void *)path, strlen(path) } };
+	CK_OBJECT_HANDLE object;
+	CK_ULONG found;
+	char value[256];
+	CK_ATTRIBUTE attribute = { CKA_VALUE, value, sizeof(value) };
+	need(p11->C_FindObjectsInit(session, template, 2), "C_FindObjectsInit");
+	need(p11->C_FindObjects(session, &object, 1, &found), "C_FindObjects");
+	need(p11->C_FindObjectsFinal(session), "C_FindObjectsFinal");
+	if (found != 1)
+		need(CKR_OBJECT_HANDLE_INVALID, "find");
+	need(p11->C_GetAttributeValue(session, object, &attribute, 1), "C_GetAttributeValue");
+	wipe(value, sizeof(value));
+}
+
+static void copy_range(int memory, FILE *out, uintptr_t from, uintptr_t to)
+{
+	static char chunk[65536]; /* static, so that what it carried is overwritten by the next chunk and at the end */
+	for (uintptr_t at = from; at < to; at += sizeof(chunk)) {
+		size_t want = to - at < sizeof(chunk) ? to - at : sizeof(chunk);
+		ssize_t got = pread(memory, chunk, want, (off_t)at);
+		if (got <= 0)
+			return;
+		fwrite(chunk, 1, (size_t)got, out);
+	}
+}
+
+static void dump_memory(const char *prefix)
+{
+	char name[4096], line[512];
+	uintptr_t from, to;
+	char rights[8];
+	snprintf(name, sizeof(name), "%s.memory", prefix);
+	FILE *out = fopen(name, "w"), *maps = fopen("/proc/self/maps", "r");
+	int memory = open("/proc/self/mem", O_RDONLY);
+	if (!out || !maps || memory < 0)
+		need(CKR_GENERAL_ERROR, "dump");
+	while (fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %7s", &from, &to, rights) == 3 && rights[1] == 'w')
+			copy_range(memory, out, from, to);
+	}
+	fclose(out);
+	fclose(maps);
+	close(memory);
+}
+
+static void dump_arguments(const char *prefix)
+{
+	char name[4096], command[8300];
+	snprintf(name, sizeof(name), "%s.cmdline", prefix);
+	snprintf(command, sizeof(command), "cp /proc/%d/cmdline '%s'", (int)getpid(), name);
+	need(system(command) == 0 ? CKR_OK : CKR_GENERAL_ERROR, "cmdline");
+}
+
+int main(int argc, char **argv)
+{
+	CK_FUNCTION_LIST_PTR p11;
+	CK_C_GetFunctionList get;
+	CK_SLOT_ID slot;
+	CK_ULONG slots = 1;
+	CK_SESSION_HANDLE session;
+	char *pin = getenv("SR_PIN");
+	void *module = dlopen(getenv("STRONGROOM_MODULE"), RTLD_NOW);
+	if (argc != 3 || !pin || !module)
+		return 2;
+	*(void **)&get = dlsym(module, "C_GetFunctionList");
+	need(get(&p11), "C_GetFunctionList");
+	need(p11->C_Initialize(NULL), "C_Initialize");
+	need(p11->C_GetSlotList(CK_TRUE, &slot, &slots), "C_GetSlotList");
+	need(p11->C_OpenSession(slot, CKF_SERIAL_SESSION, NULL, NULL, &session), "C_OpenSession");
+	need(p11->C_Login(session, CKU_USER, (CK_UTF8CHAR_PTR)pin, strlen(pin)), "C_Login");
+	wipe(pin, strlen(pin));
+	read_value(p11, session, argv[1]);
+	dump_arguments(argv[2]);
+	dump_memory(argv[2]);
+	need(p11->C_Finalize(NULL), "C_Finalize");
+	return 0;
+}

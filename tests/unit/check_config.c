@@ -1,0 +1,401 @@
+/* src/config: what is read, what is refused, and where the file is found. */
+#include "tests/unit/suites.h"
+
+#include "config/config.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+
+static CK_RV parse(const char *text, struct sr_config *config, struct sr_error *err)
+{
+	sr_error_clear(err);
+	return sr_config_parse(text, strlen(text), config, err);
+}
+
+static void assert_empty(const struct sr_config *config)
+{
+	static const struct sr_config empty;
+	ck_assert_int_eq(memcmp(config, &empty, sizeof empty), 0);
+}
+
+START_TEST(everything_at_once)
+{
+	struct sr_config config;
+	struct sr_error err;
+	const char *text = "; a comment\n"
+			   "# another\n"
+			   "\n"
+			   "[vault]\r\n"
+			   "\tdir = /var/lib/vault   ; where it is\n"
+			   "read-by-listing: yes\n"
+			   "heads=/var/lib/heads;1\n"
+			   "[hsm]\n"
+			   "  uri = pkcs11:token=a%20b;object=c?module-path=/m.so&pin-source=/p\n"
+			   "softhsm-conf = /etc/softhsm2.conf\n"
+			   "[slot staging]\n"
+			   "token-file = /run/staging token\n"
+			   "[slot prod.1_x-y]\n"
+			   "token-env = PROD_TOKEN\n"
+			   "[slot plain]"; /* a slot without keys, and no line feed at the end */
+	ck_assert_msg(parse(text, &config, &err) == CKR_OK, "%s", err.text);
+	ck_assert_str_eq(config.file, "configuration");
+	ck_assert_str_eq(config.dir, "/var/lib/vault");
+	ck_assert(config.read_by_listing);
+	ck_assert(!config.private_file);
+	ck_assert_str_eq(config.heads, "/var/lib/heads;1");
+	ck_assert_str_eq(config.hsm_uri, "pkcs11:token=a%20b;object=c?module-path=/m.so&pin-source=/p");
+	ck_assert_str_eq(config.softhsm_conf, "/etc/softhsm2.conf");
+	ck_assert_uint_eq(config.slot_count, 3);
+	ck_assert_str_eq(config.slots[0].name, "staging");
+	ck_assert_str_eq(config.slots[0].token_file, "/run/staging token");
+	ck_assert_ptr_null(config.slots[0].token_env);
+	ck_assert_str_eq(config.slots[1].name, "prod.1_x-y");
+	ck_assert_str_eq(config.slots[1].token_env, "PROD_TOKEN");
+	ck_assert_str_eq(config.slots[2].name, "plain");
+	sr_config_clear(&config);
+	assert_empty(&config);
+}
+END_TEST
+
+START_TEST(nothing_said_is_nothing_set)
+{
+	static const char *const texts[] = { "", "\n\n", "; only comments\n#\n", "[vault]\n", "[vault]\n[hsm]\n",
+		"\xef\xbb\xbf" };
+	for (size_t i = 0; i < COUNT(texts); i++) {
+		struct sr_config config;
+		struct sr_error err;
+		ck_assert_msg(parse(texts[i], &config, &err) == CKR_OK, "%zu: %s", i, err.text);
+		ck_assert_ptr_null(config.dir);
+		ck_assert_uint_eq(config.slot_count, 0);
+		sr_config_clear(&config);
+	}
+}
+END_TEST
+
+START_TEST(booleans)
+{
+	static const struct {
+		const char *word;
+		CK_RV rv;
+		bool value;
+	} rows[] = {
+		{ "yes", CKR_OK, true },
+		{ "true", CKR_OK, true },
+		{ "no", CKR_OK, false },
+		{ "false", CKR_OK, false },
+		{ "1", CKR_GENERAL_ERROR, false },
+		{ "on", CKR_GENERAL_ERROR, false },
+		{ "Yes", CKR_GENERAL_ERROR, false },
+		{ "", CKR_GENERAL_ERROR, false },
+	};
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct sr_config config;
+		struct sr_error err;
+		char text[80];
+		snprintf(text, sizeof text, "[vault]\ndir=/v\nread-by-listing = %s\n", rows[i].word);
+		ck_assert_uint_eq(parse(text, &config, &err), rows[i].rv);
+		ck_assert_int_eq(config.read_by_listing, rows[i].value);
+		sr_config_clear(&config);
+	}
+}
+END_TEST
+
+/* Each with the line it must name and a word of the cure. */
+static const struct {
+	const char *text;
+	const char *says;
+} refused[] = {
+	{ "dir = /v\n", ":1: dir: stands before any section" },
+	{ "[vault]\ndir = v\n", ":2: dir: must be an absolute path" },
+	{ "[vault]\ndir =\n", ":2: dir: must be an absolute path" },
+	{ "[vault]\n\n; x\ndri = /v\n", ":4: dri: unknown key" },
+	{ "[vault]\nDir = /v\n", ":2: Dir: unknown key" },
+	{ "[vault]\nuri = pkcs11:\n", ":2: uri: unknown key" },
+	{ "[vault]\ndir = /v\ndir = /w\n", ":3: dir: given twice" },
+	{ "[vault]\nread-by-listing=no\nread-by-listing=no\n", ":3: read-by-listing: given twice" },
+	{ "[vault]\ndir=/v\n[hsm]\n[vault]\nheads=/h\n", ":4: vault: this section is there already" },
+	{ "[valt]\n", ":1: valt: unknown section" },
+	{ "[]\n", ":1: : unknown section" },
+	{ "[ vault ]\n", ":1:  vault : unknown section" },
+	{ "[vault\n", ":1: neither [section] nor key" },
+	{ "[vault] dir = /v\n", ":1: neither [section] nor key" },
+	{ "[vault]x]\n", ":1: neither [section] nor key" },
+	{ "[vault]\ndir /v\n", ":2: neither [section] nor key" },
+	{ "[vault]\ndir = /v\n\n[hsm]\nrubbish\nuri = x\n", ":5: neither [section] nor key" },
+	{ "[vault]\nbad = 1\nrubbish\n", ":2: bad: unknown key" },
+	{ "[vault]\n=\n", ":2: : unknown key" },
+	{ "[vault]\nserver = unix:/run/s\n", ":2: server: this build has no remote client" },
+	{ "[vault]\ndir=/v\n[hsm]\nuri = /usr/lib/m.so\n", ":4: uri: must be a PKCS#11 URI" },
+	{ "[vault]\ndir=/v\n[slot]\n", ":3: slot: unknown section" },
+	{ "[vault]\ndir=/v\n[slot ]\n", ":3: slot : a slot's name" },
+	{ "[vault]\ndir=/v\n[slot Prod]\n", ":3: slot Prod: a slot's name" },
+	{ "[vault]\ndir=/v\n[slot -x]\n", ":3: slot -x: a slot's name" },
+	{ "[vault]\ndir=/v\n[slot a234567890123456789012345678901234567890]\n",
+		":3: slot a2345678901234567890123456789012345678" },
+	{ "[vault]\ndir=/v\n[slot a]\n[slot a]\n", ":4: slot a: this slot is there already" },
+	{ "[vault]\ndir=/v\n[slot a]\ntoken-env = 1X\n", ":4: token-env: must be the name of an environment" },
+	{ "[vault]\ndir=/v\n[slot a]\ntoken-env = A-B\n", ":4: token-env: must be the name of an environment" },
+	{ "[vault]\ndir=/v\n[slot a]\ntoken-file = /t\ntoken-env = T\n", "[slot a]: token-file and token-env exclude" },
+	{ "[vault]\ndir=/v\n[slot a]\nwait = 5m\n", ":4: wait: unknown key" },
+	{ "[vault]\ndir=/v\x01\n", ":2: a control character" },
+	{ "[vault]\n\ndir=/v\xff\n", ":3: a control character or broken UTF-8" },
+	{ "[hsm]\nuri = pkcs11:token=x\n", "says no vault" },
+	{ "[slot a]\n", "says no vault" },
+};
+
+START_TEST(refusals)
+{
+	struct sr_config config;
+	struct sr_error err;
+	ck_assert_uint_eq(parse(refused[_i].text, &config, &err), CKR_GENERAL_ERROR);
+	ck_assert_uint_eq(err.rv, CKR_GENERAL_ERROR);
+	ck_assert_uint_eq(err.reason, SR_REASON_BAD_CONFIG);
+	ck_assert_msg(strstr(err.text, refused[_i].says) != NULL, "%s, not %s", err.text, refused[_i].says);
+	assert_empty(&config);
+}
+END_TEST
+
+START_TEST(nul_is_refused)
+{
+	struct sr_config config;
+	struct sr_error err = SR_ERROR_INIT;
+	ck_assert_uint_eq(sr_config_parse("[vault]\ndir=/v\0/w\n", 18, &config, &err), CKR_GENERAL_ERROR);
+	ck_assert_ptr_nonnull(strstr(err.text, ":2: a control character"));
+}
+END_TEST
+
+START_TEST(a_value_is_never_repeated)
+{
+	struct sr_config config;
+	struct sr_error err;
+	ck_assert_uint_eq(parse("[vault]\ndir=/v\n[hsm]\nuri = x?pin-value=1234\n", &config, &err), CKR_GENERAL_ERROR);
+	ck_assert_ptr_null(strstr(err.text, "1234"));
+}
+END_TEST
+
+/* inih cuts lines at 197 bytes; every length around each cut comes through whole, whatever stands at the cut. */
+START_TEST(long_values)
+{
+	static const char fill[] = "ab;c#d  ef"; /* blanks, and both signs of a comment where they are none */
+	for (size_t len = 150; len < 1300; len++) {
+		char value[1400] = "/";
+		for (size_t i = 1; i < len; i++)
+			value[i] = fill[i % 10];
+		value[len - 1] = 'z';
+		char text[1500];
+		snprintf(text, sizeof text, "[vault]\n  dir =  %s  ; comment = x\nread-by-listing = yes\n", value);
+		struct sr_config config;
+		struct sr_error err;
+		ck_assert_msg(parse(text, &config, &err) == CKR_OK, "%zu: %s", len, err.text);
+		ck_assert_str_eq(config.dir, value);
+		ck_assert(config.read_by_listing);
+		sr_config_clear(&config);
+	}
+}
+END_TEST
+
+START_TEST(long_comments_and_rubbish)
+{
+	struct sr_config config;
+	struct sr_error err;
+	char text[2100];
+	char filler[1001];
+	memset(filler, 'x', 1000);
+	filler[1000] = '\0';
+	snprintf(text, sizeof text, ";%s\n[vault]\ndir = /v ;%s\n", filler, filler);
+	ck_assert_msg(parse(text, &config, &err) == CKR_OK, "%s", err.text);
+	ck_assert_str_eq(config.dir, "/v");
+	sr_config_clear(&config);
+	snprintf(text, sizeof text, "[vault]\n%s\n", filler);
+	ck_assert_uint_eq(parse(text, &config, &err), CKR_GENERAL_ERROR);
+	ck_assert_ptr_nonnull(strstr(err.text, ":2: neither"));
+	snprintf(text, sizeof text, "[vault]\n[%s]\n", filler);
+	ck_assert_uint_eq(parse(text, &config, &err), CKR_GENERAL_ERROR);
+	ck_assert_ptr_nonnull(strstr(err.text, ":2: neither"));
+	snprintf(text, sizeof text, "[vault]\ndir = /%s\nheads = %s\n", filler, filler); /* the line after parts */
+	ck_assert_uint_eq(parse(text, &config, &err), CKR_GENERAL_ERROR);
+	ck_assert_ptr_nonnull(strstr(err.text, ":3: heads: must be an absolute path"));
+	memset(filler + 4, ' ', 900); /* nowhere to cut */
+	snprintf(text, sizeof text, "[vault]\ndir=/%s\n", filler);
+	ck_assert_uint_eq(parse(text, &config, &err), CKR_GENERAL_ERROR);
+	ck_assert_ptr_nonnull(strstr(err.text, ":2: neither"));
+}
+END_TEST
+
+START_TEST(limits)
+{
+	struct sr_config config;
+	struct sr_error err;
+	char text[4200 + 64];
+	int at = sprintf(text, "[vault]\ndir = /");
+	memset(text + at, 'p', 4095);
+	text[at + 4094] = '\0';
+	ck_assert_uint_eq(parse(text, &config, &err), CKR_OK);
+	sr_config_clear(&config);
+	strcpy(text + at + 4094, "p\n");
+	ck_assert_uint_eq(parse(text, &config, &err), CKR_GENERAL_ERROR);
+	ck_assert_ptr_nonnull(strstr(err.text, "more than 4095 bytes"));
+	at = sprintf(text, "[vault]\ndir=/v\n");
+	for (int i = 0; i < SR_SLOTS_MAX; i++)
+		at += sprintf(text + at, "[slot s%d]\n", i);
+	ck_assert_uint_eq(parse(text, &config, &err), CKR_OK);
+	ck_assert_uint_eq(config.slot_count, SR_SLOTS_MAX);
+	sr_config_clear(&config);
+	sprintf(text + at, "[slot more]\n");
+	ck_assert_uint_eq(parse(text, &config, &err), CKR_GENERAL_ERROR);
+	ck_assert_ptr_nonnull(strstr(err.text, "more than 32 slots"));
+	char *big = calloc(1, (64 << 10) + 2);
+	memset(big, '\n', (64 << 10) + 1);
+	ck_assert_uint_eq(sr_config_parse(big, 64 << 10, &config, &err), CKR_OK);
+	sr_config_clear(&config);
+	ck_assert_uint_eq(sr_config_parse(big, (64 << 10) + 1, &config, &err), CKR_GENERAL_ERROR);
+	free(big);
+}
+END_TEST
+
+/* -- files ---------------------------------------------------------------------------------------------------- */
+static char dir[64];
+
+static void make_dir(void)
+{
+	strcpy(dir, "/tmp/check-config-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+}
+
+static void remove_dir(void)
+{
+	char command[100];
+	snprintf(command, sizeof command, "rm -rf '%s'", dir);
+	ck_assert_int_eq(system(command), 0);
+}
+
+static const char *in_dir(const char *name)
+{
+	static char path[200];
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	return path;
+}
+
+static void write_file(const char *path, const char *text, mode_t mode)
+{
+	FILE *file = fopen(path, "w");
+	ck_assert_ptr_nonnull(file);
+	fputs(text, file);
+	fclose(file);
+	ck_assert_int_eq(chmod(path, mode), 0);
+}
+
+START_TEST(file_modes)
+{
+	static const struct {
+		mode_t mode;
+		CK_RV rv;
+		bool private_file;
+	} rows[] = {
+		{ 0600, CKR_OK, true },
+		{ 0400, CKR_OK, true },
+		{ 0640, CKR_OK, false },
+		{ 0644, CKR_OK, false },
+		{ 0664, CKR_OK, false },
+		{ 0666, CKR_GENERAL_ERROR, false },
+		{ 0602, CKR_GENERAL_ERROR, false },
+	};
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct sr_config config;
+		struct sr_error err = SR_ERROR_INIT;
+		write_file(in_dir("c"), "[vault]\ndir = /v\n", rows[i].mode);
+		ck_assert_uint_eq(sr_config_load(in_dir("c"), &config, &err), rows[i].rv);
+		ck_assert_int_eq(config.private_file, rows[i].private_file);
+		if (rows[i].rv == CKR_OK)
+			ck_assert_str_eq(config.file, in_dir("c"));
+		sr_config_clear(&config);
+		ck_assert_int_eq(unlink(in_dir("c")), 0);
+	}
+}
+END_TEST
+
+START_TEST(what_is_no_file)
+{
+	struct sr_config config;
+	struct sr_error err = SR_ERROR_INIT;
+	ck_assert_uint_eq(sr_config_load(in_dir("absent"), &config, &err), CKR_GENERAL_ERROR);
+	ck_assert_ptr_nonnull(strstr(err.text, "there is no such file"));
+	ck_assert_uint_eq(sr_config_load(dir, &config, &err), CKR_GENERAL_ERROR);
+	ck_assert_ptr_nonnull(strstr(err.text, "not a regular file"));
+	ck_assert_int_eq(mkfifo(in_dir("fifo"), 0600), 0);
+	ck_assert_uint_eq(sr_config_load(in_dir("fifo"), &config, &err), CKR_GENERAL_ERROR);
+	ck_assert_ptr_nonnull(strstr(err.text, "not a regular file"));
+	assert_empty(&config);
+}
+END_TEST
+
+START_TEST(a_broken_file_is_named)
+{
+	struct sr_config config;
+	struct sr_error err = SR_ERROR_INIT;
+	write_file(in_dir("named.conf"), "[vault]\n\nfoo = 1\n", 0600);
+	ck_assert_uint_eq(sr_config_load(in_dir("named.conf"), &config, &err), CKR_GENERAL_ERROR);
+	ck_assert_ptr_nonnull(strstr(err.text, "named.conf:3: foo: unknown key"));
+}
+END_TEST
+
+START_TEST(where_it_is_found)
+{
+	char *path = NULL;
+	setenv("STRONGROOM_CONF", "/nowhere/at/all", 1);
+	ck_assert(sr_config_find(&path));
+	ck_assert_str_eq(path, "/nowhere/at/all");
+	free(path);
+	unsetenv("STRONGROOM_CONF");
+	setenv("XDG_CONFIG_HOME", dir, 1);
+	ck_assert_int_eq(mkdir(in_dir("strongroom"), 0700), 0);
+	write_file(in_dir("strongroom/strongroom.conf"), "", 0600);
+	ck_assert(sr_config_find(&path));
+	ck_assert_str_eq(path, in_dir("strongroom/strongroom.conf"));
+	free(path);
+	unsetenv("XDG_CONFIG_HOME");
+	setenv("HOME", dir, 1);
+	ck_assert_int_eq(mkdir(in_dir(".config"), 0700), 0);
+	char from[200];
+	strcpy(from, in_dir("strongroom"));
+	ck_assert_int_eq(rename(from, in_dir(".config/strongroom")), 0);
+	ck_assert(sr_config_find(&path));
+	ck_assert_str_eq(path, in_dir(".config/strongroom/strongroom.conf"));
+	free(path);
+	setenv("HOME", "relative", 1);
+	path = NULL;
+	if (sr_config_find(&path)) /* only the system's own is left */
+		ck_assert_ptr_nonnull(strstr(path, "/strongroom/strongroom.conf"));
+	free(path);
+}
+END_TEST
+
+Suite *sr_suite_config(void)
+{
+	Suite *suite = suite_create("config");
+	TCase *text = tcase_create("text");
+	tcase_add_test(text, everything_at_once);
+	tcase_add_test(text, nothing_said_is_nothing_set);
+	tcase_add_test(text, booleans);
+	tcase_add_loop_test(text, refusals, 0, (int)COUNT(refused));
+	tcase_add_test(text, nul_is_refused);
+	tcase_add_test(text, a_value_is_never_repeated);
+	tcase_add_test(text, long_values);
+	tcase_add_test(text, long_comments_and_rubbish);
+	tcase_add_test(text, limits);
+	suite_add_tcase(suite, text);
+	TCase *files = tcase_create("files");
+	tcase_add_checked_fixture(files, make_dir, remove_dir);
+	tcase_add_test(files, file_modes);
+	tcase_add_test(files, what_is_no_file);
+	tcase_add_test(files, a_broken_file_is_named);
+	tcase_add_test(files, where_it_is_found);
+	suite_add_tcase(suite, files);
+	return suite;
+}

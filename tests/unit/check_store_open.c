@@ -1,0 +1,331 @@
+/* Making and opening a database: everything that a directory can be instead of a vault. */
+#include "store_fixture.h"
+#include "suites.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static CK_RV open_it(void)
+{
+	return sr_sqlite_open(store_dir_path, &store, &store_error);
+}
+
+static void close_it(void)
+{
+	store->ops->close(store);
+	store = NULL;
+}
+
+static void write_file(const char *name, const char *text, size_t len)
+{
+	FILE *file = fopen(store_file(name), "w");
+	ck_assert_ptr_nonnull(file);
+	fwrite(text, 1, len, file);
+	fclose(file);
+	chmod(store_file(name), 0600);
+}
+
+START_TEST(modes)
+{
+	struct stat st;
+	struct sr_tx *tx = store_write();
+	store_put_event(tx, 1);
+	store_commit(tx);
+	static const char *const names[] = { "vault.db", "vault.db-wal", "vault.db-shm", "lock" };
+	for (size_t i = 0; i < 4; i++) {
+		ck_assert_msg(stat(store_file(names[i]), &st) == 0, "%s", names[i]);
+		ck_assert_uint_eq(st.st_mode & 07777, 0600);
+	}
+	close_it();
+	ck_assert_int_ne(access(store_file("vault.db-wal"), F_OK), 0); /* written back and removed */
+	assert_ok(open_it());
+	ck_assert_uint_eq(store_events(store), 1);
+}
+END_TEST
+
+static const struct {
+	const char *sql, *value;
+} pragmas[] = {
+	{ "PRAGMA journal_mode", "wal" },
+	{ "PRAGMA synchronous", "2" },
+	{ "PRAGMA foreign_keys", "1" },
+	{ "PRAGMA secure_delete", "1" },
+	{ "PRAGMA trusted_schema", "0" },
+	{ "PRAGMA cell_size_check", "1" },
+	{ "PRAGMA temp_store", "2" },
+	{ "PRAGMA user_version", "1" },
+	{ "PRAGMA application_id", "1399999793" },
+	{ "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND strict = 0 "
+	  "AND name NOT LIKE 'sqlite_%'",
+		"0" },
+};
+
+START_TEST(settings)
+{
+	for (size_t i = 0; i < 2 * sizeof pragmas / sizeof pragmas[0]; i++) {
+		struct sr_tx *tx = i % 2 ? store_read() : store_write();
+		sqlite3_stmt *stmt;
+		ck_assert_int_eq(sqlite3_prepare_v2(tx->db, pragmas[i / 2].sql, -1, &stmt, NULL), SQLITE_OK);
+		ck_assert_int_eq(sqlite3_step(stmt), SQLITE_ROW);
+		ck_assert_str_eq((const char *)sqlite3_column_text(stmt, 0), pragmas[i / 2].value);
+		sqlite3_finalize(stmt);
+		store_commit(tx);
+	}
+}
+END_TEST
+
+START_TEST(create_twice)
+{
+	assert_refused(sr_sqlite_create(store_dir_path, &store_error), CKR_DEVICE_ERROR, SR_REASON_STORE_FAILED);
+	ck_assert_uint_eq(store_events(store), 0);
+}
+END_TEST
+
+/* Each leaves the directory as somebody might find it. */
+static void no_directory(void)
+{
+	store_clean();
+}
+
+static void a_file_instead(void)
+{
+	close_it();
+	snprintf(store_dir_path + strlen(store_dir_path), 16, "/vault.db");
+}
+
+static void world_readable_directory(void)
+{
+	chmod(store_dir_path, 0755);
+}
+
+static void read_only_directory(void)
+{
+	chmod(store_dir_path, 0500);
+}
+
+static void no_database(void)
+{
+	unlink(store_file("vault.db"));
+}
+
+static void empty_database(void)
+{
+	write_file("vault.db", "", 0);
+}
+
+static void half_made(void)
+{
+	unlink(store_file("vault.db"));
+	store_sql("PRAGMA application_id = 1399999793; PRAGMA journal_mode = WAL; VACUUM");
+	chmod(store_file("vault.db"), 0600);
+}
+
+static void somebody_elses(void)
+{
+	unlink(store_file("vault.db"));
+	store_sql("CREATE TABLE bookmarks (url TEXT)");
+	chmod(store_file("vault.db"), 0600);
+}
+
+static void version_zero(void)
+{
+	store_sql("PRAGMA user_version = 0");
+}
+
+static void newer(void)
+{
+	store_sql("PRAGMA user_version = 2");
+}
+
+static void garbage(void)
+{
+	char bytes[8192];
+	memset(bytes, 'g', sizeof bytes);
+	write_file("vault.db", bytes, sizeof bytes);
+}
+
+static void cut_short(void)
+{
+	ck_assert_int_eq(truncate(store_file("vault.db"), 5000), 0);
+}
+
+static void world_readable_database(void)
+{
+	chmod(store_file("vault.db"), 0644);
+}
+
+static void read_only_database(void)
+{
+	chmod(store_file("vault.db"), 0400);
+}
+
+static void world_readable_log(void)
+{
+	write_file("vault.db-wal", "", 0);
+	chmod(store_file("vault.db-wal"), 0666);
+}
+
+static void symbolic_link(void)
+{
+	char other[128];
+	snprintf(other, sizeof other, "%s", store_file("other"));
+	rename(store_file("vault.db"), other);
+	ck_assert_int_eq(symlink(other, store_file("vault.db")), 0);
+}
+
+static void second_name(void)
+{
+	char other[128];
+	snprintf(other, sizeof other, "%s", store_file("other"));
+	ck_assert_int_eq(link(store_file("vault.db"), other), 0);
+}
+
+static int daemon_fd = -1;
+
+static void daemon_inside(void)
+{
+	daemon_fd = open(store_file("lock"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	ck_assert_int_eq(flock(daemon_fd, LOCK_EX | LOCK_NB), 0);
+}
+
+static const struct {
+	void (*make)(void);
+	CK_RV rv;
+	CK_ULONG reason;
+	const char *says;
+} states[] = {
+	{ no_directory, CKR_TOKEN_NOT_PRESENT, SR_REASON_VAULT_MISSING, "strongroom init" },
+	{ a_file_instead, CKR_TOKEN_NOT_PRESENT, SR_REASON_VAULT_MISSING, "not a directory" },
+	{ world_readable_directory, CKR_DEVICE_ERROR, SR_REASON_VAULT_PERMISSIONS, "chmod 0700" },
+	{ read_only_directory, CKR_DEVICE_ERROR, SR_REASON_VAULT_PERMISSIONS, "cannot be written" },
+	{ no_database, CKR_DEVICE_ERROR, SR_REASON_VAULT_INCOMPLETE, "did not finish" },
+	{ empty_database, CKR_DEVICE_ERROR, SR_REASON_VAULT_INCOMPLETE, "did not finish" },
+	{ half_made, CKR_DEVICE_ERROR, SR_REASON_VAULT_INCOMPLETE, "no tables" },
+	{ somebody_elses, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "not a Strongroom vault" },
+	{ version_zero, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "not a Strongroom vault" },
+	{ newer, CKR_DEVICE_ERROR, SR_REASON_VAULT_SCHEMA, "schema 2" },
+	{ garbage, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "not a database" },
+	{ cut_short, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "damaged" },
+	{ world_readable_database, CKR_DEVICE_ERROR, SR_REASON_VAULT_PERMISSIONS, "chmod 0600" },
+	{ read_only_database, CKR_DEVICE_ERROR, SR_REASON_VAULT_PERMISSIONS, "cannot be written" },
+	{ world_readable_log, CKR_DEVICE_ERROR, SR_REASON_VAULT_PERMISSIONS, "vault.db-wal" },
+	{ symbolic_link, CKR_DEVICE_ERROR, SR_REASON_VAULT_PERMISSIONS, "not a plain file" },
+	{ second_name, CKR_DEVICE_ERROR, SR_REASON_VAULT_PERMISSIONS, "one name" },
+	{ daemon_inside, CKR_TOKEN_NOT_PRESENT, SR_REASON_VAULT_BUSY, "daemon" },
+};
+
+START_TEST(refused_states)
+{
+	char dir[sizeof store_dir_path];
+	memcpy(dir, store_dir_path, sizeof dir);
+	if (states[_i].make != a_file_instead)
+		close_it();
+	states[_i].make();
+	CK_RV rv = open_it();
+	assert_refused(rv, states[_i].rv, states[_i].reason);
+	ck_assert_ptr_null(store);
+	ck_assert_msg(strstr(store_error.text, states[_i].says), "%s", store_error.text);
+	memcpy(store_dir_path, dir, sizeof dir);
+	if (daemon_fd >= 0)
+		close(daemon_fd);
+}
+END_TEST
+
+START_TEST(create_in_bad_places)
+{
+	close_it();
+	no_database();
+	chmod(store_dir_path, 0750);
+	assert_refused(sr_sqlite_create(store_dir_path, &store_error), CKR_DEVICE_ERROR, SR_REASON_VAULT_PERMISSIONS);
+	chmod(store_dir_path, 0700);
+	ck_assert_int_eq(symlink("elsewhere", store_file("vault.db")), 0);
+	assert_refused(sr_sqlite_create(store_dir_path, &store_error), CKR_DEVICE_ERROR, SR_REASON_STORE_FAILED);
+	ck_assert_int_ne(access(store_file("elsewhere"), F_OK), 0);
+}
+END_TEST
+
+START_TEST(through_a_symbolic_link)
+{
+	char other[128];
+	close_it();
+	snprintf(other, sizeof other, "%s-link", store_dir_path);
+	ck_assert_int_eq(symlink(store_dir_path, other), 0);
+	CK_RV rv = sr_sqlite_open(other, &store, &store_error);
+	unlink(other);
+	assert_ok(rv);
+}
+END_TEST
+
+START_TEST(lock_is_held)
+{
+	int fd = open(store_file("lock"), O_RDWR | O_CLOEXEC);
+	ck_assert_int_ne(flock(fd, LOCK_EX | LOCK_NB), 0);
+	close_it();
+	ck_assert_int_eq(flock(fd, LOCK_EX | LOCK_NB), 0);
+	close(fd);
+}
+END_TEST
+
+/* -- migrations -------------------------------------------------------------------------------------------------------- */
+
+static const char *const good_steps[] = { "CREATE TABLE never (x)", "CREATE TABLE two (x)", "CREATE TABLE three (x)" };
+static const char *const bad_steps[] = { "CREATE TABLE never (x)", "CREATE TABLE two (x)", "CREATE TABLE two (x)" };
+
+START_TEST(migrations)
+{
+	sqlite3 *db;
+	int64_t number;
+	close_it();
+	ck_assert_int_eq(sqlite3_open(store_file("vault.db"), &db), SQLITE_OK);
+	ck_assert_uint_ne(sr_sqlite_migrate(db, bad_steps, 3, &store_error), CKR_OK);
+	assert_ok(sr_sqlite_number(db, "PRAGMA user_version", &number, &store_error));
+	ck_assert_int_eq(number, 1); /* all or nothing */
+	assert_ok(sr_sqlite_number(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'two'", &number, &store_error));
+	ck_assert_int_eq(number, 0);
+	assert_ok(sr_sqlite_migrate(db, good_steps, 3, &store_error));
+	assert_ok(sr_sqlite_migrate(db, good_steps, 3, &store_error)); /* nothing left to do */
+	assert_ok(sr_sqlite_number(db, "PRAGMA user_version", &number, &store_error));
+	ck_assert_int_eq(number, 3);
+	assert_ok(sr_sqlite_number(db,
+		"SELECT count(*) FROM sqlite_schema WHERE name IN ('two', 'three', 'never')", &number, &store_error));
+	ck_assert_int_eq(number, 2);
+	sqlite3_close(db);
+	assert_refused(open_it(), CKR_DEVICE_ERROR, SR_REASON_VAULT_SCHEMA);
+}
+END_TEST
+
+START_TEST(migration_needs_the_vault_alone)
+{
+	int fd = open(store_file("lock"), O_RDWR | O_CLOEXEC);
+	int other = open(store_file("lock"), O_RDWR | O_CLOEXEC);
+	close_it();
+	assert_ok(sr_sqlite_lock_alone(fd, &store_error));
+	ck_assert_int_ne(flock(other, LOCK_SH | LOCK_NB), 0);
+	sr_sqlite_lock_share(fd);
+	ck_assert_int_eq(flock(other, LOCK_SH | LOCK_NB), 0);
+	close(fd);
+	close(other);
+}
+END_TEST
+
+Suite *sr_suite_store_open(void)
+{
+	Suite *suite = suite_create("store_open");
+	TCase *opening = tcase_create("opening");
+	tcase_add_checked_fixture(opening, store_start, store_clean);
+	tcase_add_test(opening, modes);
+	tcase_add_test(opening, settings);
+	tcase_add_test(opening, create_twice);
+	tcase_add_loop_test(opening, refused_states, 0, sizeof states / sizeof states[0]);
+	tcase_add_test(opening, create_in_bad_places);
+	tcase_add_test(opening, through_a_symbolic_link);
+	tcase_add_test(opening, lock_is_held);
+	tcase_add_test(opening, migrations);
+	tcase_add_test(opening, migration_needs_the_vault_alone);
+	suite_add_tcase(suite, opening);
+	return suite;
+}

@@ -1,0 +1,381 @@
+/* The vault over its real parts: secrets, tokens, members, and what is refused. */
+#include "tests/unit/suites.h"
+#include "tests/unit/vault_place.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct vault_place place;
+
+static void setup(void)
+{
+	vault_place_make(&place);
+}
+
+static void teardown(void)
+{
+	vault_place_remove(&place);
+}
+
+#define expect(call, code, why)                                                                                        \
+	do {                                                                                                           \
+		CK_RV rv_ = (call);                                                                                    \
+		ck_assert_msg(rv_ == (code), "%s: %s: %s", #call, sr_rv_name(rv_), place.err.text);                    \
+		ck_assert_msg(place.err.reason == SR_REASON_##why, "%s: reason %s", #call,                             \
+			sr_reason_name(place.err.reason));                                                             \
+	} while (0)
+
+#define HOUR 3600000ll
+
+/* -- secrets ----------------------------------------------------------------------------------------------------- */
+
+START_TEST(a_secret_is_stored_and_read)
+{
+	char value[256];
+	vault_login_admin(&place);
+	expect(vault_put(&place, "production/a/key", "first", NULL), CKR_OK, NONE);
+	expect(vault_put(&place, "production/a/key", "second", NULL), CKR_OK, NONE);
+	expect(vault_get(&place, "production/a/key", value), CKR_OK, NONE);
+	ck_assert_str_eq(value, "second");
+	vault_place_reopen(&place);
+	vault_login_admin(&place);
+	expect(vault_get(&place, "production/a/key", value), CKR_OK, NONE);
+	ck_assert_str_eq(value, "second");
+	expect(vault_get(&place, "production/a/other", value), CKR_OBJECT_HANDLE_INVALID, NOT_FOUND);
+}
+END_TEST
+
+START_TEST(a_deleted_secret_is_gone_and_its_versions_go_on)
+{
+	const struct sr_class *data = sr_class_find(CKO_DATA);
+	struct sr_view view = { .value = SR_VALUE_NONE };
+	vault_login_admin(&place);
+	expect(vault_put(&place, "a/b", "one", NULL), CKR_OK, NONE);
+	expect(data->destroy(&place.caller, "a/b", &place.err), CKR_OK, NONE);
+	expect(vault_get(&place, "a/b", NULL), CKR_OBJECT_HANDLE_INVALID, NOT_FOUND);
+	ck_assert_int_eq(vault_count(&place, CKO_DATA, CKA_LABEL, "a/b"), 0);
+	expect(vault_put(&place, "a/b", "two", NULL), CKR_OK, NONE);
+	expect(data->view(&place.caller, "a/b", &view, &place.err), CKR_OK, NONE);
+	const struct sr_attr *version = sr_attrs_find(&view.attrs, CKA_SR_VERSION);
+	ck_assert_int_eq(version->len, 1);
+	ck_assert_int_eq(version->value[0], '2');
+	ck_assert_uint_eq(view.value_len, 3);
+	sr_view_clear(&view);
+}
+END_TEST
+
+START_TEST(a_version_may_be_expected)
+{
+	static const struct {
+		const char *expected;
+		CK_RV rv;
+	} rows[] = { { "0", CKR_OK }, { "0", CKR_ACTION_PROHIBITED }, { "7", CKR_ACTION_PROHIBITED }, { "1", CKR_OK },
+		{ "x", CKR_ATTRIBUTE_VALUE_INVALID }, { "-1", CKR_ATTRIBUTE_VALUE_INVALID } };
+	vault_login_admin(&place);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct sr_attrs template = SR_ATTRS_INIT;
+		struct sr_created created = { .id = "" };
+		sr_attrs_put_text(&template, CKA_LABEL, "a/b");
+		sr_attrs_put_text(&template, CKA_VALUE, "v");
+		sr_attrs_put_text(&template, CKA_SR_IF_VERSION, rows[i].expected);
+		CK_RV rv = sr_class_find(CKO_DATA)->create(&place.caller, &template, &created, &place.err);
+		ck_assert_msg(rv == rows[i].rv, "row %zu: %s", i, sr_rv_name(rv));
+		sr_created_clear(&created);
+		sr_attrs_clear(&template);
+	}
+}
+END_TEST
+
+START_TEST(bad_secrets_are_refused)
+{
+	char big[70000];
+	memset(big, 'x', sizeof(big));
+	big[65537] = '\0';
+	vault_login_admin(&place);
+	expect(vault_put(&place, "a//b", "v", NULL), CKR_ATTRIBUTE_VALUE_INVALID, BAD_PATH);
+	expect(vault_put(&place, "../b", "v", NULL), CKR_ATTRIBUTE_VALUE_INVALID, BAD_PATH);
+	expect(vault_put(&place, "a/*", "v", NULL), CKR_ATTRIBUTE_VALUE_INVALID, BAD_PATH);
+	expect(vault_put(&place, "a/b", "", NULL), CKR_ATTRIBUTE_VALUE_INVALID, BAD_TEMPLATE);
+	expect(vault_put(&place, "a/b", big, NULL), CKR_ATTRIBUTE_VALUE_INVALID, TOO_LARGE);
+	expect(vault_put(&place, "a/b", "v", "secret"), CKR_ATTRIBUTE_VALUE_INVALID, BAD_TEMPLATE);
+	big[65536] = '\0';
+	expect(vault_put(&place, "a/b", big, NULL), CKR_OK, NONE);
+	ck_assert_int_eq(vault_count(&place, CKO_DATA, CKA_LABEL, NULL), 1);
+}
+END_TEST
+
+START_TEST(a_tier_rises_and_binds_members_and_tokens)
+{
+	char pin[64];
+	vault_login_admin(&place);
+	expect(vault_put(&place, "a/b", "v", NULL), CKR_OK, NONE);
+	expect(vault_issue(&place, "secrets:read:a/*", "600", NULL, NULL, pin), CKR_OK, NONE);
+	expect(vault_put(&place, "a/b", "w", "critical"), CKR_OK, NONE);
+	expect(vault_get(&place, "a/b", NULL), CKR_ATTRIBUTE_SENSITIVE, APPROVAL_REQUIRED);
+	expect(vault_put(&place, "a/b", "x", "standard"), CKR_ACTION_PROHIBITED, TIER_LOWERED);
+	expect(vault_login(&place, pin), CKR_OK, NONE);
+	expect(vault_get(&place, "a/b", NULL), CKR_ATTRIBUTE_SENSITIVE, APPROVAL_REQUIRED);
+}
+END_TEST
+
+/* -- tokens ------------------------------------------------------------------------------------------------------ */
+
+START_TEST(a_token_sees_its_scope_and_nothing_else)
+{
+	char pin[64], value[256];
+	vault_login_admin(&place);
+	expect(vault_put(&place, "production/a", "1", NULL), CKR_OK, NONE);
+	expect(vault_put(&place, "staging/a", "2", NULL), CKR_OK, NONE);
+	expect(vault_issue(&place, "secrets:read:production/*", "600", NULL, NULL, pin), CKR_OK, NONE);
+	ck_assert_uint_eq(strlen(pin), 30);
+	expect(vault_login(&place, pin), CKR_OK, NONE);
+	ck_assert_int_eq(vault_count(&place, CKO_DATA, CKA_LABEL, NULL), 1);
+	ck_assert_int_eq(vault_count(&place, CKO_DATA, CKA_LABEL, "staging/a"), 0);
+	expect(vault_get(&place, "production/a", value), CKR_OK, NONE);
+	expect(vault_get(&place, "staging/a", value), CKR_OBJECT_HANDLE_INVALID, NOT_FOUND);
+	expect(vault_get(&place, "staging/none", value), CKR_OBJECT_HANDLE_INVALID, NOT_FOUND);
+	expect(vault_put(&place, "production/a", "3", NULL), CKR_ACTION_PROHIBITED, OUT_OF_SCOPE);
+	expect(vault_issue(&place, "secrets:read:production/*", "600", NULL, NULL, NULL), CKR_ACTION_PROHIBITED,
+		ROLE_NOT_ALLOWED);
+}
+END_TEST
+
+START_TEST(list_shows_no_value_and_write_needs_no_read)
+{
+	char pin[64];
+	struct sr_view view = { .value = SR_VALUE_NONE };
+	vault_login_admin(&place);
+	expect(vault_put(&place, "a/b", "v", NULL), CKR_OK, NONE);
+	expect(vault_issue(&place, "secrets:list:*\nsecrets:write:a/*", "600", NULL, NULL, pin), CKR_OK, NONE);
+	expect(vault_login(&place, pin), CKR_OK, NONE);
+	expect(sr_class_find(CKO_DATA)->view(&place.caller, "a/b", &view, &place.err), CKR_OK, NONE);
+	ck_assert_int_eq(view.value, SR_VALUE_SENSITIVE);
+	ck_assert_uint_eq(view.value_len, 0);
+	sr_view_clear(&view);
+	expect(vault_get(&place, "a/b", NULL), CKR_ATTRIBUTE_SENSITIVE, OUT_OF_SCOPE);
+	expect(vault_put(&place, "a/b", "w", NULL), CKR_OK, NONE);
+	expect(vault_put(&place, "b/b", "w", NULL), CKR_ACTION_PROHIBITED, OUT_OF_SCOPE);
+}
+END_TEST
+
+START_TEST(uses_are_counted)
+{
+	char pin[64], value[256];
+	vault_login_admin(&place);
+	expect(vault_put(&place, "a/b", "v", NULL), CKR_OK, NONE);
+	expect(vault_issue(&place, "secrets:read:*", "600", "2", NULL, pin), CKR_OK, NONE);
+	expect(vault_login(&place, pin), CKR_OK, NONE);
+	expect(vault_get(&place, "a/b", value), CKR_OK, NONE);
+	expect(vault_get(&place, "a/none", value), CKR_OBJECT_HANDLE_INVALID, NOT_FOUND);
+	expect(vault_get(&place, "a/b", value), CKR_OK, NONE);
+	expect(vault_get(&place, "a/b", value), CKR_USER_NOT_LOGGED_IN, USED_UP);
+	expect(sr_identity_check(&place.caller, &place.err), CKR_USER_NOT_LOGGED_IN, USED_UP);
+	expect(vault_login(&place, pin), CKR_PIN_LOCKED, LOGIN_REFUSED);
+}
+END_TEST
+
+START_TEST(bad_tokens_are_refused)
+{
+	static const struct {
+		const char *scope, *ttl, *uses, *ips;
+		CK_ULONG reason;
+	} rows[] = {
+		{ "secrets:read", "60", NULL, NULL, SR_REASON_BAD_SCOPE },
+		{ "secrets:fly:*", "60", NULL, NULL, SR_REASON_BAD_SCOPE },
+		{ "", "60", NULL, NULL, SR_REASON_BAD_SCOPE },
+		{ "secrets:read:*", "0", NULL, NULL, SR_REASON_BAD_DURATION },
+		{ "secrets:read:*", "90000", NULL, NULL, SR_REASON_BAD_DURATION },
+		{ "secrets:read:*", "99999999999999999999999", NULL, NULL, SR_REASON_BAD_DURATION },
+		{ "secrets:read:*", "-1", NULL, NULL, SR_REASON_BAD_DURATION },
+		{ "secrets:read:*", "60", "0", NULL, SR_REASON_BAD_NUMBER },
+		{ "secrets:read:*", "60", "-1", NULL, SR_REASON_BAD_NUMBER },
+		{ "secrets:read:*", "60", "18446744073709551617", NULL, SR_REASON_BAD_NUMBER },
+		{ "secrets:read:*", "60", NULL, "10.0.0.1/8", SR_REASON_BAD_ADDRESS },
+		{ "secrets:read:*", "60", NULL, "", SR_REASON_BAD_ADDRESS },
+	};
+	vault_login_admin(&place);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		CK_RV rv = vault_issue(&place, rows[i].scope, rows[i].ttl, rows[i].uses, rows[i].ips, NULL);
+		ck_assert_msg(rv == CKR_ATTRIBUTE_VALUE_INVALID && place.err.reason == rows[i].reason, "row %zu: %s %s", i,
+			sr_rv_name(rv), place.err.text);
+	}
+	expect(vault_issue(&place, NULL, "60", NULL, NULL, NULL), CKR_TEMPLATE_INCOMPLETE, BAD_SCOPE);
+	expect(vault_issue(&place, "secrets:read:*", NULL, NULL, NULL, NULL), CKR_TEMPLATE_INCOMPLETE, BAD_DURATION);
+	ck_assert_int_eq(vault_count(&place, CKO_SR_TOKEN, 0, NULL), 0);
+}
+END_TEST
+
+START_TEST(addresses_bind)
+{
+	char pin[64];
+	vault_login_admin(&place);
+	expect(vault_issue(&place, "secrets:read:*", "60", NULL, "10.0.1.50\n192.168.0.0/16", pin), CKR_OK, NONE);
+	expect(vault_login(&place, pin), CKR_PIN_INCORRECT, LOGIN_REFUSED);
+	vault_login_admin(&place);
+	expect(vault_issue(&place, "secrets:read:*", "60", NULL, "127.0.0.1", pin), CKR_OK, NONE);
+	expect(vault_login(&place, pin), CKR_OK, NONE);
+}
+END_TEST
+
+START_TEST(revoked_at_the_next_call_and_listed_by_what_they_reach)
+{
+	char pin[64], id[SR_OBJECT_ID_MAX];
+	struct sr_identity *admin;
+	vault_login_admin(&place);
+	admin = sr_identity_ref(place.caller.identity);
+	expect(vault_put(&place, "production/a", "v", NULL), CKR_OK, NONE);
+	expect(vault_issue(&place, "secrets:read:production/*", "60", NULL, NULL, pin), CKR_OK, NONE);
+	expect(vault_issue(&place, "secrets:read:staging/*", "60", NULL, NULL, NULL), CKR_OK, NONE);
+	ck_assert_int_eq(vault_count(&place, CKO_SR_TOKEN, CKA_SR_REACHES, "production/a"), 1);
+	ck_assert_int_eq(vault_count(&place, CKO_SR_TOKEN, CKA_SR_REACHES, "*"), 2);
+	vault_find_one(&place, CKO_SR_TOKEN, CKA_SR_REACHES, "production/a", id);
+	expect(vault_login(&place, pin), CKR_OK, NONE);
+	expect(vault_get(&place, "production/a", NULL), CKR_OK, NONE);
+	ck_assert_int_eq(vault_count(&place, CKO_SR_TOKEN, 0, NULL), 0);
+
+	struct sr_caller by_admin = place.caller;
+	by_admin.identity = admin;
+	expect(sr_class_find(CKO_SR_TOKEN)->destroy(&by_admin, "t-unknown", &place.err), CKR_OBJECT_HANDLE_INVALID, NOT_FOUND);
+	sr_error_clear(&place.err);
+	expect(sr_class_find(CKO_SR_TOKEN)->destroy(&by_admin, id, &place.err), CKR_OK, NONE);
+	expect(vault_get(&place, "production/a", NULL), CKR_USER_NOT_LOGGED_IN, REVOKED);
+	expect(vault_login(&place, pin), CKR_PIN_LOCKED, LOGIN_REFUSED);
+	vault_login_admin(&place);
+	ck_assert_int_eq(vault_count(&place, CKO_SR_TOKEN, CKA_SR_REACHES, "production/a"), 0);
+	ck_assert_int_eq(vault_count(&place, CKO_SR_TOKEN, CKA_SR_STATE, "revoked"), 1);
+	sr_identity_unref(admin);
+}
+END_TEST
+
+/* -- time -------------------------------------------------------------------------------------------------------- */
+
+START_TEST(a_token_ends_by_the_boot_clock)
+{
+	char pin[64];
+	vault_login_admin(&place);
+	expect(vault_put(&place, "a/b", "v", NULL), CKR_OK, NONE);
+	expect(vault_issue(&place, "secrets:read:*", "600", NULL, NULL, pin), CKR_OK, NONE);
+	expect(vault_login(&place, pin), CKR_OK, NONE);
+	vault_clock_move(-24 * HOUR, 0, false);
+	expect(vault_get(&place, "a/b", NULL), CKR_OK, NONE);
+	vault_clock_move(48 * HOUR, 0, false);
+	expect(vault_get(&place, "a/b", NULL), CKR_OK, NONE);
+	vault_clock_move(-48 * HOUR, 601000, false);
+	expect(vault_get(&place, "a/b", NULL), CKR_USER_NOT_LOGGED_IN, EXPIRED);
+	expect(vault_login(&place, pin), CKR_PIN_EXPIRED, LOGIN_REFUSED);
+}
+END_TEST
+
+START_TEST(across_boots_a_clock_set_back_prolongs_nothing)
+{
+	char pin[64];
+	vault_login_admin(&place);
+	expect(vault_issue(&place, "secrets:read:*", "600", NULL, NULL, pin), CKR_OK, NONE);
+	vault_clock_move(601000, 0, true);
+	expect(vault_login(&place, pin), CKR_PIN_EXPIRED, LOGIN_REFUSED);
+	/* The refusal left a record; its time holds even when the wall clock goes back. */
+	vault_clock_move(-601000, 0, true);
+	expect(vault_login(&place, pin), CKR_PIN_EXPIRED, LOGIN_REFUSED);
+}
+END_TEST
+
+/* -- members ----------------------------------------------------------------------------------------------------- */
+
+START_TEST(logins_are_refused_alike)
+{
+	static const char *const pins[] = { "admin:wrong passphrase here", "nobody:" PASSPHRASE, "admin:", ":" PASSPHRASE,
+		PASSPHRASE, "srt_aaaaaaaaaaaaaaaaaaaaaaaaaa", "srk_aaaaaaaaaaaaaaaaaaaaaaaaaa", "Admin:" PASSPHRASE };
+	char first[SR_ERROR_TEXT_MAX] = "";
+	for (size_t i = 0; i < sizeof(pins) / sizeof(*pins); i++) {
+		expect(vault_login(&place, pins[i]), CKR_PIN_INCORRECT, LOGIN_REFUSED);
+		if (!first[0])
+			strcpy(first, place.err.text);
+		ck_assert_str_eq(place.err.text, first);
+	}
+	vault_login_admin(&place);
+}
+END_TEST
+
+START_TEST(a_passphrase_is_changed)
+{
+	static const char fresh[] = "another long passphrase";
+	vault_login_admin(&place);
+	expect(sr_set_passphrase(&place.caller, "wrong", 5, fresh, strlen(fresh), &place.err), CKR_PIN_INCORRECT,
+		WRONG_PASSPHRASE);
+	expect(sr_set_passphrase(&place.caller, PASSPHRASE, strlen(PASSPHRASE), "short", 5, &place.err), CKR_PIN_LEN_RANGE,
+		WEAK_PASSPHRASE);
+	expect(sr_set_passphrase(&place.caller, PASSPHRASE, strlen(PASSPHRASE), "aaaaaaaaaaaaaaa", 15, &place.err),
+		CKR_PIN_TOO_WEAK, WEAK_PASSPHRASE);
+	sr_error_clear(&place.err);
+	expect(sr_set_passphrase(&place.caller, PASSPHRASE, strlen(PASSPHRASE), fresh, strlen(fresh), &place.err), CKR_OK,
+		NONE);
+	expect(vault_login(&place, "admin:" PASSPHRASE), CKR_PIN_INCORRECT, LOGIN_REFUSED);
+	expect(vault_login(&place, "admin:another long passphrase"), CKR_OK, NONE);
+}
+END_TEST
+
+/* -- the database in somebody else's hands -------------------------------------------------------------------------- */
+
+START_TEST(forged_rows_are_refused_by_name)
+{
+	static const struct {
+		const char *sql;
+		CK_ULONG reason;
+		const char *named;
+	} rows[] = {
+		{ "UPDATE secret SET version = 1", SR_REASON_ROW_FORGED, "secret:a/b" },
+		{ "UPDATE secret SET type = 'other'", SR_REASON_ROW_FORGED, "secret:a/b" },
+		{ "UPDATE secret_version SET sealed = (SELECT sealed FROM secret_version WHERE version = 1)",
+			SR_REASON_SEAL_BROKEN, "secret:a/b" },
+		{ "UPDATE secret_version SET tier = 'critical' WHERE version = 2", SR_REASON_SEAL_BROKEN, "secret:a/b" },
+		{ "DELETE FROM secret_version WHERE version = 2", SR_REASON_ROW_MISSING, "secret:a/b" },
+		{ "PRAGMA foreign_keys = OFF; DELETE FROM secret", SR_REASON_ROW_MISSING, "secret:a/b" },
+	};
+	vault_login_admin(&place);
+	expect(vault_put(&place, "a/b", "one", NULL), CKR_OK, NONE);
+	expect(vault_put(&place, "a/b", "two", NULL), CKR_OK, NONE);
+	vault_sql(&place, "%s", rows[_i].sql);
+	CK_RV rv = vault_get(&place, "a/b", NULL);
+	ck_assert_msg(rv == CKR_DEVICE_ERROR && place.err.reason == rows[_i].reason, "%s: %s %s", rows[_i].sql,
+		sr_rv_name(rv), place.err.text);
+	ck_assert_ptr_nonnull(strstr(place.err.text, rows[_i].named));
+}
+END_TEST
+
+START_TEST(an_old_row_put_back_is_refused)
+{
+	vault_login_admin(&place);
+	expect(vault_put(&place, "a/b", "one", NULL), CKR_OK, NONE);
+	vault_sql(&place, "CREATE TABLE kept AS SELECT * FROM secret");
+	expect(vault_put(&place, "a/b", "two", NULL), CKR_OK, NONE);
+	vault_sql(&place, "PRAGMA foreign_keys = OFF; DELETE FROM secret; INSERT INTO secret SELECT * FROM kept; DROP TABLE kept");
+	expect(vault_get(&place, "a/b", NULL), CKR_DEVICE_ERROR, ROW_STALE);
+}
+END_TEST
+
+Suite *sr_suite_vault(void)
+{
+	Suite *suite = suite_create("vault");
+	TCase *c = tcase_create("vault");
+	tcase_set_timeout(c, 60);
+	tcase_add_checked_fixture(c, setup, teardown);
+	tcase_add_test(c, a_secret_is_stored_and_read);
+	tcase_add_test(c, a_deleted_secret_is_gone_and_its_versions_go_on);
+	tcase_add_test(c, a_version_may_be_expected);
+	tcase_add_test(c, bad_secrets_are_refused);
+	tcase_add_test(c, a_tier_rises_and_binds_members_and_tokens);
+	tcase_add_test(c, a_token_sees_its_scope_and_nothing_else);
+	tcase_add_test(c, list_shows_no_value_and_write_needs_no_read);
+	tcase_add_test(c, uses_are_counted);
+	tcase_add_test(c, bad_tokens_are_refused);
+	tcase_add_test(c, addresses_bind);
+	tcase_add_test(c, revoked_at_the_next_call_and_listed_by_what_they_reach);
+	tcase_add_test(c, a_token_ends_by_the_boot_clock);
+	tcase_add_test(c, across_boots_a_clock_set_back_prolongs_nothing);
+	tcase_add_test(c, logins_are_refused_alike);
+	tcase_add_test(c, a_passphrase_is_changed);
+	tcase_add_loop_test(c, forged_rows_are_refused_by_name, 0, 6);
+	tcase_add_test(c, an_old_row_put_back_is_refused);
+	suite_add_tcase(suite, c);
+	return suite;
+}

@@ -1,0 +1,444 @@
+/* A vault in memory: see fake_vault.h. The PIN "good" logs in. */
+#include "tests/unit/fake_vault.h"
+
+#include "module/backend.h"
+#include "util/clock.h"
+#include "vault/identity.h"
+#include "vault/objects.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct sr_vault {
+	int unused;
+};
+
+struct sr_identity {
+	unsigned number;
+	unsigned refs;
+};
+
+static struct sr_vault the_vault;
+static struct fake_vault state = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static void read_clock(struct sr_now *now)
+{
+	*now = (struct sr_now){ .wall_ms = state.boot_ms, .boot_ms = state.boot_ms, .boot_id = "boot" };
+}
+
+__attribute__((visibility("default"))) struct fake_vault *fake_vault(void)
+{
+	sr_clock_replace(read_clock);
+	return &state;
+}
+
+CK_RV sr_vault_open(const struct sr_config *config, struct sr_vault **vault, struct sr_error *err)
+{
+	(void)config;
+	state.opens++;
+	if (state.open_rv != CKR_OK)
+		return sr_fail(err, state.open_rv, state.open_reason, "the fake vault stays shut");
+	*vault = &the_vault;
+	return CKR_OK;
+}
+
+void sr_vault_close(struct sr_vault *vault)
+{
+	if (vault)
+		state.closed++;
+}
+
+void sr_vault_abandon(struct sr_vault *vault)
+{
+	(void)vault;
+}
+
+const char *sr_vault_id(const struct sr_vault *vault)
+{
+	(void)vault;
+	return "0123456789abcdef";
+}
+
+const char *sr_vault_name(const struct sr_vault *vault)
+{
+	(void)vault;
+	return "fake";
+}
+
+bool sr_vault_read_by_listing(const struct sr_vault *vault)
+{
+	(void)vault;
+	return state.by_listing;
+}
+
+CK_RV sr_vault_random(struct sr_vault *vault, void *out, size_t len, struct sr_error *err)
+{
+	(void)vault;
+	(void)err;
+	memset(out, 0x5a, len);
+	return CKR_OK;
+}
+
+CK_RV sr_vault_seed(struct sr_vault *vault, const void *seed, size_t len, struct sr_error *err)
+{
+	(void)vault;
+	(void)seed;
+	(void)len;
+	return sr_fail(err, CKR_RANDOM_SEED_NOT_SUPPORTED, SR_REASON_NONE, "no seed");
+}
+
+CK_RV sr_vault_create(const struct sr_vault_plan *plan, char **result, struct sr_error *err)
+{
+	(void)plan;
+	(void)result;
+	return sr_fail(err, CKR_FUNCTION_FAILED, SR_REASON_PATH_TAKEN, "the directory is there");
+}
+
+CK_RV sr_vault_probe(const char *hsm_uri, const struct sr_config *config, char **result, struct sr_error *err)
+{
+	(void)hsm_uri;
+	(void)config;
+	(void)err;
+	*result = strdup("{}");
+	return CKR_OK;
+}
+
+CK_RV sr_vault_doctor(const struct sr_config *config, char **result, struct sr_error *err)
+{
+	return sr_vault_probe(NULL, config, result, err);
+}
+
+/* -- who has logged in ------------------------------------------------------------------------------------------ */
+
+static void wait_ms(unsigned ms)
+{
+	struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };
+	nanosleep(&t, NULL);
+}
+
+CK_RV sr_login(const struct sr_caller *caller, CK_USER_TYPE user_type, const void *name, size_t name_len,
+	const void *pin, size_t pin_len, struct sr_identity **identity, struct sr_error *err)
+{
+	(void)user_type;
+	(void)name;
+	(void)name_len;
+	wait_ms(state.login_ms);
+	pthread_mutex_lock(&state.lock);
+	state.logins++;
+	bool good = !caller->identity && pin_len == 4 && memcmp(pin, "good", 4) == 0;
+	struct sr_identity *made = good ? calloc(1, sizeof *made) : NULL;
+	if (made) {
+		made->refs = 1;
+		made->number = ++state.identities;
+		state.living++;
+	}
+	pthread_mutex_unlock(&state.lock);
+	if (!made)
+		return sr_fail(err, CKR_PIN_INCORRECT, SR_REASON_LOGIN_REFUSED, "the login was refused");
+	*identity = made;
+	return CKR_OK;
+}
+
+CK_RV sr_logout(const struct sr_caller *caller, struct sr_error *err)
+{
+	(void)caller;
+	pthread_mutex_lock(&state.lock);
+	state.logouts++;
+	CK_RV rv = state.logout_rv;
+	pthread_mutex_unlock(&state.lock);
+	return rv == CKR_OK ? rv : sr_fail(err, rv, SR_REASON_AUDIT_FAILED, "the audit cannot be written");
+}
+
+static CK_RV check_locked(const struct sr_identity *identity, struct sr_error *err)
+{
+	if (identity->number <= state.lapsed)
+		return sr_fail(err, CKR_USER_NOT_LOGGED_IN, SR_REASON_EXPIRED, "the token has expired");
+	if (state.check_rv != CKR_OK)
+		return sr_fail(err, state.check_rv, SR_REASON_STORE_FAILED, "the store cannot be read");
+	return CKR_OK;
+}
+
+CK_RV sr_identity_check(const struct sr_caller *caller, struct sr_error *err)
+{
+	pthread_mutex_lock(&state.lock);
+	CK_RV rv = check_locked(caller->identity, err);
+	pthread_mutex_unlock(&state.lock);
+	return rv;
+}
+
+struct sr_identity *sr_identity_ref(struct sr_identity *identity)
+{
+	pthread_mutex_lock(&state.lock);
+	identity->refs++;
+	pthread_mutex_unlock(&state.lock);
+	return identity;
+}
+
+void sr_identity_unref(struct sr_identity *identity)
+{
+	if (!identity)
+		return;
+	pthread_mutex_lock(&state.lock);
+	bool last = --identity->refs == 0;
+	state.living -= last;
+	pthread_mutex_unlock(&state.lock);
+	if (last)
+		free(identity);
+}
+
+CK_RV sr_set_passphrase(const struct sr_caller *caller, const void *old_pin, size_t old_len, const void *new_pin,
+	size_t new_len, struct sr_error *err)
+{
+	(void)caller;
+	(void)old_pin;
+	(void)new_pin;
+	(void)new_len;
+	if (old_len == 4)
+		return CKR_OK;
+	return sr_fail(err, CKR_PIN_INCORRECT, SR_REASON_LOGIN_REFUSED, "wrong passphrase");
+}
+
+/* -- secrets ---------------------------------------------------------------------------------------------------- */
+
+static struct fake_secret *secret_find(const char *path)
+{
+	for (size_t i = 0; i < FAKE_SECRETS; i++) {
+		if (state.secrets[i].path[0] && strcmp(state.secrets[i].path, path) == 0)
+			return &state.secrets[i];
+	}
+	return NULL;
+}
+
+static void secret_attrs(const char *path, struct sr_attrs *attrs)
+{
+	sr_attrs_put_ulong(attrs, CKA_CLASS, CKO_DATA);
+	sr_attrs_put_bool(attrs, CKA_TOKEN, true);
+	sr_attrs_put_bool(attrs, CKA_PRIVATE, true);
+	sr_attrs_put_text(attrs, CKA_LABEL, path);
+	sr_attrs_put_text(attrs, CKA_APPLICATION, "fake");
+}
+
+static bool offer(const char *path, const struct sr_attrs *query, sr_found found, void *ctx)
+{
+	struct sr_attrs attrs = SR_ATTRS_INIT;
+	secret_attrs(path, &attrs);
+	bool go_on = !sr_attrs_match(query, &attrs) || found(path, ctx);
+	sr_attrs_clear(&attrs);
+	return go_on;
+}
+
+static CK_RV find_secrets(const struct sr_caller *caller, const struct sr_attrs *query, sr_found found, void *ctx,
+	struct sr_error *err)
+{
+	CK_RV rv = sr_identity_check(caller, err);
+	bool go_on = rv == CKR_OK;
+	for (size_t i = 0; go_on && i < FAKE_SECRETS; i++) {
+		pthread_mutex_lock(&state.lock);
+		struct fake_secret secret = state.secrets[i];
+		pthread_mutex_unlock(&state.lock);
+		go_on = !secret.path[0] || offer(secret.path, query, found, ctx);
+	}
+	for (size_t i = 0; go_on && i < state.bulk; i++) {
+		char path[32];
+		snprintf(path, sizeof path, "bulk/%zu", i);
+		go_on = offer(path, query, found, ctx);
+	}
+	return rv;
+}
+
+static CK_RV view_secret(const struct sr_caller *caller, const char *id, struct sr_view *view, struct sr_error *err)
+{
+	CK_RV rv = sr_identity_check(caller, err);
+	if (rv != CKR_OK)
+		return rv;
+	pthread_mutex_lock(&state.lock);
+	const struct fake_secret *secret = secret_find(id);
+	view->value = SR_VALUE_READABLE;
+	view->by_name = true;
+	view->value_len = secret ? strlen(secret->value) : 0;
+	pthread_mutex_unlock(&state.lock);
+	if (!secret)
+		return sr_fail(err, CKR_OBJECT_HANDLE_INVALID, SR_REASON_NOT_FOUND, "nothing there");
+	secret_attrs(id, &view->attrs);
+	return CKR_OK;
+}
+
+static CK_RV value_locked(const struct sr_caller *caller, const char *id, struct sr_buf *value, struct sr_error *err)
+{
+	CK_RV rv = check_locked(caller->identity, err);
+	const struct fake_secret *secret = secret_find(id);
+	if (rv == CKR_OK && !secret)
+		return sr_fail(err, CKR_OBJECT_HANDLE_INVALID, SR_REASON_NOT_FOUND, "nothing there");
+	if (rv == CKR_OK && state.value_rv != CKR_OK)
+		return sr_fail(err, state.value_rv, SR_REASON_APPROVAL_REQUIRED, "the value is not delivered");
+	if (rv != CKR_OK)
+		return rv;
+	state.values++;
+	sr_buf_text(value, secret->value);
+	for (size_t i = 0; i < state.grow_value; i++)
+		sr_buf_text(value, "+");
+	return CKR_OK;
+}
+
+static CK_RV read_secret(const struct sr_caller *caller, const char *id, struct sr_buf *value, struct sr_error *err)
+{
+	pthread_mutex_lock(&state.lock);
+	CK_RV rv = value_locked(caller, id, value, err);
+	pthread_mutex_unlock(&state.lock);
+	return rv;
+}
+
+static void copy_value(struct fake_secret *secret, const struct sr_attrs *template)
+{
+	const struct sr_attr *value = sr_attrs_find(template, CKA_VALUE);
+	if (value)
+		snprintf(secret->value, sizeof secret->value, "%.*s", (int)value->len, (const char *)value->value);
+}
+
+static CK_RV create_secret(const struct sr_caller *caller, const struct sr_attrs *template, struct sr_created *created,
+	struct sr_error *err)
+{
+	const struct sr_attr *label = sr_attrs_find(template, CKA_LABEL);
+	CK_RV rv = sr_identity_check(caller, err);
+	if (rv != CKR_OK)
+		return rv;
+	if (!label)
+		return sr_fail(err, CKR_TEMPLATE_INCOMPLETE, SR_REASON_BAD_TEMPLATE, "no label");
+	snprintf(created->id, sizeof created->id, "%.*s", (int)label->len, (const char *)label->value);
+	pthread_mutex_lock(&state.lock);
+	struct fake_secret *secret = secret_find(created->id);
+	for (size_t i = 0; !secret && i < FAKE_SECRETS; i++)
+		secret = state.secrets[i].path[0] ? NULL : &state.secrets[i];
+	if (secret) {
+		snprintf(secret->path, sizeof secret->path, "%.60s", created->id);
+		copy_value(secret, template);
+	}
+	pthread_mutex_unlock(&state.lock);
+	return secret ? CKR_OK : sr_fail(err, CKR_DEVICE_MEMORY, SR_REASON_STORE_FULL, "full");
+}
+
+static CK_RV set_secret(const struct sr_caller *caller, const char *id, const struct sr_attrs *template,
+	struct sr_error *err)
+{
+	CK_RV rv = sr_identity_check(caller, err);
+	pthread_mutex_lock(&state.lock);
+	struct fake_secret *secret = secret_find(id);
+	if (rv == CKR_OK && secret)
+		copy_value(secret, template);
+	pthread_mutex_unlock(&state.lock);
+	return rv == CKR_OK && !secret ? CKR_OBJECT_HANDLE_INVALID : rv;
+}
+
+static CK_RV destroy_secret(const struct sr_caller *caller, const char *id, struct sr_error *err)
+{
+	CK_RV rv = sr_identity_check(caller, err);
+	pthread_mutex_lock(&state.lock);
+	struct fake_secret *secret = secret_find(id);
+	if (rv == CKR_OK && secret)
+		*secret = (struct fake_secret){ 0 };
+	pthread_mutex_unlock(&state.lock);
+	return rv == CKR_OK && !secret ? CKR_OBJECT_HANDLE_INVALID : rv;
+}
+
+/* -- tokens and jobs -------------------------------------------------------------------------------------------- */
+
+static CK_RV create_token(const struct sr_caller *caller, const struct sr_attrs *template, struct sr_created *created,
+	struct sr_error *err)
+{
+	(void)template;
+	CK_RV rv = sr_identity_check(caller, err);
+	if (rv != CKR_OK)
+		return rv;
+	snprintf(created->id, sizeof created->id, "t-1");
+	sr_buf_text(&created->once, "srt_once");
+	return CKR_OK;
+}
+
+static CK_RV view_token(const struct sr_caller *caller, const char *id, struct sr_view *view, struct sr_error *err)
+{
+	CK_RV rv = sr_identity_check(caller, err);
+	if (rv == CKR_OK)
+		sr_attrs_put_text(&view->attrs, CKA_SR_ID, id);
+	return rv;
+}
+
+static CK_RV find_token(const struct sr_caller *caller, const struct sr_attrs *query, sr_found found, void *ctx,
+	struct sr_error *err)
+{
+	(void)query;
+	CK_RV rv = sr_identity_check(caller, err);
+	if (rv == CKR_OK)
+		found("t-1", ctx);
+	return rv;
+}
+
+static CK_RV create_job(const struct sr_caller *caller, const struct sr_attrs *template, struct sr_created *created,
+	struct sr_error *err)
+{
+	(void)template;
+	CK_RV rv = sr_identity_check(caller, err);
+	if (rv == CKR_OK)
+		sr_attrs_put_text(&created->held, CKA_SR_RESULT, "{}");
+	return rv;
+}
+
+static const struct sr_class secret_class = { .object_class = CKO_DATA,
+	.needs_rw = true,
+	.find = find_secrets,
+	.view = view_secret,
+	.value = read_secret,
+	.create = create_secret,
+	.set = set_secret,
+	.destroy = destroy_secret };
+static const struct sr_class token_class = { .object_class = CKO_SR_TOKEN,
+	.only_by_class = true,
+	.find = find_token,
+	.view = view_token,
+	.create = create_token };
+static const struct sr_class job_class = { .object_class = CKO_SR_JOB, .only_by_class = true, .create = create_job };
+static const struct sr_class *const classes[] = { &secret_class, &token_class, &job_class };
+
+const struct sr_class *const *sr_classes(size_t *count)
+{
+	*count = sizeof classes / sizeof *classes;
+	return classes;
+}
+
+const struct sr_class *sr_class_find(CK_OBJECT_CLASS object_class)
+{
+	for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
+		if (classes[i]->object_class == object_class)
+			return classes[i];
+	}
+	return NULL;
+}
+
+void sr_view_clear(struct sr_view *view)
+{
+	sr_attrs_clear(&view->attrs);
+	*view = (struct sr_view){ 0 };
+}
+
+void sr_created_clear(struct sr_created *created)
+{
+	sr_buf_clear(&created->once);
+	sr_attrs_clear(&created->held);
+	created->id[0] = '\0';
+}
+
+CK_RV sr_refused_search(const struct sr_caller *caller, CK_OBJECT_CLASS object_class, const void *label, size_t len,
+	struct sr_error *err)
+{
+	(void)caller;
+	(void)object_class;
+	(void)label;
+	(void)len;
+	pthread_mutex_lock(&state.lock);
+	state.refused++;
+	pthread_mutex_unlock(&state.lock);
+	return state.refused_rv == CKR_OK
+		       ? CKR_OK
+		       : sr_fail(err, state.refused_rv, SR_REASON_AUDIT_FAILED, "the audit cannot be written");
+}

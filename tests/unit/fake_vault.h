@@ -1,0 +1,57 @@
+/* A vault in memory behind the real call layer, as a library of its own: it takes the place of src/vault, so it cannot stand
+ * in one program with it. A test sees its state through the one function that it exports beside sr_backend. */
+#ifndef SR_TESTS_FAKE_VAULT_H
+#define SR_TESTS_FAKE_VAULT_H
+
+#include "pkcs11/cryptoki.h"
+#include "pkcs11/strongroom.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FAKE_SECRETS 8
+
+struct fake_secret {
+	char path[64];
+	char value[64];
+};
+
+/** struct fake_vault: what happens next, and what has happened. LOCK guards all of it once threads run.
+ *  open_rv, open_reason   what sr_vault_open answers
+ *  login_ms               how long a login takes
+ *  lapsed                 identities up to this number have lapsed
+ *  check_rv, value_rv, refused_rv, logout_rv  what these answer, CKR_OK: their work
+ *  grow_value             .value delivers this many bytes more than the view said
+ *  bulk                   so many secrets bulk/0 … beside the others
+ *  by_listing             read-by-listing */
+struct fake_vault {
+	pthread_mutex_t lock;
+	CK_RV open_rv;
+	CK_ULONG open_reason;
+	unsigned login_ms;
+	unsigned lapsed;
+	CK_RV check_rv;
+	CK_RV value_rv;
+	CK_RV refused_rv;
+	CK_RV logout_rv;
+	size_t grow_value;
+	size_t bulk;
+	bool by_listing;
+	struct fake_secret secrets[FAKE_SECRETS];
+	unsigned opens;
+	unsigned identities; /* made */
+	unsigned living;     /* not released */
+	unsigned logins;     /* tried */
+	unsigned logouts;
+	unsigned values;
+	unsigned refused;
+	unsigned closed;
+	int64_t boot_ms; /* what the clock says */
+};
+
+#define FAKE_VAULT_SYMBOL "fake_vault"
+struct fake_vault *fake_vault(void);
+
+#endif

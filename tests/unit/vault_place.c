@@ -1,0 +1,220 @@
+/* The place where the tests of the vault happen. */
+#include "tests/unit/vault_place.h"
+
+#include "util/clock.h"
+
+#include <check.h>
+#include <ftw.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int64_t wall_moved, boot_moved;
+static bool rebooted;
+
+static void moved_clock(struct sr_now *now)
+{
+	sr_clock_replace(NULL);
+	sr_clock_now(now);
+	sr_clock_replace(moved_clock);
+	now->wall_ms += wall_moved;
+	now->boot_ms += boot_moved;
+	if (rebooted)
+		snprintf(now->boot_id, sizeof(now->boot_id), "another-boot");
+}
+
+void vault_clock_move(int64_t wall_ms, int64_t boot_ms, bool reboot)
+{
+	wall_moved += wall_ms;
+	boot_moved += boot_ms;
+	rebooted = reboot;
+	sr_clock_replace(moved_clock);
+}
+
+static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *where)
+{
+	(void)info;
+	(void)kind;
+	(void)where;
+	return remove(path);
+}
+
+static void start(struct vault_place *place)
+{
+	sr_error_clear(&place->err);
+	ck_assert_msg(sr_vault_open(&place->config, &place->vault, &place->err) == CKR_OK, "%s", place->err.text);
+	place->caller = (struct sr_caller){ place->vault, &place->peer, "test", NULL };
+}
+
+void vault_place_make(struct vault_place *place)
+{
+	char conf[96], *result = NULL;
+	memset(place, 0, sizeof(*place));
+	wall_moved = boot_moved = 0;
+	rebooted = false;
+	sr_clock_replace(NULL);
+	snprintf(place->dir, sizeof(place->dir), "/tmp/strongroom-vault-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(place->dir));
+	struct sr_vault_plan plan = { .dir = place->dir,
+		.name = "test",
+		.passphrase = (const unsigned char *)PASSPHRASE,
+		.passphrase_len = strlen(PASSPHRASE) };
+	ck_assert_msg(sr_vault_create(&plan, &result, &place->err) == CKR_OK, "%s", place->err.text);
+	free(result);
+	snprintf(conf, sizeof(conf), "%s/strongroom.conf", place->dir);
+	ck_assert_msg(sr_config_load(conf, &place->config, &place->err) == CKR_OK, "%s", place->err.text);
+	place->peer = (struct sr_peer){ .kind = SR_PEER_EMBEDDED, .loopback = true, .uid = geteuid(), .pid = getpid() };
+	start(place);
+}
+
+static void stop(struct vault_place *place)
+{
+	sr_identity_unref(place->caller.identity);
+	place->caller.identity = NULL;
+	sr_vault_close(place->vault);
+	place->vault = NULL;
+}
+
+void vault_place_reopen(struct vault_place *place)
+{
+	stop(place);
+	start(place);
+}
+
+void vault_place_remove(struct vault_place *place)
+{
+	stop(place);
+	sr_config_clear(&place->config);
+	sr_clock_replace(NULL);
+	nftw(place->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+CK_RV vault_login(struct vault_place *place, const char *pin)
+{
+	struct sr_caller nobody = { place->vault, &place->peer, "C_Login", NULL };
+	struct sr_identity *identity = NULL;
+	sr_error_clear(&place->err);
+	CK_RV rv = sr_login(&nobody, CKU_USER, NULL, 0, pin, strlen(pin), &identity, &place->err);
+	if (rv == CKR_OK) {
+		sr_identity_unref(place->caller.identity);
+		place->caller.identity = identity;
+	}
+	return rv;
+}
+
+void vault_login_admin(struct vault_place *place)
+{
+	ck_assert_msg(vault_login(place, "admin:" PASSPHRASE) == CKR_OK, "%s", place->err.text);
+}
+
+CK_RV vault_put(struct vault_place *place, const char *path, const char *value, const char *tier)
+{
+	struct sr_attrs template = SR_ATTRS_INIT;
+	struct sr_created created = { .id = "" };
+	sr_attrs_put_ulong(&template, CKA_CLASS, CKO_DATA);
+	sr_attrs_put_bool(&template, CKA_TOKEN, true);
+	sr_attrs_put_text(&template, CKA_LABEL, path);
+	sr_attrs_put_text(&template, CKA_VALUE, value);
+	if (tier)
+		sr_attrs_put_text(&template, CKA_SR_TIER, tier);
+	sr_error_clear(&place->err);
+	CK_RV rv = sr_class_find(CKO_DATA)->create(&place->caller, &template, &created, &place->err);
+	sr_created_clear(&created);
+	sr_attrs_clear(&template);
+	return rv;
+}
+
+CK_RV vault_get(struct vault_place *place, const char *path, char *value)
+{
+	struct sr_buf buf = SR_BUF_INIT;
+	sr_error_clear(&place->err);
+	CK_RV rv = sr_class_find(CKO_DATA)->value(&place->caller, path, &buf, &place->err);
+	ck_assert(rv == CKR_OK || buf.len == 0);
+	if (value)
+		snprintf(value, 256, "%s", sr_buf_string(&buf));
+	sr_buf_clear(&buf);
+	return rv;
+}
+
+static void put_if(struct sr_attrs *template, CK_ATTRIBUTE_TYPE type, const char *text)
+{
+	if (text)
+		sr_attrs_put_text(template, type, text);
+}
+
+CK_RV vault_issue(struct vault_place *place, const char *scope, const char *ttl, const char *uses, const char *ips, char *pin)
+{
+	struct sr_attrs template = SR_ATTRS_INIT;
+	struct sr_created created = { .id = "" };
+	sr_attrs_put_ulong(&template, CKA_CLASS, CKO_SR_TOKEN);
+	put_if(&template, CKA_SR_SCOPES, scope);
+	put_if(&template, CKA_SR_TTL, ttl);
+	put_if(&template, CKA_SR_MAX_USES, uses);
+	put_if(&template, CKA_SR_ALLOWED_IPS, ips);
+	sr_error_clear(&place->err);
+	CK_RV rv = sr_class_find(CKO_SR_TOKEN)->create(&place->caller, &template, &created, &place->err);
+	if (pin)
+		snprintf(pin, 64, "%s", sr_buf_string(&created.once));
+	sr_created_clear(&created);
+	sr_attrs_clear(&template);
+	return rv;
+}
+
+struct found {
+	int count;
+	char id[SR_OBJECT_ID_MAX];
+};
+
+static bool take_one(const char *id, void *ctx)
+{
+	struct found *found = ctx;
+	found->count++;
+	snprintf(found->id, sizeof(found->id), "%s", id);
+	return true;
+}
+
+static struct found search(struct vault_place *place, CK_OBJECT_CLASS object_class, CK_ATTRIBUTE_TYPE type,
+	const char *text)
+{
+	struct sr_attrs query = SR_ATTRS_INIT;
+	struct found found = { 0, "" };
+	sr_attrs_put_ulong(&query, CKA_CLASS, object_class);
+	put_if(&query, type, text);
+	sr_error_clear(&place->err);
+	CK_RV rv = sr_class_find(object_class)->find(&place->caller, &query, take_one, &found, &place->err);
+	ck_assert_msg(rv == CKR_OK, "%s", place->err.text);
+	sr_attrs_clear(&query);
+	return found;
+}
+
+int vault_count(struct vault_place *place, CK_OBJECT_CLASS object_class, CK_ATTRIBUTE_TYPE type, const char *text)
+{
+	return search(place, object_class, type, text).count;
+}
+
+void vault_find_one(struct vault_place *place, CK_OBJECT_CLASS object_class, CK_ATTRIBUTE_TYPE type, const char *text,
+	char id[SR_OBJECT_ID_MAX])
+{
+	struct found found = search(place, object_class, type, text);
+	ck_assert_int_eq(found.count, 1);
+	snprintf(id, SR_OBJECT_ID_MAX, "%s", found.id);
+}
+
+void vault_sql(struct vault_place *place, const char *format, ...)
+{
+	char path[96], *sql, *error = NULL;
+	sqlite3 *db;
+	va_list args;
+	va_start(args, format);
+	sql = sqlite3_vmprintf(format, args);
+	va_end(args);
+	snprintf(path, sizeof(path), "%s/vault.db", place->dir);
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, &error) == SQLITE_OK, "%s: %s", sql, error);
+	sqlite3_free(sql);
+	sqlite3_close(db);
+}
