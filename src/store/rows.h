@@ -13,7 +13,7 @@
 #define SR_TYPE_MAX 33
 #define SR_MAC_LEN 32
 #define SR_HASH_LEN 32
-#define SR_ATTRIBUTE_MAX 4096 /* an application's CKA_APPLICATION or CKA_OBJECT_ID */
+#define SR_ATTRIBUTE_MAX 4096 /* CKA_APPLICATION, CKA_OBJECT_ID */
 #define SR_SUBJECT_MAX (16 + SR_PATH_MAX + 1) /* "secret:PATH", "token:ID", "member:NAME" */
 
 /** struct sr_mark: what every deciding row carries: the audit event that made it, and the HSM's MAC over the row's kind,

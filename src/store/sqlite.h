@@ -14,7 +14,7 @@
 #define SR_SQLITE_WAIT_MS 10000
 #define SR_SEALED_MAX (66u << 10) /* a value of 64 KiB, its seal's header, IV and tag */
 
-/* -- statements: one text each, prepared once a connection (sqlite_sql.c) ------------------------------------------- */
+/* -- statements: one text each, prepared once a connection (sqlite_sql.c) -- */
 
 enum sr_sql {
 	SR_SQL_BEGIN_READ,
@@ -61,10 +61,10 @@ enum sr_sql {
 /* sr_sqlite_sql(sql): its text. */
 const char *sr_sqlite_sql(enum sr_sql sql);
 
-/* -- connections ----------------------------------------------------------------------------------------------------- */
+/* -- connections -- */
 
-/* A transaction is a connection: taken from the store at begin, given back at its end. DB is NULL until the connection is
- * first needed. LOST: the SQLite code after which SQLite itself rolled the transaction back; SQLITE_OK otherwise. */
+/* A transaction is a connection: taken from the store at begin, given back at its end. DB is NULL until the connection
+ * is first needed. LOST: the SQLite code after which SQLite itself rolled the transaction back; SQLITE_OK otherwise. */
 struct sr_tx {
 	struct sr_sqlite *store;
 	sqlite3 *db;
@@ -74,8 +74,8 @@ struct sr_tx {
 	int lost;
 };
 
-/* BASE is first: a struct sr_store * is a struct sr_sqlite *. MUTEX guards the busy flags and who may open a connection;
- * FREED is signalled when a busy flag falls. */
+/* BASE is first: a struct sr_store * is a struct sr_sqlite *. MUTEX guards the busy flags and who may open a
+ * connection; FREED is signalled when a busy flag falls. */
 struct sr_sqlite {
 	struct sr_store base;
 	char *path;
@@ -93,13 +93,14 @@ struct sr_sqlite {
 CK_RV sr_sqlite_connect(struct sr_sqlite *store, struct sr_tx *tx, struct sr_error *err);
 void sr_sqlite_disconnect(struct sr_tx *tx);
 
-/* sr_sqlite_pause(n): sleeps before the Nth try (0.1 ms, growing to 2 ms); false when the tries make up SR_SQLITE_WAIT_MS. */
+/* sr_sqlite_pause(n): sleeps before the Nth try (0.1 ms, growing to 2 ms); false when the tries make up
+ * SR_SQLITE_WAIT_MS. */
 bool sr_sqlite_pause(int n);
 
 /* sr_sqlite_fail(db, rc, what, err): the code and reason for SQLite's RC; WHAT was being done ("reading secret"). */
 CK_RV sr_sqlite_fail(sqlite3 *db, int rc, const char *what, struct sr_error *err);
 
-/* -- forks (sqlite_fork.c) -------------------------------------------------------------------------------------------- */
+/* -- forks (sqlite_fork.c) -- */
 
 /* sr_sqlite_generation(): how many forks lie between this process and the one that loaded us. */
 unsigned sr_sqlite_generation(void);
@@ -111,7 +112,7 @@ int sr_sqlite_open_file(const struct sr_sqlite *store, int flags, sqlite3 **db);
 /* sr_sqlite_usable(err): refuses in a child that was forked while another thread was inside SQLite. */
 CK_RV sr_sqlite_usable(struct sr_error *err);
 
-/* -- schema (sqlite_schema.c) ------------------------------------------------------------------------------------------ */
+/* -- schema (sqlite_schema.c) -- */
 
 /* sr_sqlite_exec(db, sql, what, err): statements without parameters and results. */
 CK_RV sr_sqlite_exec(sqlite3 *db, const char *sql, const char *what, struct sr_error *err);
@@ -122,21 +123,22 @@ CK_RV sr_sqlite_number(sqlite3 *db, const char *sql, int64_t *number, struct sr_
 /* sr_sqlite_check_schema(db, version, err): that this is a vault of ours, no newer than we are. */
 CK_RV sr_sqlite_check_schema(sqlite3 *db, int64_t *version, struct sr_error *err);
 
-/* sr_sqlite_migrate(db, steps, count, err): STEPS[n] leads from schema n to n + 1; runs what is missing up to COUNT in one
- * transaction. The library's own steps are sr_sqlite_steps, SR_STORE_SCHEMA of them. */
+/* sr_sqlite_migrate(db, steps, count, err): STEPS[n] leads from schema n to n + 1; runs what is missing up to COUNT in
+ * one transaction. The library's own steps are sr_sqlite_steps, SR_STORE_SCHEMA of them. */
 CK_RV sr_sqlite_migrate(sqlite3 *db, const char *const *steps, int64_t count, struct sr_error *err);
 extern const char *const sr_sqlite_steps[SR_STORE_SCHEMA];
 
-/* -- files (sqlite_files.c) -------------------------------------------------------------------------------------------- */
+/* -- files (sqlite_files.c) -- */
 
 /* sr_sqlite_open_dir(dir, fd, err): the vault's directory, checked: its kind, owner, mode, and that we may write it. */
 CK_RV sr_sqlite_open_dir(const char *dir, int *fd, struct sr_error *err);
 
-/* sr_sqlite_check_files(dir_fd, store, err): the database and its companions, by fstatat alone: opening and closing one of
- * them would drop this process's POSIX locks on it. Fills store->dev and store->ino. */
+/* sr_sqlite_check_files(dir_fd, store, err): the database and its companions, by fstatat alone: opening and closing one
+ * of them would drop this process's POSIX locks on it. Fills store->dev and store->ino. */
 CK_RV sr_sqlite_check_files(int dir_fd, struct sr_sqlite *store, struct sr_error *err);
 
-/* sr_sqlite_lock(dir_fd, lock_fd, err): opens DIR/lock and holds it shared. sr_sqlite_lock_alone: holds it exclusively. */
+/* sr_sqlite_lock(dir_fd, lock_fd, err): opens DIR/lock and holds it shared. sr_sqlite_lock_alone: holds it exclusively.
+ */
 CK_RV sr_sqlite_lock(int dir_fd, int *lock_fd, struct sr_error *err);
 CK_RV sr_sqlite_lock_alone(int lock_fd, struct sr_error *err);
 void sr_sqlite_lock_share(int lock_fd);
@@ -144,7 +146,7 @@ void sr_sqlite_lock_share(int lock_fd);
 /* sr_sqlite_path(dir, path, err): the absolute path of the database in DIR, malloc'ed. */
 CK_RV sr_sqlite_path(const char *dir, char **path, struct sr_error *err);
 
-/* -- rows (sqlite_columns.c) ------------------------------------------------------------------------------------------- */
+/* -- rows (sqlite_columns.c) -- */
 
 enum sr_column_kind {
 	SR_COLUMN_TEXT,  /* char[size], NUL-terminated; "" is NULL where optional, refused elsewhere */
@@ -158,8 +160,8 @@ enum sr_column_kind {
 	SR_COLUMN_BOOL   /* 0 or 1 */
 };
 
-/* One column: where it lies in the row's struct, and what it may hold. The same table binds and reads, so nothing can be
- * written that would be refused when read. VALID NULL: UTF-8 without control characters. */
+/* One column: where it lies in the row's struct, and what it may hold. The same table binds and reads, so nothing can
+ * be written that would be refused when read. VALID NULL: UTF-8 without control characters. */
 struct sr_column {
 	const char *name;
 	enum sr_column_kind kind;
@@ -184,18 +186,19 @@ struct sr_columns {
 /* sr_row_clear(columns, row): frees what its columns own, and zeroes it. */
 void sr_row_clear(const struct sr_columns *columns, void *row);
 
-/* sr_row_bind(columns, row, stmt, err), sr_row_read(columns, stmt, row, err): all columns, from parameter 1 or column 0. A
- * row that cannot be: CKR_GENERAL_ERROR / INTERNAL when written, CKR_DEVICE_ERROR / VAULT_CORRUPT when read, naming table,
- * key and column. */
+/* sr_row_bind(columns, row, stmt, err), sr_row_read(columns, stmt, row, err): all columns, from parameter 1 or column
+ * 0. A row that cannot be: CKR_GENERAL_ERROR / INTERNAL when written, CKR_DEVICE_ERROR / VAULT_CORRUPT when read,
+ * naming table, key and column. */
 CK_RV sr_row_bind(const struct sr_columns *columns, const void *row, sqlite3_stmt *stmt, struct sr_error *err);
 CK_RV sr_row_read(const struct sr_columns *columns, sqlite3_stmt *stmt, void *row, struct sr_error *err);
 
 const char *sr_tier_word(unsigned number);
 
-/* -- queries (sqlite_query.c) -------------------------------------------------------------------------------------------- */
+/* -- queries (sqlite_query.c) -- */
 
-/* One run of a statement. Begin, bind (1 is the first parameter; failures are kept until the step), step, end. A statement
- * that is in the middle of a run (a callback that asks the same again) gets a second copy for as long as it is needed. */
+/* One run of a statement. Begin, bind (1 is the first parameter; failures are kept until the step), step, end. A
+ * statement that is in the middle of a run (a callback that asks the same again) gets a second copy for as long as it
+ * is needed. */
 struct sr_query {
 	struct sr_tx *tx;
 	enum sr_sql sql;
@@ -212,21 +215,21 @@ CK_RV sr_query_step(struct sr_query *query, bool *row, struct sr_error *err);
 void sr_query_end(struct sr_query *query);
 
 /* sr_query_next(query, columns, row, found, err): steps, and reads a row if there is one; ROW is empty otherwise. */
-CK_RV sr_query_next(struct sr_query *query, const struct sr_columns *columns, void *row, bool *found,
-	struct sr_error *err);
+CK_RV sr_query_next(
+	struct sr_query *query, const struct sr_columns *columns, void *row, bool *found, struct sr_error *err);
 
 /* sr_query_only(query, columns, row, found, err): the same for a query of one row; ends it. */
-CK_RV sr_query_only(struct sr_query *query, const struct sr_columns *columns, void *row, bool *found,
-	struct sr_error *err);
+CK_RV sr_query_only(
+	struct sr_query *query, const struct sr_columns *columns, void *row, bool *found, struct sr_error *err);
 
 /* sr_query_put(tx, sql, columns, row, err): binds ROW and runs. */
-CK_RV sr_query_put(struct sr_tx *tx, enum sr_sql sql, const struct sr_columns *columns, const void *row,
-	struct sr_error *err);
+CK_RV sr_query_put(
+	struct sr_tx *tx, enum sr_sql sql, const struct sr_columns *columns, const void *row, struct sr_error *err);
 
 /* sr_query_run(tx, sql, err): a statement without parameters and results. */
 CK_RV sr_query_run(struct sr_tx *tx, enum sr_sql sql, struct sr_error *err);
 
-/* -- the operations, one file a subject ---------------------------------------------------------------------------------- */
+/* -- the operations, one file a subject -- */
 
 CK_RV sr_sqlite_begin_read(struct sr_store *store, struct sr_tx **tx, struct sr_error *err);
 CK_RV sr_sqlite_begin_write(struct sr_store *store, struct sr_tx **tx, struct sr_error *err);
@@ -238,45 +241,45 @@ CK_RV sr_sqlite_keep(struct sr_tx *tx, struct sr_error *err);
 
 CK_RV sr_sqlite_meta_get(struct sr_tx *tx, const char *name, struct sr_buf *text, struct sr_error *err);
 CK_RV sr_sqlite_meta_put(struct sr_tx *tx, const char *name, const char *text, struct sr_error *err);
-CK_RV sr_sqlite_counts(struct sr_tx *tx, uint64_t *secrets, uint64_t *tokens, uint64_t *events, uint64_t *bytes,
-	struct sr_error *err);
+CK_RV sr_sqlite_counts(
+	struct sr_tx *tx, uint64_t *secrets, uint64_t *tokens, uint64_t *events, uint64_t *bytes, struct sr_error *err);
 
-CK_RV sr_sqlite_secret_get(struct sr_tx *tx, const char *path, struct sr_secret_row *row, bool *found,
-	struct sr_error *err);
+CK_RV sr_sqlite_secret_get(
+	struct sr_tx *tx, const char *path, struct sr_secret_row *row, bool *found, struct sr_error *err);
 CK_RV sr_sqlite_secret_put(struct sr_tx *tx, const struct sr_secret_row *row, struct sr_error *err);
 CK_RV sr_sqlite_secret_list(struct sr_tx *tx, const char *prefix, sr_secret_each each, void *ctx, struct sr_error *err);
 CK_RV sr_sqlite_version_get(struct sr_tx *tx, const char *path, uint64_t version, struct sr_version_row *row,
 	bool *found, struct sr_error *err);
-CK_RV sr_sqlite_version_len(struct sr_tx *tx, const char *path, uint64_t version, size_t *sealed_len, bool *found,
-	struct sr_error *err);
+CK_RV sr_sqlite_version_len(
+	struct sr_tx *tx, const char *path, uint64_t version, size_t *sealed_len, bool *found, struct sr_error *err);
 CK_RV sr_sqlite_version_put(struct sr_tx *tx, const struct sr_version_row *row, struct sr_error *err);
 
-CK_RV sr_sqlite_token_get(struct sr_tx *tx, const char *id, struct sr_token_row *row, bool *found,
-	struct sr_error *err);
-CK_RV sr_sqlite_token_by_hash(struct sr_tx *tx, const uint8_t hash[SR_HASH_LEN], struct sr_token_row *row, bool *found,
-	struct sr_error *err);
+CK_RV sr_sqlite_token_get(
+	struct sr_tx *tx, const char *id, struct sr_token_row *row, bool *found, struct sr_error *err);
+CK_RV sr_sqlite_token_by_hash(
+	struct sr_tx *tx, const uint8_t hash[SR_HASH_LEN], struct sr_token_row *row, bool *found, struct sr_error *err);
 CK_RV sr_sqlite_token_put(struct sr_tx *tx, const struct sr_token_row *row, struct sr_error *err);
 CK_RV sr_sqlite_token_list(struct sr_tx *tx, sr_token_each each, void *ctx, struct sr_error *err);
-CK_RV sr_sqlite_token_children(struct sr_tx *tx, const char *parent, sr_token_each each, void *ctx,
-	struct sr_error *err);
+CK_RV sr_sqlite_token_children(
+	struct sr_tx *tx, const char *parent, sr_token_each each, void *ctx, struct sr_error *err);
 CK_RV sr_sqlite_use_count(struct sr_tx *tx, const char *token_id, uint64_t *count, struct sr_error *err);
 CK_RV sr_sqlite_use_put(struct sr_tx *tx, const char *token_id, uint64_t n, uint64_t event_id, struct sr_error *err);
 CK_RV sr_sqlite_use_events(struct sr_tx *tx, const char *token_id, uint64_t *count, struct sr_error *err);
 
-CK_RV sr_sqlite_member_get(struct sr_tx *tx, const char *name, struct sr_member_row *row, bool *found,
-	struct sr_error *err);
+CK_RV sr_sqlite_member_get(
+	struct sr_tx *tx, const char *name, struct sr_member_row *row, bool *found, struct sr_error *err);
 CK_RV sr_sqlite_member_put(struct sr_tx *tx, const struct sr_member_row *row, struct sr_error *err);
 CK_RV sr_sqlite_member_list(struct sr_tx *tx, sr_member_each each, void *ctx, struct sr_error *err);
 
-CK_RV sr_sqlite_event_put(struct sr_tx *tx, const struct sr_event *event, const uint8_t hash[SR_HASH_LEN],
-	struct sr_error *err);
+CK_RV sr_sqlite_event_put(
+	struct sr_tx *tx, const struct sr_event *event, const uint8_t hash[SR_HASH_LEN], struct sr_error *err);
 CK_RV sr_sqlite_event_head(struct sr_tx *tx, struct sr_head *head, int64_t *timestamp_ms, struct sr_error *err);
-CK_RV sr_sqlite_event_get(struct sr_tx *tx, uint64_t id, struct sr_event *event, uint8_t hash[SR_HASH_LEN],
-	bool *found, struct sr_error *err);
-CK_RV sr_sqlite_event_query(struct sr_tx *tx, const struct sr_event_query *query, sr_event_each each, void *ctx,
+CK_RV sr_sqlite_event_get(struct sr_tx *tx, uint64_t id, struct sr_event *event, uint8_t hash[SR_HASH_LEN], bool *found,
 	struct sr_error *err);
-CK_RV sr_sqlite_event_newest(struct sr_tx *tx, const char *subject, uint64_t *id, enum sr_event_kind *kind,
-	struct sr_error *err);
+CK_RV sr_sqlite_event_query(
+	struct sr_tx *tx, const struct sr_event_query *query, sr_event_each each, void *ctx, struct sr_error *err);
+CK_RV sr_sqlite_event_newest(
+	struct sr_tx *tx, const char *subject, uint64_t *id, enum sr_event_kind *kind, struct sr_error *err);
 
 CK_RV sr_sqlite_checkpoint_put(struct sr_tx *tx, const struct sr_checkpoint_row *row, struct sr_error *err);
 CK_RV sr_sqlite_checkpoint_last(struct sr_tx *tx, struct sr_checkpoint_row *row, bool *found, struct sr_error *err);

@@ -22,7 +22,7 @@ void sr_row_clear(const struct sr_columns *columns, void *row)
 	memset(row, 0, columns->row_size);
 }
 
-/* -- what may stand in a column -------------------------------------------------------------------------------------- */
+/* -- what may stand in a column -- */
 
 static bool text_fits(const struct sr_column *column, const char *text, size_t len, size_t max)
 {
@@ -48,12 +48,12 @@ static bool number_fits(const struct sr_column *column, int64_t number)
 	}
 }
 
-/* -- binding ------------------------------------------------------------------------------------------------------------ */
+/* -- binding -- */
 
 static int bind_text(sqlite3_stmt *stmt, int n, const char *text, size_t len)
 {
-	return len == 0 ? sqlite3_bind_null(stmt, n) :
-			  sqlite3_bind_text64(stmt, n, text, len, SQLITE_STATIC, SQLITE_UTF8);
+	return len == 0 ? sqlite3_bind_null(stmt, n)
+			: sqlite3_bind_text64(stmt, n, text, len, SQLITE_STATIC, SQLITE_UTF8);
 }
 
 static int bind_blob(sqlite3_stmt *stmt, int n, const void *data, size_t len)
@@ -113,14 +113,15 @@ CK_RV sr_row_bind(const struct sr_columns *columns, const void *row, sqlite3_stm
 		int rc = bind_column(column, stmt, i + 1, (const char *)row + column->offset);
 		if (rc == SQLITE_MISMATCH)
 			return sr_fail(err, CKR_GENERAL_ERROR, SR_REASON_INTERNAL,
-				"a row of table %s was not written: its %s cannot be stored", columns->table, column->name);
+				"a row of table %s was not written: its %s cannot be stored", columns->table,
+				column->name);
 		if (rc != SQLITE_OK)
 			return sr_sqlite_fail(NULL, rc, columns->table, err);
 	}
 	return CKR_OK;
 }
 
-/* -- reading ------------------------------------------------------------------------------------------------------------ */
+/* -- reading -- */
 
 enum outcome { FITS, WRONG, NO_MEMORY };
 
@@ -226,13 +227,13 @@ static CK_RV refuse_row(const struct sr_columns *columns, sqlite3_stmt *stmt, in
 	size_t used = 0;
 	for (int i = 0; i < columns->keys && used < sizeof key; i++) {
 		const unsigned char *text = sqlite3_column_text(stmt, i);
-		int len = snprintf(key + used, sizeof key - used, "%s%.90s", i ? " " : "",
-			text ? (const char *)text : "NULL");
+		int len = snprintf(
+			key + used, sizeof key - used, "%s%.90s", i ? " " : "", text ? (const char *)text : "NULL");
 		used += len > 0 ? (size_t)len : 0;
 	}
 	return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT,
-		"the vault's database is damaged or was changed: table %s, row %s: %s is not possible", columns->table, key,
-		sqlite3_column_name(stmt, column));
+		"the vault's database is damaged or was changed: table %s, row %s: %s is not possible", columns->table,
+		key, sqlite3_column_name(stmt, column));
 }
 
 CK_RV sr_row_read(const struct sr_columns *columns, sqlite3_stmt *stmt, void *row, struct sr_error *err)

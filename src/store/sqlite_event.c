@@ -21,13 +21,13 @@ struct record {
 };
 
 #define AT(field) .name = #field, .offset = offsetof(struct sr_event, field)
-#define TEXT(field)                                                                                                    \
-	{                                                                                                              \
-		AT(field), .kind = SR_COLUMN_TEXT, .size = sizeof(((struct sr_event *)NULL)->field), .optional = true  \
+#define TEXT(field)                                                                                                   \
+	{                                                                                                             \
+		AT(field), .kind = SR_COLUMN_TEXT, .size = sizeof(((struct sr_event *)NULL)->field), .optional = true \
 	}
-#define HASH(type)                                                                                                     \
-	{                                                                                                              \
-		.name = "hash", .kind = SR_COLUMN_BYTES, .offset = offsetof(type, hash), .size = SR_HASH_LEN           \
+#define HASH(type)                                                                                           \
+	{                                                                                                    \
+		.name = "hash", .kind = SR_COLUMN_BYTES, .offset = offsetof(type, hash), .size = SR_HASH_LEN \
 	}
 static const struct sr_column record_list[] = {
 	{ AT(id), .kind = SR_COLUMN_U64, .min = 1 },
@@ -55,8 +55,8 @@ static const struct sr_column record_list[] = {
 static const struct sr_columns record_columns = { "event", record_list, sizeof record_list / sizeof record_list[0], 1,
 	sizeof(struct record) };
 
-CK_RV sr_sqlite_event_put(struct sr_tx *tx, const struct sr_event *event, const uint8_t hash[SR_HASH_LEN],
-	struct sr_error *err)
+CK_RV sr_sqlite_event_put(
+	struct sr_tx *tx, const struct sr_event *event, const uint8_t hash[SR_HASH_LEN], struct sr_error *err)
 {
 	struct record record = { .event = *event };
 	memcpy(record.hash, hash, sizeof record.hash);
@@ -96,8 +96,8 @@ CK_RV sr_sqlite_event_head(struct sr_tx *tx, struct sr_head *head, int64_t *time
 	return CKR_OK;
 }
 
-CK_RV sr_sqlite_event_get(struct sr_tx *tx, uint64_t id, struct sr_event *event, uint8_t hash[SR_HASH_LEN],
-	bool *found, struct sr_error *err)
+CK_RV sr_sqlite_event_get(struct sr_tx *tx, uint64_t id, struct sr_event *event, uint8_t hash[SR_HASH_LEN], bool *found,
+	struct sr_error *err)
 {
 	struct sr_query query;
 	struct record record;
@@ -116,8 +116,8 @@ CK_RV sr_sqlite_event_get(struct sr_tx *tx, uint64_t id, struct sr_event *event,
 	return CKR_OK;
 }
 
-CK_RV sr_sqlite_event_query(struct sr_tx *tx, const struct sr_event_query *criteria, sr_event_each each, void *ctx,
-	struct sr_error *err)
+CK_RV sr_sqlite_event_query(
+	struct sr_tx *tx, const struct sr_event_query *criteria, sr_event_each each, void *ctx, struct sr_error *err)
 {
 	struct sr_query query;
 	CK_RV rv = sr_query_begin(&query, tx, criteria->newest_first ? SR_SQL_EVENT_DOWN : SR_SQL_EVENT_UP, err);
@@ -151,8 +151,8 @@ static const struct sr_column last_word_list[] = {
 };
 static const struct sr_columns last_word_columns = { "event", last_word_list, 2, 1, sizeof(struct last_word) };
 
-CK_RV sr_sqlite_event_newest(struct sr_tx *tx, const char *subject, uint64_t *id, enum sr_event_kind *kind,
-	struct sr_error *err)
+CK_RV sr_sqlite_event_newest(
+	struct sr_tx *tx, const char *subject, uint64_t *id, enum sr_event_kind *kind, struct sr_error *err)
 {
 	struct sr_query query;
 	struct last_word last;

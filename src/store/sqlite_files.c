@@ -1,4 +1,5 @@
-/* The vault's directory and its files: what they must be before anything is opened, and the lock that says who is in. */
+/* The vault's directory and its files: what they must be before anything is opened, and the lock that says who is in.
+ */
 #include "store/sqlite.h"
 
 #include <errno.h>
@@ -45,12 +46,14 @@ static CK_RV check_dir(const char *dir, int fd, struct sr_error *err)
 		return refuse_dir(dir, errno, err);
 	if (!ours(&st))
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_PERMISSIONS,
-			"the vault directory %s must belong to this user and have mode 0700 (it has %04o, uid %lu): chmod 0700 it",
+			"the vault directory %s must belong to this user and have mode 0700 (it has %04o, uid %lu): "
+			"chmod 0700 it",
 			dir, (unsigned)st.st_mode & 07777, (unsigned long)st.st_uid);
 	/* the mode first: root's access is always granted, and a directory without its w was meant not to be written */
 	if ((st.st_mode & S_IWUSR) == 0 || faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) != 0)
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_PERMISSIONS,
-			"the vault directory %s cannot be written (every use is recorded): make it writable, mode 0700", dir);
+			"the vault directory %s cannot be written (every use is recorded): make it writable, mode 0700",
+			dir);
 	return CKR_OK;
 }
 
@@ -73,14 +76,16 @@ static CK_RV check_file(int dir_fd, const char *name, struct stat *st, bool *fou
 	if (!*found && errno == ENOENT)
 		return CKR_OK;
 	if (!*found)
-		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_STORE_FAILED, "%s of the vault: %s", name, strerror(errno));
+		return sr_fail(
+			err, CKR_DEVICE_ERROR, SR_REASON_STORE_FAILED, "%s of the vault: %s", name, strerror(errno));
 	if (!S_ISREG(st->st_mode) || st->st_nlink != 1)
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_PERMISSIONS,
 			"%s of the vault is not a plain file with one name; refused", name);
 	if (!ours(st))
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_PERMISSIONS,
-			"%s of the vault must belong to this user and have mode 0600 (it has %04o, uid %lu): chmod 0600 it", name,
-			(unsigned)st->st_mode & 07777, (unsigned long)st->st_uid);
+			"%s of the vault must belong to this user and have mode 0600 (it has %04o, uid %lu): chmod "
+			"0600 it",
+			name, (unsigned)st->st_mode & 07777, (unsigned long)st->st_uid);
 	if ((st->st_mode & S_IWUSR) == 0 || faccessat(dir_fd, name, R_OK | W_OK, AT_EACCESS) != 0)
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_PERMISSIONS,
 			"%s of the vault cannot be written (every use is recorded): make it writable, mode 0600", name);
@@ -102,7 +107,8 @@ CK_RV sr_sqlite_check_files(int dir_fd, struct sr_sqlite *store, struct sr_error
 		return rv;
 	if (!found || st.st_size == 0)
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_INCOMPLETE,
-			"the vault directory has no %s, or an empty one: strongroom init did not finish; empty the directory and run it "
+			"the vault directory has no %s, or an empty one: strongroom init did not finish; empty the "
+			"directory and run it "
 			"again, or restore a backup",
 			SR_SQLITE_FILE);
 	store->dev = st.st_dev;
@@ -114,7 +120,8 @@ CK_RV sr_sqlite_lock(int dir_fd, int *lock_fd, struct sr_error *err)
 {
 	*lock_fd = openat(dir_fd, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (*lock_fd < 0)
-		return sr_fail(err, CKR_DEVICE_ERROR, errno == EACCES ? SR_REASON_VAULT_PERMISSIONS : SR_REASON_STORE_FAILED,
+		return sr_fail(err, CKR_DEVICE_ERROR,
+			errno == EACCES ? SR_REASON_VAULT_PERMISSIONS : SR_REASON_STORE_FAILED,
 			"the vault's lock file cannot be opened: %s", strerror(errno));
 	int failed;
 	while ((failed = flock(*lock_fd, LOCK_SH | LOCK_NB)) != 0 && errno == EINTR)
@@ -136,7 +143,8 @@ CK_RV sr_sqlite_lock_alone(int lock_fd, struct sr_error *err)
 		if ((errno == EWOULDBLOCK || errno == EINTR) && sr_sqlite_pause(n))
 			continue;
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_BUSY,
-			"the vault has an older schema and must be migrated, but other processes use it; stop them first");
+			"the vault has an older schema and must be migrated, but other processes use it; stop them "
+			"first");
 	}
 	return CKR_OK;
 }
@@ -149,7 +157,8 @@ void sr_sqlite_lock_share(int lock_fd)
 
 CK_RV sr_sqlite_path(const char *dir, char **path, struct sr_error *err)
 {
-	/* SQLite refuses symbolic links anywhere in the path (NOFOLLOW); those above the directory are the administrator's. */
+	/* SQLite refuses symbolic links anywhere in the path (NOFOLLOW); those above the directory are the
+	 * administrator's. */
 	char *real = realpath(dir, NULL);
 	if (!real)
 		return refuse_dir(dir, errno, err);

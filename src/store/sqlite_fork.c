@@ -1,11 +1,11 @@
 /* Connections and fork(2).
  *
  * An inherited connection is never used or closed in a child. What remains is SQLite's own process-wide list of open
- * database files, keyed by device and inode, with the POSIX locks that this process holds on each. A child inherits the list
- * but not the locks: a connection that it opens to the same file would find the parent's entry there, believe that it holds
- * SHARED already, and work without any lock of its own. So in a child the files that we open are shown to SQLite with another
- * device number: the fork's generation in the upper half of st_dev, where Linux has only zeros. SQLite uses the number for
- * nothing but that list. docs/store.md has the reasoning in full. */
+ * database files, keyed by device and inode, with the POSIX locks that this process holds on each. A child inherits the
+ * list but not the locks: a connection that it opens to the same file would find the parent's entry there, believe that
+ * it holds SHARED already, and work without any lock of its own. So in a child the files that we open are shown to
+ * SQLite with another device number: the fork's generation in the upper half of st_dev, where Linux has only zeros.
+ * SQLite uses the number for nothing but that list. docs/store.md has the reasoning in full. */
 #include "store/sqlite.h"
 
 #include <stdatomic.h>
@@ -13,8 +13,8 @@
 
 #define VFS "unix"
 
-/* Process-wide because a fork is, and because SQLite's table of system calls is. OPENING is held while that table has our
- * functions in it; the child starts with a fresh one, since a thread that held it was not forked with us. */
+/* Process-wide because a fork is, and because SQLite's table of system calls is. OPENING is held while that table has
+ * our functions in it; the child starts with a fresh one, since a thread that held it was not forked with us. */
 static atomic_uint generation;
 static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t watch_once = PTHREAD_ONCE_INIT;
@@ -96,8 +96,8 @@ int sr_sqlite_open_file(const struct sr_sqlite *store, int flags, sqlite3 **db)
 	return open_disguised(store, flags, db);
 }
 
-/* A thread of the parent that was inside SQLite at the fork left its mutex locked for ever. Trying tells, and hanging is
- * worse than refusing. A thread of this process that is inside now gives it back within the tries. */
+/* A thread of the parent that was inside SQLite at the fork left its mutex locked for ever. Trying tells, and hanging
+ * is worse than refusing. A thread of this process that is inside now gives it back within the tries. */
 static bool mutex_alive(int id)
 {
 	sqlite3_mutex *mutex = sqlite3_mutex_alloc(id);
@@ -121,7 +121,8 @@ CK_RV sr_sqlite_usable(struct sr_error *err)
 	for (int id = SQLITE_MUTEX_STATIC_MAIN; id <= SQLITE_MUTEX_STATIC_VFS3; id++) {
 		if (!mutex_alive(id))
 			return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_STORE_FAILED,
-				"this process was forked while another thread was inside SQLite; it has to call exec before it can "
+				"this process was forked while another thread was inside SQLite; it has to call exec "
+				"before it can "
 				"use a vault");
 	}
 	return CKR_OK;

@@ -26,8 +26,8 @@ static const struct sr_column member_list[] = {
 static const struct sr_columns member_columns = { "member", member_list, sizeof member_list / sizeof member_list[0], 1,
 	sizeof(struct sr_member_row) };
 
-CK_RV sr_sqlite_member_get(struct sr_tx *tx, const char *name, struct sr_member_row *row, bool *found,
-	struct sr_error *err)
+CK_RV sr_sqlite_member_get(
+	struct sr_tx *tx, const char *name, struct sr_member_row *row, bool *found, struct sr_error *err)
 {
 	struct sr_query query;
 	*found = false;

@@ -54,9 +54,9 @@ struct totals {
 	uint64_t secrets, tokens, events;
 };
 
-#define TOTAL(field)                                                                                                   \
-	{                                                                                                              \
-		.name = #field, .kind = SR_COLUMN_U64, .offset = offsetof(struct totals, field)                        \
+#define TOTAL(field)                                                                            \
+	{                                                                                       \
+		.name = #field, .kind = SR_COLUMN_U64, .offset = offsetof(struct totals, field) \
 	}
 static const struct sr_column totals_list[] = { TOTAL(secrets), TOTAL(tokens), TOTAL(events) };
 #undef TOTAL
@@ -77,8 +77,8 @@ static uint64_t bytes_on_disk(const struct sr_sqlite *store)
 	return bytes;
 }
 
-CK_RV sr_sqlite_counts(struct sr_tx *tx, uint64_t *secrets, uint64_t *tokens, uint64_t *events, uint64_t *bytes,
-	struct sr_error *err)
+CK_RV sr_sqlite_counts(
+	struct sr_tx *tx, uint64_t *secrets, uint64_t *tokens, uint64_t *events, uint64_t *bytes, struct sr_error *err)
 {
 	struct sr_query query;
 	struct totals totals;

@@ -61,8 +61,8 @@ static CK_RV set_up(sqlite3 *db, bool write, struct sr_error *err)
 
 CK_RV sr_sqlite_connect(struct sr_sqlite *store, struct sr_tx *tx, struct sr_error *err)
 {
-	const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_NOFOLLOW |
-		SQLITE_OPEN_EXRESCODE;
+	const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE |
+			  SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE;
 	int rc = sr_sqlite_open_file(store, flags, &tx->db);
 	CK_RV rv = rc == SQLITE_OK ? CKR_OK : sr_sqlite_fail(tx->db, rc, "opening the vault's database", err);
 	if (rv == CKR_OK && sqlite3_db_readonly(tx->db, "main") != 0)
@@ -87,7 +87,7 @@ void sr_sqlite_disconnect(struct sr_tx *tx)
 	tx->db = NULL;
 }
 
-/* -- the store ---------------------------------------------------------------------------------------------------------- */
+/* -- the store -- */
 
 /* In a forked child the memory is ours alone, and nothing else is: the connections are left as they are (SQLite's close
  * would write and unlock), the mutex may be held by a thread that is not here. Closing our copy of the lock file's
@@ -217,7 +217,8 @@ CK_RV sr_sqlite_open(const char *dir, struct sr_store **out, struct sr_error *er
 	if (rv != CKR_OK)
 		return rv;
 	struct sr_sqlite *store = new_store();
-	rv = store ? open_in(store, dir, dir_fd, err) : sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "out of memory");
+	rv = store ? open_in(store, dir, dir_fd, err)
+		   : sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "out of memory");
 	close(dir_fd);
 	if (rv == CKR_OK)
 		*out = &store->base;

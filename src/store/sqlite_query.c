@@ -122,8 +122,8 @@ void sr_query_end(struct sr_query *query)
 	query->stmt = NULL;
 }
 
-CK_RV sr_query_next(struct sr_query *query, const struct sr_columns *columns, void *row, bool *found,
-	struct sr_error *err)
+CK_RV sr_query_next(
+	struct sr_query *query, const struct sr_columns *columns, void *row, bool *found, struct sr_error *err)
 {
 	memset(row, 0, columns->row_size);
 	CK_RV rv = sr_query_step(query, found, err);
@@ -134,16 +134,16 @@ CK_RV sr_query_next(struct sr_query *query, const struct sr_columns *columns, vo
 	return rv;
 }
 
-CK_RV sr_query_only(struct sr_query *query, const struct sr_columns *columns, void *row, bool *found,
-	struct sr_error *err)
+CK_RV sr_query_only(
+	struct sr_query *query, const struct sr_columns *columns, void *row, bool *found, struct sr_error *err)
 {
 	CK_RV rv = sr_query_next(query, columns, row, found, err);
 	sr_query_end(query);
 	return rv;
 }
 
-CK_RV sr_query_put(struct sr_tx *tx, enum sr_sql sql, const struct sr_columns *columns, const void *row,
-	struct sr_error *err)
+CK_RV sr_query_put(
+	struct sr_tx *tx, enum sr_sql sql, const struct sr_columns *columns, const void *row, struct sr_error *err)
 {
 	struct sr_query query;
 	bool found;

@@ -8,13 +8,13 @@
 #include <unistd.h>
 
 #define PATH_CHECK " CHECK (length(CAST(path AS BLOB)) BETWEEN 1 AND 512)"
-#define MAC_COLUMNS                                                                                                    \
-	" event_id INTEGER NOT NULL CHECK (event_id >= 1),"                                                            \
+#define MAC_COLUMNS                                         \
+	" event_id INTEGER NOT NULL CHECK (event_id >= 1)," \
 	" mac BLOB NOT NULL CHECK (length(mac) = 32)"
 #define TIER_WORDS "('standard', 'sensitive', 'critical')"
 
-/* event_id is not a foreign key: the event is written after the rows that it explains, and SQLite would look through every
- * table for each event. Why each index: docs/store.md. */
+/* event_id is not a foreign key: the event is written after the rows that it explains, and SQLite would look through
+ * every table for each event. Why each index: docs/store.md. */
 static const char schema_1[] =
 	"CREATE TABLE vault_meta ("
 	" name TEXT PRIMARY KEY CHECK (length(name) BETWEEN 1 AND 64),"
@@ -31,9 +31,7 @@ static const char schema_1[] =
 	" created_ms INTEGER NOT NULL CHECK (created_ms >= 0),"
 	" updated_ms INTEGER NOT NULL CHECK (updated_ms >= 0),"
 	" application BLOB CHECK (length(application) BETWEEN 1 AND 4096),"
-	" object_id BLOB CHECK (length(object_id) BETWEEN 1 AND 4096),"
-	MAC_COLUMNS
-	") STRICT, WITHOUT ROWID;"
+	" object_id BLOB CHECK (length(object_id) BETWEEN 1 AND 4096)," MAC_COLUMNS ") STRICT, WITHOUT ROWID;"
 
 	"CREATE TABLE secret_version ("
 	" path TEXT NOT NULL REFERENCES secret (path) DEFERRABLE INITIALLY DEFERRED" PATH_CHECK ","
@@ -60,9 +58,7 @@ static const char schema_1[] =
 	" ttl_ms INTEGER NOT NULL CHECK (ttl_ms >= 0),"
 	" end_wall_ms INTEGER NOT NULL CHECK (end_wall_ms >= 0),"
 	" end_boot_ms INTEGER NOT NULL CHECK (end_boot_ms >= 0),"
-	" end_boot_id TEXT CHECK (length(end_boot_id) BETWEEN 1 AND 39),"
-	MAC_COLUMNS
-	") STRICT, WITHOUT ROWID;"
+	" end_boot_id TEXT CHECK (length(end_boot_id) BETWEEN 1 AND 39)," MAC_COLUMNS ") STRICT, WITHOUT ROWID;"
 	"CREATE INDEX token_parent ON token (parent) WHERE parent IS NOT NULL;"
 
 	"CREATE TABLE token_use ("
@@ -81,9 +77,7 @@ static const char schema_1[] =
 	" p INTEGER NOT NULL CHECK (p BETWEEN 1 AND 1024),"
 	" salt BLOB NOT NULL CHECK (length(salt) = 16),"
 	" hash BLOB NOT NULL CHECK (length(hash) = 32),"
-	" created_ms INTEGER NOT NULL CHECK (created_ms >= 0),"
-	MAC_COLUMNS
-	") STRICT, WITHOUT ROWID;"
+	" created_ms INTEGER NOT NULL CHECK (created_ms >= 0)," MAC_COLUMNS ") STRICT, WITHOUT ROWID;"
 
 	"CREATE TABLE event ("
 	" id INTEGER PRIMARY KEY CHECK (id >= 1),"
@@ -136,19 +130,21 @@ CK_RV sr_sqlite_number(sqlite3 *db, const char *sql, int64_t *number, struct sr_
 	return rc == SQLITE_ROW ? CKR_OK : sr_sqlite_fail(db, rc, "looking at the vault's database", err);
 }
 
-/* -- versions --------------------------------------------------------------------------------------------------------- */
+/* -- versions -- */
 
 static CK_RV check_version(int64_t application, int64_t version, int64_t tables, struct sr_error *err)
 {
 	if (tables == 0)
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_INCOMPLETE,
-			"the vault's database has no tables: strongroom init did not finish; empty the directory and run it again");
+			"the vault's database has no tables: strongroom init did not finish; empty the directory and "
+			"run it again");
 	if (application != SR_SQLITE_APPLICATION_ID || version < 1)
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT,
 			"%s is a database, but not a Strongroom vault; name another directory", SR_SQLITE_FILE);
 	if (version > SR_STORE_SCHEMA)
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_SCHEMA,
-			"the vault was written by a newer Strongroom (schema %lld, this one knows %d); install that version",
+			"the vault was written by a newer Strongroom (schema %lld, this one knows %d); install that "
+			"version",
 			(long long)version, SR_STORE_SCHEMA);
 	return CKR_OK;
 }
@@ -193,7 +189,7 @@ CK_RV sr_sqlite_migrate(sqlite3 *db, const char *const *steps, int64_t count, st
 	return rv;
 }
 
-/* -- a new database ------------------------------------------------------------------------------------------------------ */
+/* -- a new database -- */
 
 /* Made here, not by SQLite: its mode is 0600 from the first moment, and it was not there before. */
 static CK_RV create_file(int dir_fd, struct sr_error *err)
@@ -215,7 +211,8 @@ static CK_RV fill(const struct sr_sqlite *store, struct sr_error *err)
 	int rc = sr_sqlite_open_file(store, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, &db);
 	CK_RV rv = rc == SQLITE_OK ? CKR_OK : sr_sqlite_fail(db, rc, "making the vault's database", err);
 	if (rv == CKR_OK)
-		rv = sr_sqlite_exec(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",
+		rv = sr_sqlite_exec(db,
+			"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",
 			"making the vault's database", err);
 	if (rv == CKR_OK) {
 		char sql[64];
@@ -245,7 +242,8 @@ static CK_RV create_in(const char *dir, int dir_fd, struct sr_error *err)
 	if (rv == CKR_OK) {
 		rv = fill(&store, err); /* a file that nobody has open yet needs no disguise: dev and ino stay 0 */
 		if (rv == CKR_OK && fsync(dir_fd) != 0)
-			rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_STORE_FAILED, "the vault directory: %s", strerror(errno));
+			rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_STORE_FAILED, "the vault directory: %s",
+				strerror(errno));
 		if (rv != CKR_OK)
 			remove_files(dir_fd);
 	}

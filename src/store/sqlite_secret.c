@@ -44,8 +44,8 @@ static const struct sr_column version_list[] = {
 static const struct sr_columns version_columns = { "secret_version", version_list,
 	sizeof version_list / sizeof version_list[0], 2, sizeof(struct sr_version_row) };
 
-CK_RV sr_sqlite_secret_get(struct sr_tx *tx, const char *path, struct sr_secret_row *row, bool *found,
-	struct sr_error *err)
+CK_RV sr_sqlite_secret_get(
+	struct sr_tx *tx, const char *path, struct sr_secret_row *row, bool *found, struct sr_error *err)
 {
 	struct sr_query query;
 	*found = false;
@@ -120,8 +120,8 @@ static const struct sr_column length_list[] = {
 };
 static const struct sr_columns length_columns = { "secret_version", length_list, 1, 0, sizeof(struct length) };
 
-CK_RV sr_sqlite_version_len(struct sr_tx *tx, const char *path, uint64_t version, size_t *sealed_len, bool *found,
-	struct sr_error *err)
+CK_RV sr_sqlite_version_len(
+	struct sr_tx *tx, const char *path, uint64_t version, size_t *sealed_len, bool *found, struct sr_error *err)
 {
 	struct sr_query query;
 	struct length length;
@@ -136,7 +136,9 @@ CK_RV sr_sqlite_version_len(struct sr_tx *tx, const char *path, uint64_t version
 	if (rv == CKR_OK && *found && length.len > SR_SEALED_MAX) {
 		*found = false;
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT,
-			"the vault's database is damaged or was changed: table secret_version, row %s: sealed is not possible", path);
+			"the vault's database is damaged or was changed: table secret_version, row %s: sealed is not "
+			"possible",
+			path);
 	}
 	*sealed_len = (size_t)length.len;
 	return rv;

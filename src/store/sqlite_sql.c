@@ -1,8 +1,8 @@
 /* Every statement of the store, on one page. */
 #include "store/sqlite.h"
 
-/* The newest event with a subject, and the uses of a token, decide whether a row is refused: INDEXED BY makes a database
- * whose index was taken away an error instead of a scan of the whole chain for each call. */
+/* The newest event with a subject, and the uses of a token, decide whether a row is refused: INDEXED BY makes a
+ * database whose index was taken away an error instead of a scan of the whole chain for each call. */
 
 #define SECRET "path, uid, type, tier, state, version, created_ms, updated_ms, application, object_id, event_id, mac"
 #define VERSION "path, version, tier, type, created_ms, sealed"
@@ -10,8 +10,9 @@
 	"id, hash, scopes, allowed_ips, description, issuer, parent, clearance, state, max_uses, created_ms, ttl_ms, " \
 	"end_wall_ms, end_boot_ms, end_boot_id, event_id, mac"
 #define MEMBER "name, role, active, log2n, r, p, salt, hash, created_ms, event_id, mac"
-#define EVENT                                                                                                          \
-	"id, timestamp_ms, event, status, actor_type, actor_id, token_id, ip, peer, function, rv, reason, path, tier, " \
+#define EVENT                                                                                                     \
+	"id, timestamp_ms, event, status, actor_type, actor_id, token_id, ip, peer, function, rv, reason, path, " \
+	"tier, "                                                                                                  \
 	"version, subject, counted, metadata, hash"
 #define CHECKPOINT "seq, head, generation, signature, created_ms"
 #define AUDIT_KEY "generation, spki, signature"

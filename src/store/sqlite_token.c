@@ -55,8 +55,7 @@ static CK_RV get_token(struct sr_query *query, struct sr_token_row *row, bool *f
 	return sr_query_only(query, &token_columns, row, found, err);
 }
 
-CK_RV sr_sqlite_token_get(struct sr_tx *tx, const char *id, struct sr_token_row *row, bool *found,
-	struct sr_error *err)
+CK_RV sr_sqlite_token_get(struct sr_tx *tx, const char *id, struct sr_token_row *row, bool *found, struct sr_error *err)
 {
 	struct sr_query query;
 	*found = false;
@@ -68,8 +67,8 @@ CK_RV sr_sqlite_token_get(struct sr_tx *tx, const char *id, struct sr_token_row 
 	return get_token(&query, row, found, err);
 }
 
-CK_RV sr_sqlite_token_by_hash(struct sr_tx *tx, const uint8_t hash[SR_HASH_LEN], struct sr_token_row *row, bool *found,
-	struct sr_error *err)
+CK_RV sr_sqlite_token_by_hash(
+	struct sr_tx *tx, const uint8_t hash[SR_HASH_LEN], struct sr_token_row *row, bool *found, struct sr_error *err)
 {
 	struct sr_query query;
 	*found = false;
@@ -106,8 +105,8 @@ CK_RV sr_sqlite_token_list(struct sr_tx *tx, sr_token_each each, void *ctx, stru
 	return rv == CKR_OK ? list_tokens(&query, each, ctx, err) : rv;
 }
 
-CK_RV sr_sqlite_token_children(struct sr_tx *tx, const char *parent, sr_token_each each, void *ctx,
-	struct sr_error *err)
+CK_RV sr_sqlite_token_children(
+	struct sr_tx *tx, const char *parent, sr_token_each each, void *ctx, struct sr_error *err)
 {
 	struct sr_query query;
 	CK_RV rv = sr_query_begin(&query, tx, SR_SQL_TOKEN_CHILDREN, err);
@@ -117,7 +116,7 @@ CK_RV sr_sqlite_token_children(struct sr_tx *tx, const char *parent, sr_token_ea
 	return list_tokens(&query, each, ctx, err);
 }
 
-/* -- uses ------------------------------------------------------------------------------------------------------------- */
+/* -- uses -- */
 
 struct number {
 	uint64_t value;
@@ -127,8 +126,8 @@ static const struct sr_column number_list[] = {
 };
 static const struct sr_columns number_columns = { "token_use", number_list, 1, 0, sizeof(struct number) };
 
-static CK_RV count_by_token(struct sr_tx *tx, enum sr_sql sql, const char *token_id, uint64_t *count,
-	struct sr_error *err)
+static CK_RV count_by_token(
+	struct sr_tx *tx, enum sr_sql sql, const char *token_id, uint64_t *count, struct sr_error *err)
 {
 	struct sr_query query;
 	struct number number;

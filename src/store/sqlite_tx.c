@@ -67,7 +67,8 @@ static CK_RV begin(struct sr_store *base, bool write, struct sr_tx **out, struct
 	struct sr_tx *tx = take(store, write);
 	if (!tx)
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_BUSY,
-			"other threads of this process kept the vault busy for %d s; try again", SR_SQLITE_WAIT_MS / 1000);
+			"other threads of this process kept the vault busy for %d s; try again",
+			SR_SQLITE_WAIT_MS / 1000);
 	tx->lost = SQLITE_OK;
 	CK_RV rv = tx->db ? CKR_OK : sr_sqlite_connect(store, tx, err);
 	if (rv == CKR_OK)
@@ -110,7 +111,8 @@ CK_RV sr_sqlite_mark(struct sr_tx *tx, struct sr_error *err)
 CK_RV sr_sqlite_undo(struct sr_tx *tx, struct sr_error *err)
 {
 	CK_RV rv = sr_query_run(tx, SR_SQL_UNDO, err);
-	return rv == CKR_OK ? sr_query_run(tx, SR_SQL_KEEP, err) : rv; /* what is rolled back to stays open until released */
+	return rv == CKR_OK ? sr_query_run(tx, SR_SQL_KEEP, err)
+			    : rv; /* what is rolled back to stays open until released */
 }
 
 CK_RV sr_sqlite_keep(struct sr_tx *tx, struct sr_error *err)

@@ -90,6 +90,8 @@ bool sr_end_passed(const struct sr_end *end, const struct sr_now *now, int64_t n
 {
 	if (same_boot(end->boot_id, now->boot_id))
 		return now->boot_ms >= end->boot_ms;
+	if (now->wall_ms < add_ms(not_before_ms, -SR_CLOCK_SLACK_MS))
+		return true;
 	int64_t wall_ms = now->wall_ms > not_before_ms ? now->wall_ms : not_before_ms;
 	return wall_ms >= end->wall_ms;
 }

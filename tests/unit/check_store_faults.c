@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* -- refusals --------------------------------------------------------------------------------------------------------- */
+/* -- refusals -- */
 
 /* What is refused when read is refused when written. */
 START_TEST(rows_that_cannot_be_written)
@@ -180,7 +180,7 @@ START_TEST(planted_trigger)
 }
 END_TEST
 
-/* -- transactions ------------------------------------------------------------------------------------------------------ */
+/* -- transactions -- */
 
 START_TEST(rollback_and_marks)
 {
@@ -200,7 +200,7 @@ START_TEST(rollback_and_marks)
 	store_put_event(tx, 3);
 	assert_ok(store->ops->keep(tx, &store_error));
 	ck_assert_uint_ne(store->ops->undo(tx, &store_error), CKR_OK); /* no mark is left */
-	ck_assert_uint_eq(store_events(store), 0); /* a reader sees what is committed */
+	ck_assert_uint_eq(store_events(store), 0);                     /* a reader sees what is committed */
 	store_commit(tx);
 	ck_assert_uint_eq(store_events(store), 3);
 }
@@ -266,7 +266,8 @@ START_TEST(full)
 	for (; rv == CKR_OK && event.id < 1000; event.id++)
 		rv = store->ops->event_put(tx, &event, hash, &store_error);
 	assert_refused(rv, CKR_DEVICE_MEMORY, SR_REASON_STORE_FULL);
-	sqlite3_exec(tx->db, "ROLLBACK", NULL, NULL, NULL); /* as SQLite does by itself where it cannot undo the statement */
+	sqlite3_exec(
+		tx->db, "ROLLBACK", NULL, NULL, NULL); /* as SQLite does by itself where it cannot undo the statement */
 	ck_assert_uint_ne(store->ops->event_put(tx, &event, hash, &store_error), CKR_OK);
 	ck_assert_uint_ne(store->ops->commit(tx, &store_error), CKR_OK);
 	ck_assert_uint_eq(store_events(store), 0);

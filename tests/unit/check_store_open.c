@@ -270,7 +270,7 @@ START_TEST(lock_is_held)
 }
 END_TEST
 
-/* -- migrations -------------------------------------------------------------------------------------------------------- */
+/* -- migrations -- */
 
 static const char *const good_steps[] = { "CREATE TABLE never (x)", "CREATE TABLE two (x)", "CREATE TABLE three (x)" };
 static const char *const bad_steps[] = { "CREATE TABLE never (x)", "CREATE TABLE two (x)", "CREATE TABLE two (x)" };
@@ -290,8 +290,8 @@ START_TEST(migrations)
 	assert_ok(sr_sqlite_migrate(db, good_steps, 3, &store_error)); /* nothing left to do */
 	assert_ok(sr_sqlite_number(db, "PRAGMA user_version", &number, &store_error));
 	ck_assert_int_eq(number, 3);
-	assert_ok(sr_sqlite_number(db,
-		"SELECT count(*) FROM sqlite_schema WHERE name IN ('two', 'three', 'never')", &number, &store_error));
+	assert_ok(sr_sqlite_number(db, "SELECT count(*) FROM sqlite_schema WHERE name IN ('two', 'three', 'never')",
+		&number, &store_error));
 	ck_assert_int_eq(number, 2);
 	sqlite3_close(db);
 	assert_refused(open_it(), CKR_DEVICE_ERROR, SR_REASON_VAULT_SCHEMA);

@@ -76,8 +76,14 @@ void store_commit(struct sr_tx *tx)
 
 struct sr_secret_row store_secret(const char *path)
 {
-	struct sr_secret_row row = { .uid = "0123456789abcdef0123456789abcdef", .type = "api-key", .tier = SR_TIER_CRITICAL,
-		.state = SR_SECRET_ACTIVE, .version = 7, .created_ms = 1001, .updated_ms = 1002, .mark.event_id = 1003 };
+	struct sr_secret_row row = { .uid = "0123456789abcdef0123456789abcdef",
+		.type = "api-key",
+		.tier = SR_TIER_CRITICAL,
+		.state = SR_SECRET_ACTIVE,
+		.version = 7,
+		.created_ms = 1001,
+		.updated_ms = 1002,
+		.mark.event_id = 1003 };
 	snprintf(row.path, sizeof row.path, "%s", path);
 	memset(row.mark.mac, 0xa1, sizeof row.mark.mac);
 	sr_buf_append(&row.application, "an\0app", 6);
@@ -87,7 +93,9 @@ struct sr_secret_row store_secret(const char *path)
 
 struct sr_version_row store_version(const char *path, uint64_t version)
 {
-	struct sr_version_row row = { .version = version, .tier = SR_TIER_SENSITIVE, .type = "text", .created_ms = 2001 };
+	struct sr_version_row row = {
+		.version = version, .tier = SR_TIER_SENSITIVE, .type = "text", .created_ms = 2001
+	};
 	snprintf(row.path, sizeof row.path, "%s", path);
 	sr_buf_append(&row.sealed, "sealed\0bytes", 12);
 	return row;
@@ -95,8 +103,12 @@ struct sr_version_row store_version(const char *path, uint64_t version)
 
 struct sr_token_row store_token(const char *id, const char *parent)
 {
-	struct sr_token_row row = { .issuer = "member:alice", .clearance = SR_TIER_SENSITIVE, .state = SR_TOKEN_REVOKED,
-		.max_uses = 31, .created_ms = 3001, .ttl_ms = 3002,
+	struct sr_token_row row = { .issuer = "member:alice",
+		.clearance = SR_TIER_SENSITIVE,
+		.state = SR_TOKEN_REVOKED,
+		.max_uses = 31,
+		.created_ms = 3001,
+		.ttl_ms = 3002,
 		.end = { .wall_ms = 3003, .boot_ms = 3004, .boot_id = "00000000-1111-2222-3333-444444444444" },
 		.mark.event_id = 3005 };
 	snprintf(row.id, sizeof row.id, "%s", id);
@@ -112,8 +124,13 @@ struct sr_token_row store_token(const char *id, const char *parent)
 
 struct sr_member_row store_member(const char *name)
 {
-	struct sr_member_row row = { .role = SR_ROLE_AUDITOR, .active = true, .log2n = 15, .r = 8, .p = 2,
-		.created_ms = 4001, .mark.event_id = 4002 };
+	struct sr_member_row row = { .role = SR_ROLE_AUDITOR,
+		.active = true,
+		.log2n = 15,
+		.r = 8,
+		.p = 2,
+		.created_ms = 4001,
+		.mark.event_id = 4002 };
 	snprintf(row.name, sizeof row.name, "%s", name);
 	memset(row.salt, 0xb1, sizeof row.salt);
 	memset(row.hash, 0xb2, sizeof row.hash);
@@ -123,10 +140,24 @@ struct sr_member_row store_member(const char *name)
 
 struct sr_event store_event(uint64_t id)
 {
-	struct sr_event event = { .id = id, .timestamp_ms = 5000 + (int64_t)id, .kind = SR_EVENT_SECRET_READ,
-		.status = SR_STATUS_ALLOWED, .actor_type = "token", .actor_id = "actor", .token_id = "t-a", .ip = "local",
-		.peer = "uid=1 pid=2", .function = "C_GetAttributeValue", .rv = "CKR_OK", .reason = "none", .path = "a/b",
-		.tier = "standard", .version = 9, .subject = "secret:a/b", .counted = true, .metadata = "{\"k\":1}" };
+	struct sr_event event = { .id = id,
+		.timestamp_ms = 5000 + (int64_t)id,
+		.kind = SR_EVENT_SECRET_READ,
+		.status = SR_STATUS_ALLOWED,
+		.actor_type = "token",
+		.actor_id = "actor",
+		.token_id = "t-a",
+		.ip = "local",
+		.peer = "uid=1 pid=2",
+		.function = "C_GetAttributeValue",
+		.rv = "CKR_OK",
+		.reason = "none",
+		.path = "a/b",
+		.tier = "standard",
+		.version = 9,
+		.subject = "secret:a/b",
+		.counted = true,
+		.metadata = "{\"k\":1}" };
 	return event;
 }
 

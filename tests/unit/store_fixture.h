@@ -31,7 +31,8 @@ struct sr_event store_event(uint64_t id);
 void store_put_event(struct sr_tx *tx, uint64_t id);
 uint64_t store_events(struct sr_store *from); /* how many there are */
 
-/* Callbacks for lists: the names in their order, each followed by a blank; stops after STOP_AFTER of them (0: never). */
+/* Callbacks for lists: the names in their order, each followed by a blank; stops after STOP_AFTER of them (0: never).
+ */
 struct gathered {
 	char text[256];
 	int count, stop_after;
@@ -46,11 +47,11 @@ bool gather_checkpoint(const struct sr_checkpoint_row *row, void *ctx);
 bool gather_audit_key(const struct sr_audit_key_row *row, void *ctx);
 
 #define assert_ok(call) ck_assert_msg((call) == CKR_OK, "%s", store_error.text)
-#define assert_refused(call, code, why)                                                                                \
-	do {                                                                                                           \
-		ck_assert_uint_eq((call), (code));                                                                     \
-		ck_assert_uint_eq(store_error.reason, (why));                                                          \
-		ck_assert_uint_ne(store_error.text[0], 0);                                                             \
+#define assert_refused(call, code, why)                       \
+	do {                                                  \
+		ck_assert_uint_eq((call), (code));            \
+		ck_assert_uint_eq(store_error.reason, (why)); \
+		ck_assert_uint_ne(store_error.text[0], 0);    \
 	} while (0)
 
 #endif
