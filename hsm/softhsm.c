@@ -37,6 +37,13 @@ static CK_RV fail_file(struct sr_error *err, const char *what, const char *path)
 /* -- file rights ----------------------------------------------------------------------------------------------- */
 
 /* Bounded by what a token directory is: DIR/UUID/FILE. */
+/* Where it cannot be done (somebody else's file) the folders above still keep others out. */
+static void tighten(int folder, const char *name, mode_t mode)
+{
+	int failed = fchmodat(folder, name, mode, 0);
+	(void)failed;
+}
+
 static void tighten_folder(int parent, const char *name, int depth)
 {
 	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -53,9 +60,9 @@ static void tighten_folder(int parent, const char *name, int depth)
 		if (entry->d_name[0] == '.' || fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
 			continue;
 		if (S_ISREG(st.st_mode) && (st.st_mode & 077))
-			(void)fchmodat(fd, entry->d_name, 0600, 0);
+			tighten(fd, entry->d_name, 0600);
 		if (S_ISDIR(st.st_mode) && (st.st_mode & 077))
-			(void)fchmodat(fd, entry->d_name, 0700, 0);
+			tighten(fd, entry->d_name, 0700);
 		if (S_ISDIR(st.st_mode) && depth > 0)
 			tighten_folder(fd, entry->d_name, depth - 1);
 	}

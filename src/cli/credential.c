@@ -83,6 +83,22 @@ static int ask_pin(struct sr_locked *pin)
 	return SR_EXIT_USAGE;
 }
 
+/* The HSM's own PIN, where its pin-source says "prompt:". */
+int sr_hsm_pin_ask(const char *token_label, unsigned char *pin, unsigned long *len)
+{
+	char text[256], prompt[96];
+	char *safe = sr_safe_text(token_label, strlen(token_label));
+	snprintf(prompt, sizeof prompt, "PIN of the HSM token %s: ", safe ? safe : "");
+	free(safe);
+	bool given = readpassphrase(prompt, text, sizeof text, RPP_REQUIRE_TTY) && strlen(text) <= *len;
+	if (given) {
+		*len = strlen(text);
+		memcpy(pin, text, *len);
+	}
+	sr_cleanse(text, sizeof text);
+	return given;
+}
+
 /* -- the PIN -------------------------------------------------------------------------------------------------- */
 /* The environment's copy is wiped: child processes and /proc would show it. */
 static int take_environment(char *value, struct sr_locked *pin)

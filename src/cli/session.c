@@ -50,6 +50,7 @@ int sr_tool_load(struct sr_tool *tool)
 	}
 	tool->p11 = list;
 	tool->vendor = vendor;
+	vendor->sr_set_prompt(sr_hsm_pin_ask);
 	return SR_EXIT_DONE;
 }
 

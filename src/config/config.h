@@ -3,6 +3,7 @@
 #ifndef SR_CONFIG_CONFIG_H
 #define SR_CONFIG_CONFIG_H
 
+#include "util/buf.h"
 #include "util/error.h"
 
 #include <stdbool.h>
@@ -16,11 +17,15 @@ struct sr_slot_config {
 	char *token_env;
 };
 
+/* Asks for the PIN of the HSM token with this label; false when nobody answers. */
+typedef bool (*sr_pin_prompt)(const char *token_label, struct sr_buf *pin);
+
 /** struct sr_config: what the file said; absent keys are NULL, false, 0.
  *  [vault] dir, server (reserved: refused with a clear line until the daemon exists), read-by-listing, heads
  *  [hsm] uri, softhsm-conf
  *  [slot NAME] token-file, token-env
- *  PRIVATE_FILE: the file was readable by its owner alone (so a pin-value in the URI may be used). */
+ *  PRIVATE_FILE: the file was readable by its owner alone (so a pin-value in the URI may be used).
+ *  PROMPT is not the file's: it asks a person for the HSM's PIN, in the tool and the daemon; NULL in a guest process. */
 struct sr_config {
 	char *file;
 	char *dir;
@@ -29,6 +34,7 @@ struct sr_config {
 	char *heads;
 	bool read_by_listing;
 	bool private_file;
+	sr_pin_prompt prompt;
 	size_t slot_count;
 	struct sr_slot_config slots[SR_SLOTS_MAX];
 };

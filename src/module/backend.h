@@ -13,7 +13,8 @@
  *  close     ends every session, seals the audit, closes; no call may be inside
  *  abandon   in a forked child: forgets CLIENT without touching anything that the parent shares
  *  last_error  the calling thread's last reason of any call here: reason number, text valid until its next call
- *  create, probe, doctor  as sr_interface's (pkcs11/strongroom.h), RESULT malloc'ed JSON; CONFIG may be NULL */
+ *  create, probe, doctor  as sr_interface's (pkcs11/strongroom.h), RESULT malloc'ed JSON; CONFIG is empty but for its
+ *            prompt where there is no file */
 struct sr_backend {
 	unsigned abi;
 	const struct sr_calls *calls;
@@ -21,7 +22,7 @@ struct sr_backend {
 	void (*close)(struct sr_client *client);
 	void (*abandon)(struct sr_client *client);
 	const struct sr_error *(*last_error)(void);
-	CK_RV (*create)(const struct sr_vault_plan *plan, char **result, struct sr_error *err);
+	CK_RV (*create)(const struct sr_vault_plan *plan, sr_pin_prompt prompt, char **result, struct sr_error *err);
 	CK_RV (*probe)(const char *hsm_uri, const struct sr_config *config, char **result, struct sr_error *err);
 	CK_RV (*doctor)(const struct sr_config *config, char **result, struct sr_error *err);
 };

@@ -81,6 +81,9 @@ extern const struct sr_calls sr_unconfigured_calls;
 /* -- vendor.c --------------------------------------------------------------------------------------------------- */
 extern const struct sr_interface sr_vendor_interface;
 
+/** sr_vendor_prompt(): asks the person that the program has put before us; NULL where there is none. */
+sr_pin_prompt sr_vendor_prompt(void);
+
 /* -- the calls that the module answers itself: sr_module_C_Initialize and so on --------------------------------- */
 #define SR_OURS_MODULE(name, params) CK_RV sr_module_##name params;
 #define SR_OURS_CLIENT(name, params)

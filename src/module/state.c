@@ -131,6 +131,7 @@ static CK_RV open_client(struct sr_error *err)
 	free(path);
 	if (rv != CKR_OK)
 		return rv;
+	config.prompt = sr_vendor_prompt();
 	struct sr_client *client = NULL;
 	if (config.dir)
 		rv = sr_library_load(&state.backend, err);

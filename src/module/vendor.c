@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PIN_MAX 255
+
 static CK_ULONG vendor_last_error(const char **text)
 {
 	if (text)
@@ -23,16 +25,41 @@ static CK_RV begin(char **result)
 	return CKR_OK;
 }
 
-/* CONFIG is empty where there is no file, and FOUND says so. */
-static CK_RV load_config(struct sr_config *config, bool *found, struct sr_error *err)
+/* -- the person before the program ------------------------------------------------------------------------------ */
+/* Global because C_Initialize, which needs it, has no argument to carry it. */
+static int (*ask_person)(const char *token_label, unsigned char *pin, unsigned long *len);
+
+static void vendor_set_prompt(int (*ask)(const char *token_label, unsigned char *pin, unsigned long *len))
+{
+	ask_person = ask;
+}
+
+static bool prompt(const char *token_label, struct sr_buf *pin)
+{
+	unsigned long len = PIN_MAX;
+	uint8_t *at = sr_buf_reserve(pin, PIN_MAX);
+	if (!at || !ask_person(token_label, at, &len) || len > PIN_MAX)
+		return false;
+	pin->len += len;
+	return true;
+}
+
+sr_pin_prompt sr_vendor_prompt(void)
+{
+	return ask_person ? prompt : NULL;
+}
+
+/* Where there is no file CONFIG is empty but for the prompt. */
+static CK_RV load_config(struct sr_config *config, struct sr_error *err)
 {
 	char *path;
+	CK_RV rv = CKR_OK;
 	memset(config, 0, sizeof *config);
-	*found = sr_config_find(&path);
-	if (!*found)
-		return CKR_OK;
-	CK_RV rv = sr_config_load(path, config, err);
-	free(path);
+	if (sr_config_find(&path)) {
+		rv = sr_config_load(path, config, err);
+		free(path);
+	}
+	config->prompt = sr_vendor_prompt();
 	return rv;
 }
 
@@ -45,22 +72,21 @@ static CK_RV vendor_vault_create(const struct sr_vault_plan *plan, char **result
 			sr_last(), CKR_ARGUMENTS_BAD, SR_REASON_NONE, "the plan names no directory or no passphrase");
 	if (rv == CKR_OK)
 		rv = sr_library_load(&backend, sr_last());
-	return rv == CKR_OK ? backend->create(plan, result, sr_last()) : rv;
+	return rv == CKR_OK ? backend->create(plan, sr_vendor_prompt(), result, sr_last()) : rv;
 }
 
 static CK_RV vendor_hsm_probe(const char *hsm_uri, char **result)
 {
 	const struct sr_backend *backend;
 	struct sr_config config;
-	bool found;
 	CK_RV rv = begin(result);
 	if (rv != CKR_OK)
 		return rv;
-	rv = load_config(&config, &found, sr_last());
+	rv = load_config(&config, sr_last());
 	if (rv == CKR_OK)
 		rv = sr_library_load(&backend, sr_last());
 	if (rv == CKR_OK)
-		rv = backend->probe(hsm_uri, found ? &config : NULL, result, sr_last());
+		rv = backend->probe(hsm_uri, &config, result, sr_last());
 	sr_config_clear(&config);
 	return rv;
 }
@@ -98,14 +124,13 @@ static CK_RV vendor_doctor(char **result)
 {
 	const struct sr_backend *backend;
 	struct sr_config config;
-	bool found;
 	CK_RV rv = begin(result);
 	if (rv != CKR_OK)
 		return rv;
-	if (load_config(&config, &found, sr_last()) != CKR_OK)
+	if (load_config(&config, sr_last()) != CKR_OK)
 		return one_finding("configuration", "correct the file, then run doctor again", result);
 	if (sr_library_load(&backend, sr_last()) == CKR_OK)
-		rv = backend->doctor(found ? &config : NULL, result, sr_last());
+		rv = backend->doctor(&config, result, sr_last());
 	else
 		rv = one_finding("library", "install the complete package", result);
 	sr_config_clear(&config);
@@ -124,4 +149,5 @@ const struct sr_interface sr_vendor_interface = {
 	.sr_hsm_probe = vendor_hsm_probe,
 	.sr_doctor = vendor_doctor,
 	.sr_free = vendor_free,
+	.sr_set_prompt = vendor_set_prompt,
 };

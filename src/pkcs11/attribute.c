@@ -50,8 +50,8 @@ static bool is_marked(const CK_ATTRIBUTE *wanted)
 	return wanted->ulValueLen == CK_UNAVAILABLE_INFORMATION;
 }
 
-/* The values that a call asks for, all of CKA_VALUE's entries one after the other. LEN is what is known before the value is
- * there: so a length query, or a buffer too small, costs nothing. */
+/* The values that a call asks for, all of CKA_VALUE's entries one after the other. LEN is what is known before the
+ * value is there: so a length query, or a buffer too small, costs nothing. */
 static CK_RV answer_lengths(CK_ATTRIBUTE *template, CK_ULONG count, size_t len, bool *fetch)
 {
 	CK_RV rv = CKR_OK;
@@ -78,8 +78,8 @@ static CK_RV mark_values(CK_ATTRIBUTE *template, CK_ULONG count, CK_RV rv)
 	return rv;
 }
 
-/* The value may be longer than its view said: a new version came in between. Then the buffer is too small after all; the use
- * is counted, because the value was released to this process. */
+/* The value may be longer than its view said: a new version came in between. Then the buffer is too small after all;
+ * the use is counted, because the value was released to this process. */
 static CK_RV deliver_values(CK_ATTRIBUTE *template, CK_ULONG count, const struct sr_buf *value)
 {
 	CK_RV rv = CKR_OK;
@@ -163,8 +163,7 @@ static CK_RV get_from_vault(struct sr_call *call, const struct sr_ref *ref, CK_A
 	return rv;
 }
 
-CK_RV sr_C_GetAttributeValue(
-	struct sr_call *call, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_PTR template, CK_ULONG count)
+CK_RV sr_C_GetAttributeValue(struct sr_call *call, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_PTR template, CK_ULONG count)
 {
 	if (count > SR_ATTRS_MAX)
 		return sr_fail(&call->err, CKR_ARGUMENTS_BAD, SR_REASON_TOO_LARGE,
@@ -208,8 +207,7 @@ static CK_RV set_in_session(struct sr_call *call, const struct sr_ref *ref, cons
 	return rv == CKR_OK ? sr_session_object_set(call, ref->handle, changes) : rv;
 }
 
-CK_RV sr_C_SetAttributeValue(
-	struct sr_call *call, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_PTR template, CK_ULONG count)
+CK_RV sr_C_SetAttributeValue(struct sr_call *call, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_PTR template, CK_ULONG count)
 {
 	struct sr_ref ref;
 	struct sr_attrs changes = SR_ATTRS_INIT;

@@ -2,6 +2,14 @@
 #include "module/backend.h"
 
 #include "pkcs11/call.h"
+#include "util/crypto.h"
+
+#include <stdatomic.h>
+
+/* Global, because OpenSSL's context is: it goes with the last client, so that nothing of it is left when the library is
+ * unloaded. (Not in a destructor: at the process's exit OpenSSL may be gone before us.) A client that was abandoned in
+ * a forked child still counts: what the parent had under way there is not taken apart. */
+static atomic_uint clients;
 
 /* A failure becomes the thread's last error, as those of the C_* calls do. */
 static CK_RV remember(CK_RV rv, struct sr_error *err)
@@ -21,6 +29,8 @@ static CK_RV open_client(const struct sr_config *config, struct sr_client **clie
 {
 	struct sr_error own = SR_ERROR_INIT;
 	CK_RV rv = sr_client_open(config, client, &own);
+	if (rv == CKR_OK)
+		atomic_fetch_add(&clients, 1);
 	if (err)
 		*err = own;
 	/* a vault that is not there is told too, though the client is: the tool asks why there is no token */
@@ -29,9 +39,16 @@ static CK_RV open_client(const struct sr_config *config, struct sr_client **clie
 	return rv;
 }
 
-static CK_RV create(const struct sr_vault_plan *plan, char **result, struct sr_error *err)
+static void close_client(struct sr_client *client)
 {
-	return remember(sr_vault_create(plan, result, err), err);
+	sr_client_close(client);
+	if (client && atomic_fetch_sub(&clients, 1) == 1)
+		sr_crypto_free();
+}
+
+static CK_RV create(const struct sr_vault_plan *plan, sr_pin_prompt prompt, char **result, struct sr_error *err)
+{
+	return remember(sr_vault_create(plan, prompt, result, err), err);
 }
 
 static CK_RV probe(const char *hsm_uri, const struct sr_config *config, char **result, struct sr_error *err)
@@ -50,7 +67,7 @@ __attribute__((visibility("default"))) const struct sr_backend *sr_backend(void)
 		.abi = SR_BACKEND_ABI,
 		.calls = &sr_client_calls,
 		.open = open_client,
-		.close = sr_client_close,
+		.close = close_client,
 		.abandon = sr_client_abandon,
 		.last_error = sr_last_error_get,
 		.create = create,

@@ -1,14 +1,14 @@
-/* One call: how it comes in and goes out, and the functions that do the work, one for each row of the table that is done
- * and goes to a client or a session. Such a function finds its session locked and answers the code; whatever it leaves in
- * call->err becomes the device error and the thread's last error. */
+/* One call: how it comes in and goes out, and the functions that do the work, one for each row of the table that is
+ * done and goes to a client or a session. Such a function finds its session locked and answers the code; whatever it
+ * leaves in call->err becomes the device error and the thread's last error. */
 #ifndef SR_PKCS11_CALL_H
 #define SR_PKCS11_CALL_H
 
 #include "pkcs11/client.h"
 
 /** struct sr_call: SESSION and SLOT are NULL in the calls of a client. IDENTITY: a reference, after sr_call_login.
- *  HANDLE: the object that the call names; it is dropped when the call answers CKR_USER_NOT_LOGGED_IN. REPEATED: the slot
- *  has logged itself in again within this call. */
+ *  HANDLE: the object that the call names; it is dropped when the call answers CKR_USER_NOT_LOGGED_IN. REPEATED: the
+ * slot has logged itself in again within this call. */
 struct sr_call {
 	enum sr_call_id id;
 	struct sr_client *client;
@@ -50,9 +50,9 @@ struct sr_credentials {
 	size_t name_len;
 };
 
-/** sr_login_slot(call, credentials, again): logs the slot in; the client's lock is not held while the vault thinks. AGAIN:
- *  in place of the login there is, or was; its handles live on. CKR_USER_ALREADY_LOGGED_IN when another thread was
- *  quicker. On CKR_OK the call has the new identity. */
+/** sr_login_slot(call, credentials, again): logs the slot in; the client's lock is not held while the vault thinks.
+ * AGAIN: in place of the login there is, or was; its handles live on. CKR_USER_ALREADY_LOGGED_IN when another thread
+ * was quicker. On CKR_OK the call has the new identity. */
 CK_RV sr_login_slot(struct sr_call *call, const struct sr_credentials *credentials, bool again);
 
 /** sr_last_error_set(err), sr_last_error_get(): the calling thread's last failure. */

@@ -80,10 +80,9 @@ static void set_up(struct sr_client *client)
 	pthread_mutex_init(&client->lock, NULL);
 	pthread_mutex_init(&client->opening, NULL);
 	pthread_cond_init(&client->login_done, NULL);
-	client->peer = (struct sr_peer){ .kind = SR_PEER_EMBEDDED,
-		.loopback = true,
-		.uid = (uint32_t)geteuid(),
-		.pid = (int32_t)getpid() };
+	client->peer = (struct sr_peer){
+		.kind = SR_PEER_EMBEDDED, .loopback = true, .uid = (uint32_t)geteuid(), .pid = (int32_t)getpid()
+	};
 	client->next_session = first_number();
 	client->next_object = first_number();
 	client->slot_count = client->config.slot_count + 1;
@@ -177,7 +176,8 @@ void sr_client_close(struct sr_client *client)
 
 void sr_client_abandon(struct sr_client *client)
 {
-	/* A lock may be held, and a table half changed, by a thread that does not exist here: the memory stays as it is. */
+	/* A lock may be held, and a table half changed, by a thread that does not exist here: the memory stays as it
+	 * is. */
 	if (client && client->vault)
 		sr_vault_abandon(client->vault);
 }

@@ -58,7 +58,8 @@ CK_RV sr_C_DigestInit(struct sr_call *call, CK_MECHANISM_PTR mechanism)
 static CK_RV check_data(struct sr_call *call, const CK_BYTE *data, CK_ULONG len)
 {
 	if (!data && len)
-		return sr_fail(&call->err, CKR_ARGUMENTS_BAD, SR_REASON_NONE, "the data is NULL and its length is not 0");
+		return sr_fail(
+			&call->err, CKR_ARGUMENTS_BAD, SR_REASON_NONE, "the data is NULL and its length is not 0");
 	if (len > SR_CALL_DATA_MAX)
 		return sr_fail(&call->err, CKR_DATA_LEN_RANGE, SR_REASON_TOO_LARGE,
 			"a call takes %u bytes of data at most: give it in parts", SR_CALL_DATA_MAX);
@@ -99,8 +100,8 @@ static CK_RV finish(struct sr_call *call, CK_BYTE *output)
 }
 
 /* 5.12.2: not after C_DigestUpdate. Of the codes listed there CKR_FUNCTION_FAILED says it best. */
-CK_RV sr_C_Digest(struct sr_call *call, CK_BYTE_PTR data, CK_ULONG data_len, CK_BYTE_PTR output,
-	CK_ULONG_PTR output_len)
+CK_RV sr_C_Digest(
+	struct sr_call *call, CK_BYTE_PTR data, CK_ULONG data_len, CK_BYTE_PTR output, CK_ULONG_PTR output_len)
 {
 	if (!call->session->digest)
 		return not_active(call);

@@ -3,8 +3,8 @@
 #include "pkcs11/session.h"
 
 /* Thread-local, because sr_last_error is asked for by thread and without a context; plain data, so that it needs no
- * destructor when a thread or the library goes. Set by failures alone, like errno: what a program does to clean up after
- * one does not hide it. */
+ * destructor when a thread or the library goes. Set by failures alone, like errno: what a program does to clean up
+ * after one does not hide it. */
 static _Thread_local struct sr_error last_error = SR_ERROR_INIT;
 
 void sr_last_error_set(const struct sr_error *err)
@@ -22,8 +22,7 @@ static void call_begin(struct sr_call *call, struct sr_client *client, enum sr_c
 	*call = (struct sr_call){ .id = id, .client = client };
 }
 
-static CK_RV session_begin(struct sr_call *call, struct sr_client *client, CK_SESSION_HANDLE handle,
-	enum sr_call_id id)
+static CK_RV session_begin(struct sr_call *call, struct sr_client *client, CK_SESSION_HANDLE handle, enum sr_call_id id)
 {
 	call_begin(call, client, id);
 	call->session = sr_session_enter(client, handle);
@@ -71,14 +70,14 @@ static CK_RV not_supported(struct sr_call *call, ...)
 		call_begin(&call, client, SR_ID_##name);                          \
 		return call_end(&call, SR_RUN_##status(name)(&call SR_AND args)); \
 	}
-#define SR_STUB_SESSION(name, status, params, args)                                                         \
+#define SR_STUB_SESSION(name, status, params, args)                                                          \
 	static CK_RV client_##name(struct sr_client *client, CK_SESSION_HANDLE session_handle SR_AND params) \
-	{                                                                                                   \
-		struct sr_call call;                                                                        \
-		CK_RV rv = session_begin(&call, client, session_handle, SR_ID_##name);                      \
-		if (rv == CKR_OK)                                                                           \
-			rv = SR_RUN_##status(name)(&call SR_AND args);                                      \
-		return call_end(&call, rv);                                                                 \
+	{                                                                                                    \
+		struct sr_call call;                                                                         \
+		CK_RV rv = session_begin(&call, client, session_handle, SR_ID_##name);                       \
+		if (rv == CKR_OK)                                                                            \
+			rv = SR_RUN_##status(name)(&call SR_AND args);                                       \
+		return call_end(&call, rv);                                                                  \
 	}
 #define SR_CALL(name, section, since, where, status, audit, params, args) SR_STUB_##where(name, status, params, args)
 #include "pkcs11/calls.def"

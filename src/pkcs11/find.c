@@ -14,8 +14,8 @@ void sr_search_end(struct sr_session *session)
 	session->search = (struct sr_search){ 0 };
 }
 
-/* A search that was begun under a login ends with it; where the login lapsed, it finds nothing more and is still there for
- * C_FindObjectsFinal (design §3). */
+/* A search that was begun under a login ends with it; where the login lapsed, it finds nothing more and is still there
+ * for C_FindObjectsFinal (design §3). */
 static void follow_login(struct sr_call *call)
 {
 	struct sr_search *search = &call->session->search;

@@ -140,8 +140,8 @@ static struct sr_object *new_vault_object(struct sr_slot *slot, const struct sr_
 	return NULL;
 }
 
-CK_RV sr_handle_of(struct sr_call *call, const struct sr_class *class, const char *id, bool named,
-	CK_OBJECT_HANDLE *handle)
+CK_RV sr_handle_of(
+	struct sr_call *call, const struct sr_class *class, const char *id, bool named, CK_OBJECT_HANDLE *handle)
 {
 	char key[KEY_MAX];
 	int len = snprintf(key, sizeof key, "%016lx:%s", class->object_class, id);
@@ -309,7 +309,8 @@ void sr_handle_drop(struct sr_call *call, CK_OBJECT_HANDLE handle)
 void sr_handles_end_login(struct sr_slot *slot)
 {
 	struct sr_object *object, *next;
-	HASH_ITER(hh, slot->handles.by_handle, object, next) {
+	HASH_ITER(hh, slot->handles.by_handle, object, next)
+	{
 		if (object->is_private)
 			free_object(slot, object);
 	}
@@ -318,7 +319,8 @@ void sr_handles_end_login(struct sr_slot *slot)
 void sr_handles_end_session(struct sr_slot *slot, CK_SESSION_HANDLE session)
 {
 	struct sr_object *object, *next;
-	DL_FOREACH_SAFE(slot->handles.owned, object, next) {
+	DL_FOREACH_SAFE(slot->handles.owned, object, next)
+	{
 		if (object->owner != session)
 			continue;
 		if (object->class)
@@ -331,7 +333,8 @@ void sr_handles_end_session(struct sr_slot *slot, CK_SESSION_HANDLE session)
 void sr_handles_lapse(struct sr_slot *slot)
 {
 	struct sr_object *object, *next;
-	DL_FOREACH_SAFE(slot->handles.owned, object, next) {
+	DL_FOREACH_SAFE(slot->handles.owned, object, next)
+	{
 		if (!object->is_private)
 			continue;
 		if (object->class)
@@ -345,5 +348,5 @@ void sr_handles_free(struct sr_slot *slot)
 {
 	struct sr_object *object, *next;
 	HASH_ITER(hh, slot->handles.by_handle, object, next)
-		free_object(slot, object);
+	free_object(slot, object);
 }

@@ -12,12 +12,10 @@ struct sr_call;
 struct sr_slot;
 
 /** struct sr_object: what a handle stands for.
- *  CLASS, KEY  an object of the vault: its class, and the class's number followed by the id; CLASS NULL: a session object,
- *              that is ATTRS
- *  NAMED       a search named its exact CKA_LABEL, or this application made it
- *  PRIVATE     gone with the login
- *  OWNER       the session that a session object, or ONCE, belongs to; 0 for none
- *  ONCE        CKA_VALUE to be read one time; ISSUED: there was one */
+ *  CLASS, KEY  an object of the vault: its class, and the class's number followed by the id; CLASS NULL: a session
+ * object, that is ATTRS NAMED       a search named its exact CKA_LABEL, or this application made it PRIVATE     gone
+ * with the login OWNER       the session that a session object, or ONCE, belongs to; 0 for none ONCE        CKA_VALUE
+ * to be read one time; ISSUED: there was one */
 struct sr_object {
 	CK_OBJECT_HANDLE handle;
 	const struct sr_class *class;
@@ -61,8 +59,8 @@ CK_RV sr_handle_resolve(struct sr_call *call, CK_OBJECT_HANDLE handle, struct sr
 
 /** sr_handle_of(call, class, id, named, handle): the handle of an object of the vault, the old one if it has one.
  *  CKR_USER_NOT_LOGGED_IN when the login ended meanwhile. */
-CK_RV sr_handle_of(struct sr_call *call, const struct sr_class *class, const char *id, bool named,
-	CK_OBJECT_HANDLE *handle);
+CK_RV sr_handle_of(
+	struct sr_call *call, const struct sr_class *class, const char *id, bool named, CK_OBJECT_HANDLE *handle);
 
 /** sr_handle_keep_once(call, handle, once), sr_handle_take_once(call, handle, once): gives ONCE to the handle for this
  *  session, and takes it away again, for good. */

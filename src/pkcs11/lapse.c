@@ -1,5 +1,5 @@
-/* The login of a slot: how it begins, that it is still good, how it ends by itself, and the slots that begin it again by
- * themselves (design §3). */
+/* The login of a slot: how it begins, that it is still good, how it ends by itself, and the slots that begin it again
+ * by themselves (design §3). */
 #include "pkcs11/call.h"
 
 #include "util/buf.h"
@@ -43,8 +43,8 @@ struct sr_identity *sr_slot_take_login(struct sr_slot *slot)
 	return identity;
 }
 
-/* Every session of the slot becomes a public one. A slot with its own token keeps its private session objects: it may be
- * back at the next call. */
+/* Every session of the slot becomes a public one. A slot with its own token keeps its private session objects: it may
+ * be back at the next call. */
 static void lapse(struct sr_call *call, CK_ULONG reason)
 {
 	struct sr_slot *slot = call->slot;
@@ -86,10 +86,10 @@ static bool begin_login(struct sr_call *call, const struct sr_identity *old)
 	return ours;
 }
 
-/* Puts IDENTITY (NULL: the login failed) into the slot and answers the one that it replaces. The slot has a session still:
- * the call's own, which nobody closes as long as the call is inside. */
-static struct sr_identity *finish_login(struct sr_call *call, struct sr_identity *identity,
-	const struct sr_stamp *stamp, bool again)
+/* Puts IDENTITY (NULL: the login failed) into the slot and answers the one that it replaces. The slot has a session
+ * still: the call's own, which nobody closes as long as the call is inside. */
+static struct sr_identity *finish_login(
+	struct sr_call *call, struct sr_identity *identity, const struct sr_stamp *stamp, bool again)
 {
 	struct sr_slot *slot = call->slot;
 	struct sr_identity *old = NULL;
@@ -177,8 +177,8 @@ static bool revive(struct sr_call *call, CK_ULONG reason)
 	return call->identity; /* another thread was quicker */
 }
 
-/* A file that is being written anew may be empty for a moment: as long as nothing can be read, the login there is goes on
- * while the vault lets it. A token that is refused ends it. */
+/* A file that is being written anew may be empty for a moment: as long as nothing can be read, the login there is goes
+ * on while the vault lets it. A token that is refused ends it. */
 static void use_new_token(struct sr_call *call)
 {
 	CK_RV rv = log_in_again(call);

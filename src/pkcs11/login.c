@@ -14,8 +14,8 @@ static CK_RV check_user_type(struct sr_call *call, CK_USER_TYPE type)
 		"log in as CKU_USER: a vault has no security officer");
 }
 
-/* A PIN of NULL means the protected path, which only a slot with its own token has; there a PIN that is given all the same
- * (pkcs11-tool does) is ignored. */
+/* A PIN of NULL means the protected path, which only a slot with its own token has; there a PIN that is given all the
+ * same (pkcs11-tool does) is ignored. */
 static CK_RV check_pin(struct sr_call *call, struct sr_credentials *credentials)
 {
 	bool own = sr_own_token_has(call->slot->config);
@@ -30,8 +30,8 @@ static CK_RV check_pin(struct sr_call *call, struct sr_credentials *credentials)
 	if (own)
 		*credentials = (struct sr_credentials){ 0 };
 	if (credentials->pin_len > SR_PIN_MAX || credentials->name_len > SR_PIN_MAX)
-		return sr_fail(&call->err, CKR_PIN_LEN_RANGE, SR_REASON_TOO_LARGE, "a PIN has %d bytes at most",
-			SR_PIN_MAX);
+		return sr_fail(
+			&call->err, CKR_PIN_LEN_RANGE, SR_REASON_TOO_LARGE, "a PIN has %d bytes at most", SR_PIN_MAX);
 	return CKR_OK;
 }
 
@@ -77,16 +77,17 @@ CK_RV sr_C_Logout(struct sr_call *call)
 	return sr_logout(&caller, &call->err); /* over in any case: a vault that cannot write keeps nobody logged in */
 }
 
-CK_RV sr_C_SetPIN(struct sr_call *call, CK_UTF8CHAR_PTR old_pin, CK_ULONG old_len, CK_UTF8CHAR_PTR new_pin,
-	CK_ULONG new_len)
+CK_RV sr_C_SetPIN(
+	struct sr_call *call, CK_UTF8CHAR_PTR old_pin, CK_ULONG old_len, CK_UTF8CHAR_PTR new_pin, CK_ULONG new_len)
 {
 	if (!old_pin || !new_pin)
 		return sr_fail(&call->err, CKR_ARGUMENTS_BAD, SR_REASON_NONE, "pOldPin or pNewPin is NULL");
 	if (old_len > SR_PIN_MAX || new_len > SR_PIN_MAX)
-		return sr_fail(&call->err, CKR_PIN_LEN_RANGE, SR_REASON_TOO_LARGE, "a PIN has %d bytes at most",
-			SR_PIN_MAX);
+		return sr_fail(
+			&call->err, CKR_PIN_LEN_RANGE, SR_REASON_TOO_LARGE, "a PIN has %d bytes at most", SR_PIN_MAX);
 	if (!(call->session->flags & CKF_RW_SESSION))
-		return sr_fail(&call->err, CKR_SESSION_READ_ONLY, SR_REASON_NONE, "open the session with CKF_RW_SESSION");
+		return sr_fail(
+			&call->err, CKR_SESSION_READ_ONLY, SR_REASON_NONE, "open the session with CKF_RW_SESSION");
 	CK_RV rv = sr_call_user(call);
 	if (rv != CKR_OK)
 		return rv;

@@ -7,7 +7,8 @@
 CK_RV sr_object_check_write(struct sr_call *call, const struct sr_class *class)
 {
 	if (class->needs_rw && !(call->session->flags & CKF_RW_SESSION))
-		return sr_fail(&call->err, CKR_SESSION_READ_ONLY, SR_REASON_NONE, "open the session with CKF_RW_SESSION");
+		return sr_fail(
+			&call->err, CKR_SESSION_READ_ONLY, SR_REASON_NONE, "open the session with CKF_RW_SESSION");
 	return CKR_OK;
 }
 
@@ -54,8 +55,8 @@ static CK_RV create_session_data(struct sr_call *call, struct sr_attrs *attrs, C
 }
 
 /* What the class made becomes a handle: of an object of the vault, or of one that lives in this session alone. */
-static CK_RV take_created(struct sr_call *call, const struct sr_class *class, struct sr_created *created,
-	CK_OBJECT_HANDLE *handle)
+static CK_RV take_created(
+	struct sr_call *call, const struct sr_class *class, struct sr_created *created, CK_OBJECT_HANDLE *handle)
 {
 	if (created->id[0] == '\0') {
 		struct sr_attrs *held = &created->held;
@@ -74,8 +75,8 @@ static CK_RV take_created(struct sr_call *call, const struct sr_class *class, st
 }
 
 /* A class of ours may make an object of the session: room for it is looked for before the work is done, not after. */
-static CK_RV create_in_vault(struct sr_call *call, const struct sr_class *class, struct sr_attrs *attrs,
-	CK_OBJECT_HANDLE *handle)
+static CK_RV create_in_vault(
+	struct sr_call *call, const struct sr_class *class, struct sr_attrs *attrs, CK_OBJECT_HANDLE *handle)
 {
 	CK_RV rv = sr_object_check_write(call, class);
 	if (rv == CKR_OK)
@@ -151,8 +152,8 @@ static CK_RV merge(const struct sr_attrs *from, const struct sr_attrs *changes, 
 	return merged->failed ? CKR_HOST_MEMORY : CKR_OK;
 }
 
-static CK_RV copy_object(struct sr_call *call, const struct sr_ref *ref, const struct sr_attrs *changes,
-	CK_OBJECT_HANDLE *copy)
+static CK_RV copy_object(
+	struct sr_call *call, const struct sr_ref *ref, const struct sr_attrs *changes, CK_OBJECT_HANDLE *copy)
 {
 	/* the copy of an object of the vault would be a second path to one secret */
 	if (ref->class || !sr_attrs_bool(&ref->attrs, CKA_COPYABLE, true))

@@ -4,8 +4,8 @@
 
 #include "pkcs11/call.h"
 
-/** sr_object_view(call, ref, view): the object of the vault as this handle shows it: what the class says, less the value
- *  where the handle came from a search that did not name it. VIEW is for sr_view_clear in any case. */
+/** sr_object_view(call, ref, view): the object of the vault as this handle shows it: what the class says, less the
+ * value where the handle came from a search that did not name it. VIEW is for sr_view_clear in any case. */
 CK_RV sr_object_view(struct sr_call *call, const struct sr_ref *ref, struct sr_view *view);
 
 /** sr_object_check_write(call, class): CKR_SESSION_READ_ONLY where the class wants a R/W session. */

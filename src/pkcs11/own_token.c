@@ -17,7 +17,9 @@ bool sr_own_token_has(const struct sr_slot_config *slot)
 
 static struct sr_stamp stamp_of(const struct stat *st)
 {
-	return (struct sr_stamp){ .device = st->st_dev, .inode = st->st_ino, .size = st->st_size, .changed = st->st_mtim };
+	return (struct sr_stamp){
+		.device = st->st_dev, .inode = st->st_ino, .size = st->st_size, .changed = st->st_mtim
+	};
 }
 
 /* One byte more than may be there, so that a longer file shows itself. */
@@ -37,8 +39,8 @@ static ssize_t read_whole(int fd, char *at, size_t room)
 	return (ssize_t)have;
 }
 
-static CK_RV read_open_file(int fd, const char *path, char *pin, size_t *len, struct sr_stamp *stamp,
-	struct sr_error *err)
+static CK_RV read_open_file(
+	int fd, const char *path, char *pin, size_t *len, struct sr_stamp *stamp, struct sr_error *err)
 {
 	struct stat st;
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))

@@ -20,8 +20,8 @@ struct sr_stamp {
 /** sr_own_token_has(slot): whether the slot has a token of its own; SLOT may be NULL (the default slot: no). */
 bool sr_own_token_has(const struct sr_slot_config *slot);
 
-/** sr_own_token_read(slot, pin, len, stamp, err): the token, one trailing newline less, into PIN (cleansed by the caller).
- *  CKR_FUNCTION_FAILED, SR_REASON_BAD_CONFIG when it is not there, empty, no regular file or too long. */
+/** sr_own_token_read(slot, pin, len, stamp, err): the token, one trailing newline less, into PIN (cleansed by the
+ * caller). CKR_FUNCTION_FAILED, SR_REASON_BAD_CONFIG when it is not there, empty, no regular file or too long. */
 CK_RV sr_own_token_read(const struct sr_slot_config *slot, char pin[SR_TOKEN_FILE_MAX], size_t *len,
 	struct sr_stamp *stamp, struct sr_error *err);
 

@@ -8,7 +8,8 @@
 static CK_RV check(struct sr_call *call, const CK_BYTE *data, CK_ULONG len)
 {
 	if (!data && len)
-		return sr_fail(&call->err, CKR_ARGUMENTS_BAD, SR_REASON_NONE, "the buffer is NULL and its length is not 0");
+		return sr_fail(
+			&call->err, CKR_ARGUMENTS_BAD, SR_REASON_NONE, "the buffer is NULL and its length is not 0");
 	if (len > SR_CALL_DATA_MAX)
 		return sr_fail(&call->err, CKR_DATA_LEN_RANGE, SR_REASON_TOO_LARGE,
 			"a call takes %u bytes at most: ask in parts", SR_CALL_DATA_MAX);

@@ -104,8 +104,8 @@ CK_RV sr_C_OpenSession(struct sr_call *call, CK_SLOT_ID id, CK_FLAGS flags, CK_V
 
 /* Takes a locked session out of everything. With the slot's last one its login ends: the event is written when all is
  * already over, so a vault that cannot write keeps nobody logged in. */
-static CK_RV close_session(struct sr_client *client, struct sr_session *session, const char *function,
-	struct sr_error *err)
+static CK_RV close_session(
+	struct sr_client *client, struct sr_session *session, const char *function, struct sr_error *err)
 {
 	struct sr_slot *slot = session->slot;
 	struct sr_identity *identity = NULL;

@@ -224,14 +224,14 @@ CK_RV sr_C_GetMechanismInfo(struct sr_call *call, CK_SLOT_ID id, CK_MECHANISM_TY
 	if (rv != CKR_OK)
 		return rv;
 	if (!sr_digest_md(type))
-		return sr_fail(&call->err, CKR_MECHANISM_INVALID, SR_REASON_NONE, "mechanism 0x%lx is not offered", type);
+		return sr_fail(
+			&call->err, CKR_MECHANISM_INVALID, SR_REASON_NONE, "mechanism 0x%lx is not offered", type);
 	*info = (CK_MECHANISM_INFO){ .flags = CKF_DIGEST };
 	return CKR_OK;
 }
 
 /* The vault is made by `strongroom init`, and never wiped through PKCS#11 (design §3). */
-CK_RV sr_C_InitToken(
-	struct sr_call *call, CK_SLOT_ID id, CK_UTF8CHAR_PTR pin, CK_ULONG pin_len, CK_UTF8CHAR_PTR label)
+CK_RV sr_C_InitToken(struct sr_call *call, CK_SLOT_ID id, CK_UTF8CHAR_PTR pin, CK_ULONG pin_len, CK_UTF8CHAR_PTR label)
 {
 	struct sr_slot *slot;
 	if (!label || (!pin && pin_len))

@@ -170,6 +170,11 @@ typedef struct sr_interface {
 	CK_RV (*sr_doctor)(char **result);
 
 	void (*sr_free)(char *text);
+
+	/** For a program with a person before it: ASK is called where the HSM's pin-source is "prompt:", with the HSM token's
+	 *  label; it writes at most *LEN bytes to PIN, sets *LEN and answers 1, or 0 when nobody answers. NULL takes it back.
+	 *  Set it before C_Initialize, from one thread. Without it such an HSM is refused: a guest never asks. */
+	void (*sr_set_prompt)(int (*ask)(const char *token_label, unsigned char *pin, unsigned long *len));
 } SR_INTERFACE;
 
 #endif

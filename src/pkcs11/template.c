@@ -162,8 +162,8 @@ static CK_RV check_attribute(const CK_ATTRIBUTE *given, enum sr_template_use use
 	return rv;
 }
 
-static CK_RV check_twice(const struct sr_attrs *attrs, const CK_ATTRIBUTE *given, enum sr_template_use use,
-	struct sr_error *err)
+static CK_RV check_twice(
+	const struct sr_attrs *attrs, const CK_ATTRIBUTE *given, enum sr_template_use use, struct sr_error *err)
 {
 	const struct sr_attr *first = sr_attrs_find(attrs, given->type);
 	if (!first)

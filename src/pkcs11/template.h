@@ -20,10 +20,9 @@ enum sr_template_use {
 
 /** sr_template_copy(template, count, use, attrs, err): copies TEMPLATE into ATTRS (SR_ATTRS_INIT), which is empty on
  *  failure. Every length is looked at before a byte is copied.
- *    CKR_ARGUMENTS_BAD            TEMPLATE is NULL and COUNT is not 0; more than SR_ATTRS_MAX attributes (TOO_LARGE; the one
- *                                 code that 5.7 allows for all the calls that take a template)
- *    CKR_ATTRIBUTE_VALUE_INVALID  NULL with a length, a length or value that the type cannot have, over a limit (TOO_LARGE),
- *                                 in a search two values for one type
+ *    CKR_ARGUMENTS_BAD            TEMPLATE is NULL and COUNT is not 0; more than SR_ATTRS_MAX attributes (TOO_LARGE;
+ * the one code that 5.7 allows for all the calls that take a template) CKR_ATTRIBUTE_VALUE_INVALID  NULL with a length,
+ * a length or value that the type cannot have, over a limit (TOO_LARGE), in a search two values for one type
  *    CKR_ATTRIBUTE_TYPE_INVALID   an array attribute; except in a search, a type that the standard does not have
  *    CKR_ATTRIBUTE_READ_ONLY      an attribute that cannot stand in a template for this use
  *    CKR_TEMPLATE_INCONSISTENT    an attribute twice, but for the same in a search
@@ -31,8 +30,8 @@ enum sr_template_use {
 CK_RV sr_template_copy(const CK_ATTRIBUTE *template, CK_ULONG count, enum sr_template_use use, struct sr_attrs *attrs,
 	struct sr_error *err);
 
-/** sr_template_fits_data(attrs, vendor, err): whether every attribute can belong to a CKO_DATA object, vendor attributes
- *  where VENDOR; CKR_ATTRIBUTE_TYPE_INVALID otherwise. */
+/** sr_template_fits_data(attrs, vendor, err): whether every attribute can belong to a CKO_DATA object, vendor
+ * attributes where VENDOR; CKR_ATTRIBUTE_TYPE_INVALID otherwise. */
 CK_RV sr_template_fits_data(const struct sr_attrs *attrs, bool vendor, struct sr_error *err);
 
 /** sr_template_names_secret(attrs): it names a value that a search must not be able to guess at (design §3). */

@@ -150,7 +150,8 @@ static CK_RV make_keys(struct making *making, struct sr_error *err)
 	struct sr_vault *vault = making->vault = sr_vault_new(&making->config);
 	struct sr_hsm_config hsm = { .uri = making->config.hsm_uri,
 		.softhsm_conf = making->config.softhsm_conf,
-		.pin_value_ok = true };
+		.pin_value_ok = true,
+		.prompt = making->config.prompt };
 	CK_RV rv;
 	if (!vault)
 		return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to make a vault");
@@ -296,9 +297,9 @@ static void undo(struct making *making)
 	remove_directory(making);
 }
 
-CK_RV sr_vault_create(const struct sr_vault_plan *plan, char **result, struct sr_error *err)
+CK_RV sr_vault_create(const struct sr_vault_plan *plan, sr_pin_prompt prompt, char **result, struct sr_error *err)
 {
-	struct making making = { .plan = plan };
+	struct making making = { .plan = plan, .config = { .prompt = prompt } };
 	CK_RV rv;
 	*result = NULL;
 	if ((rv = check_plan(&making, err)) != CKR_OK || (rv = make_directory(&making, err)) != CKR_OK) {

@@ -67,7 +67,7 @@ CK_RV sr_vault_doctor(const struct sr_config *config, char **result, struct sr_e
 	json_t *checks = json_array();
 	if (!checks)
 		return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to look");
-	if (!config || !config->dir) {
+	if (!config->dir) {
 		add_check(checks, "configuration", false, "no vault is configured",
 			"run: strongroom init --dir DIR, then set STRONGROOM_CONF");
 	} else {
@@ -110,9 +110,10 @@ static CK_RV probe(struct sr_hsm *hsm, char **result, struct sr_error *err)
 
 CK_RV sr_vault_probe(const char *hsm_uri, const struct sr_config *config, char **result, struct sr_error *err)
 {
-	struct sr_hsm_config hsm_config = { .uri = hsm_uri ? hsm_uri : config ? config->hsm_uri : NULL,
-		.softhsm_conf = hsm_uri || !config ? NULL : config->softhsm_conf,
-		.pin_value_ok = !hsm_uri && config && config->private_file };
+	struct sr_hsm_config hsm_config = { .uri = hsm_uri ? hsm_uri : config->hsm_uri,
+		.softhsm_conf = hsm_uri ? NULL : config->softhsm_conf,
+		.pin_value_ok = !hsm_uri && config->private_file,
+		.prompt = config->prompt };
 	struct sr_hsm *hsm = NULL;
 	if (!hsm_config.uri)
 		return sr_fail(err, CKR_GENERAL_ERROR, SR_REASON_NOT_CONFIGURED,

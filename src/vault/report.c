@@ -46,9 +46,11 @@ static CK_RV audit_status(struct sr_vault *vault, struct sr_tx *tx, json_t **out
 	CK_RV rv = vault->store->ops->event_head(tx, &head, &newest_ms, err);
 	if (rv == CKR_OK)
 		rv = vault->store->ops->checkpoint_last(tx, &checkpoint, &found, err);
+	struct sr_error trouble = SR_ERROR_INIT;
 	uint64_t sealed = found ? checkpoint.seq : 0;
-	*out = json_pack("{s:I, s:I, s:I, s:s}", "records", (json_int_t)head.seq, "sealed", (json_int_t)sealed, "tail",
-		(json_int_t)(head.seq - sealed), "heads_file", vault->heads);
+	sr_writer_trouble(vault->writer, &trouble);
+	*out = json_pack("{s:I, s:I, s:I, s:s, s:s}", "records", (json_int_t)head.seq, "sealed", (json_int_t)sealed, "tail",
+		(json_int_t)(head.seq - sealed), "heads_file", vault->heads, "trouble", trouble.text);
 	return rv;
 }
 

@@ -48,7 +48,8 @@ static CK_RV enter_hsm(struct sr_vault *vault, const struct sr_config *config, s
 {
 	struct sr_hsm_config hsm = { .uri = config->hsm_uri,
 		.softhsm_conf = config->softhsm_conf,
-		.pin_value_ok = config->private_file };
+		.pin_value_ok = config->private_file,
+		.prompt = config->prompt };
 	if (!hsm.uri)
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_BAD_CONFIG,
 			"%s: it has no [hsm] uri =; name the HSM's token there", config->file ? config->file : "configuration");

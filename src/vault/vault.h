@@ -36,8 +36,11 @@ bool sr_vault_read_by_listing(const struct sr_vault *vault);
 CK_RV sr_vault_random(struct sr_vault *vault, void *out, size_t len, struct sr_error *err);
 CK_RV sr_vault_seed(struct sr_vault *vault, const void *seed, size_t len, struct sr_error *err);
 
-/** sr_vault_create(plan, result, err): strongroom.h's sr_vault_create; sr_vault_probe and sr_vault_doctor likewise. */
-CK_RV sr_vault_create(const struct sr_vault_plan *plan, char **result, struct sr_error *err);
+/** sr_vault_create(plan, prompt, result, err): strongroom.h's sr_vault_create. PROMPT asks for the HSM's PIN where the
+ *  plan's URI says so; NULL: refused. */
+CK_RV sr_vault_create(const struct sr_vault_plan *plan, sr_pin_prompt prompt, char **result, struct sr_error *err);
+
+/** sr_vault_probe, sr_vault_doctor: strongroom.h's functions of that name. CONFIG has no DIR where there is no file. */
 CK_RV sr_vault_probe(const char *hsm_uri, const struct sr_config *config, char **result, struct sr_error *err);
 CK_RV sr_vault_doctor(const struct sr_config *config, char **result, struct sr_error *err);
 

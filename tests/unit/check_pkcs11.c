@@ -426,7 +426,6 @@ static void *use_shared_session(void *unused)
 	return NULL;
 }
 
-
 START_TEST(close_under_calls)
 {
 	pthread_t thread;

@@ -227,7 +227,8 @@ START_TEST(create_refused)
 	CK_OBJECT_HANDLE made = 0;
 	CK_OBJECT_CLASS key = CKO_SECRET_KEY;
 	CK_ULONG key_type = CKK_AES;
-	CK_ATTRIBUTE data[] = { { CKA_CLASS, &data_class, sizeof data_class }, { CKA_KEY_TYPE, &key_type, sizeof key_type } };
+	CK_ATTRIBUTE data[] = { { CKA_CLASS, &data_class, sizeof data_class },
+		{ CKA_KEY_TYPE, &key_type, sizeof key_type } };
 	CK_ATTRIBUTE vendor[] = { { CKA_CLASS, &data_class, sizeof data_class }, { CKA_PRIVATE, &no, 1 },
 		{ CKA_SR_TYPE, (void *)"x", 1 } };
 	CK_ATTRIBUTE keys[] = { { CKA_CLASS, &key, sizeof key } };

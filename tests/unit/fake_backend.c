@@ -146,8 +146,9 @@ static CK_RV answer(char **result, const char *text)
 	return CKR_OK;
 }
 
-static CK_RV create(const struct sr_vault_plan *plan, char **result, struct sr_error *err)
+static CK_RV create(const struct sr_vault_plan *plan, sr_pin_prompt prompt, char **result, struct sr_error *err)
 {
+	(void)prompt;
 	if (plan->passphrase_len < 12)
 		return sr_fail(err, CKR_PIN_TOO_WEAK, SR_REASON_WEAK_PASSPHRASE, "too short");
 	return answer(result, "{\"vault_id\":\"v\"}");

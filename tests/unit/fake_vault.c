@@ -229,8 +229,8 @@ static bool offer(const char *path, const struct sr_attrs *query, sr_found found
 	return go_on;
 }
 
-static CK_RV find_secrets(const struct sr_caller *caller, const struct sr_attrs *query, sr_found found, void *ctx,
-	struct sr_error *err)
+static CK_RV find_secrets(
+	const struct sr_caller *caller, const struct sr_attrs *query, sr_found found, void *ctx, struct sr_error *err)
 {
 	CK_RV rv = sr_identity_check(caller, err);
 	bool go_on = rv == CKR_OK;
@@ -319,8 +319,8 @@ static CK_RV create_secret(const struct sr_caller *caller, const struct sr_attrs
 	return secret ? CKR_OK : sr_fail(err, CKR_DEVICE_MEMORY, SR_REASON_STORE_FULL, "full");
 }
 
-static CK_RV set_secret(const struct sr_caller *caller, const char *id, const struct sr_attrs *template,
-	struct sr_error *err)
+static CK_RV set_secret(
+	const struct sr_caller *caller, const char *id, const struct sr_attrs *template, struct sr_error *err)
 {
 	CK_RV rv = sr_identity_check(caller, err);
 	pthread_mutex_lock(&state.lock);
@@ -364,8 +364,8 @@ static CK_RV view_token(const struct sr_caller *caller, const char *id, struct s
 	return rv;
 }
 
-static CK_RV find_token(const struct sr_caller *caller, const struct sr_attrs *query, sr_found found, void *ctx,
-	struct sr_error *err)
+static CK_RV find_token(
+	const struct sr_caller *caller, const struct sr_attrs *query, sr_found found, void *ctx, struct sr_error *err)
 {
 	(void)query;
 	CK_RV rv = sr_identity_check(caller, err);

@@ -1,5 +1,5 @@
-/* A vault in memory behind the real call layer, as a library of its own: it takes the place of src/vault, so it cannot stand
- * in one program with it. A test sees its state through the one function that it exports beside sr_backend. */
+/* A vault in memory behind the real call layer, as a library of its own: it takes the place of src/vault, so it cannot
+ * stand in one program with it. A test sees its state through the one function that it exports beside sr_backend. */
 #ifndef SR_TESTS_FAKE_VAULT_H
 #define SR_TESTS_FAKE_VAULT_H
 

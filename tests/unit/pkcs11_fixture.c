@@ -29,7 +29,8 @@ void fixture_load(void)
 	fix.backend = backend();
 	fix.calls = fix.backend->calls;
 	fix.vault = vault();
-	*fix.vault = (struct fake_vault){ .boot_ms = 100000, .secrets = { { "a/one", "first" }, { "a/two", "second" } } };
+	*fix.vault =
+		(struct fake_vault){ .boot_ms = 100000, .secrets = { { "a/one", "first" }, { "a/two", "second" } } };
 	pthread_mutex_init(&fix.vault->lock, NULL);
 	snprintf(fix.token_file, sizeof fix.token_file, "/tmp/sr-check-pkcs11-%d", (int)getpid());
 }

@@ -11,8 +11,8 @@
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 #define GOOD ((CK_UTF8CHAR_PTR) "good")
 
-/** struct fixture: SLOT is the default slot, FILE_SLOT one with a token-file at TOKEN_FILE, which holds "good". RW and RO
- *  are sessions on SLOT. */
+/** struct fixture: SLOT is the default slot, FILE_SLOT one with a token-file at TOKEN_FILE, which holds "good". RW and
+ * RO are sessions on SLOT. */
 struct fixture {
 	const struct sr_backend *backend;
 	const struct sr_calls *calls;
