@@ -54,6 +54,7 @@ static bool copy_config(struct sr_config *to, const struct sr_config *from)
 {
 	*to = (struct sr_config){ .read_by_listing = from->read_by_listing,
 		.private_file = from->private_file,
+		.prompt = from->prompt,
 		.slot_count = from->slot_count };
 	bool copied = copy_text(&to->file, from->file) && copy_text(&to->dir, from->dir) &&
 		      copy_text(&to->hsm_uri, from->hsm_uri) && copy_text(&to->softhsm_conf, from->softhsm_conf) &&

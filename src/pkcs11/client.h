@@ -24,13 +24,13 @@
 #define SR_PIN_MAX 255
 
 /** struct sr_slot: everything but CLIENT and CONFIG is guarded by client->lock.
- *  IDENTITY     who has logged in; NULL: nobody
- *  LOGGING_IN   a thread is inside sr_login for this slot; client->login_done tells when it is back
- *  LAPSED       the login ended by itself: private handles are still in the tables, each to be answered once with
- *               CKR_USER_NOT_LOGGED_IN for LAPSE_REASON
- *  WANTED       there was a login that nobody ended: a slot with a token of its own tries again when the token changes
- *  EPOCH        counts the ends of logins; what was begun in another epoch is over. ENDED_BY_LAPSE: how the last ended
- *  STAMP        the token file at the last login that was tried */
+ *  IDENTITY    who has logged in; NULL: nobody
+ *  LOGGING_IN  a thread is inside sr_login for this slot; client->login_done tells when it is back
+ *  LAPSED      the login ended by itself: private handles are still in the tables, each to be answered once with
+ *              CKR_USER_NOT_LOGGED_IN for LAPSE_REASON
+ *  WANTED      there was a login that nobody ended: a slot with a token of its own tries again when that changes
+ *  EPOCH       counts the ends of logins; what was begun in another is over. ENDED_BY_LAPSE: how the last ended
+ *  STAMP       the token file at the last login that was tried */
 struct sr_slot {
 	struct sr_client *client;
 	const struct sr_slot_config *config; /* NULL: the default slot */

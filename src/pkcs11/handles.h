@@ -13,9 +13,11 @@ struct sr_slot;
 
 /** struct sr_object: what a handle stands for.
  *  CLASS, KEY  an object of the vault: its class, and the class's number followed by the id; CLASS NULL: a session
- * object, that is ATTRS NAMED       a search named its exact CKA_LABEL, or this application made it PRIVATE     gone
- * with the login OWNER       the session that a session object, or ONCE, belongs to; 0 for none ONCE        CKA_VALUE
- * to be read one time; ISSUED: there was one */
+ *              object, that is ATTRS
+ *  NAMED       a search named its exact CKA_LABEL, or this application made it
+ *  IS_PRIVATE  gone with the login
+ *  OWNER       the session that a session object, or ONCE, belongs to; 0 for none
+ *  ONCE        CKA_VALUE to be read one time; ISSUED: there was one */
 struct sr_object {
 	CK_OBJECT_HANDLE handle;
 	const struct sr_class *class;

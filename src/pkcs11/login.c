@@ -22,8 +22,6 @@ static CK_RV check_pin(struct sr_call *call, struct sr_credentials *credentials)
 	if (!credentials->pin && (credentials->pin_len || !own))
 		return sr_fail(&call->err, CKR_ARGUMENTS_BAD, SR_REASON_NONE,
 			"pPin is NULL, and the slot has no token-file or token-env");
-	if (!credentials->name && credentials->name_len)
-		return sr_fail(&call->err, CKR_ARGUMENTS_BAD, SR_REASON_NONE, "pUsername is NULL");
 	if (own && credentials->name_len)
 		return sr_fail(&call->err, CKR_ARGUMENTS_BAD, SR_REASON_NONE,
 			"the slot logs in with its own token: give no name");
@@ -57,7 +55,9 @@ CK_RV sr_C_Login(struct sr_call *call, CK_USER_TYPE type, CK_UTF8CHAR_PTR pin, C
 CK_RV sr_C_LoginUser(struct sr_call *call, CK_USER_TYPE type, CK_UTF8CHAR_PTR pin, CK_ULONG pin_len,
 	CK_UTF8CHAR_PTR name, CK_ULONG name_len)
 {
-	struct sr_credentials credentials = { pin, pin_len, name, name_len };
+	struct sr_credentials credentials = { pin, pin_len, name_len ? name : NULL, name_len };
+	if (!name && name_len)
+		return sr_fail(&call->err, CKR_ARGUMENTS_BAD, SR_REASON_NONE, "pUsername is NULL");
 	return log_in(call, type, &credentials);
 }
 

@@ -20,9 +20,10 @@ enum sr_template_use {
 
 /** sr_template_copy(template, count, use, attrs, err): copies TEMPLATE into ATTRS (SR_ATTRS_INIT), which is empty on
  *  failure. Every length is looked at before a byte is copied.
- *    CKR_ARGUMENTS_BAD            TEMPLATE is NULL and COUNT is not 0; more than SR_ATTRS_MAX attributes (TOO_LARGE;
- * the one code that 5.7 allows for all the calls that take a template) CKR_ATTRIBUTE_VALUE_INVALID  NULL with a length,
- * a length or value that the type cannot have, over a limit (TOO_LARGE), in a search two values for one type
+ *    CKR_ARGUMENTS_BAD            TEMPLATE is NULL and COUNT is not 0; over SR_ATTRS_MAX attributes (TOO_LARGE; the
+ *                                 one code that 5.7 allows for all the calls that take a template)
+ *    CKR_ATTRIBUTE_VALUE_INVALID  NULL with a length; a length or value that the type cannot have; over a limit
+ *                                 (TOO_LARGE); in a search two values for one type
  *    CKR_ATTRIBUTE_TYPE_INVALID   an array attribute; except in a search, a type that the standard does not have
  *    CKR_ATTRIBUTE_READ_ONLY      an attribute that cannot stand in a template for this use
  *    CKR_TEMPLATE_INCONSISTENT    an attribute twice, but for the same in a search

@@ -28,5 +28,8 @@ SR_SUITE(vault)
 SR_SUITE(calls)
 SR_SUITE(config)
 SR_SUITE(module)
+SR_SUITE(template)
+SR_SUITE(pkcs11)
+SR_SUITE(pkcs11_objects)
 
 #undef SR_SUITE

@@ -1,0 +1,217 @@
+/* A directory with a vault in it. The process that runs Check never loads the module for this: the tool makes the vault,
+ * and a child fills it. */
+#include "tests/battery/battery.h"
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct sr_place sr_place;
+
+static void text_to(char *out, size_t size, const char *name)
+{
+	int len = snprintf(out, size, "%s/%s", sr_place.dir, name);
+	ck_assert(len > 0 && (size_t)len < size);
+}
+
+void sr_place_write(const char *path, const char *text)
+{
+	char fresh[PATH_MAX];
+	snprintf(fresh, sizeof fresh, "%s.new", path);
+	int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+	ck_assert_int_eq(rename(fresh, path), 0);
+}
+
+/* -- the tool ------------------------------------------------------------------------------------------------------ */
+static int exit_code_of(pid_t pid)
+{
+	int status;
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
+/* In the child: what it says goes to a file, which a failure shows. */
+static void become_tool(const char *const *arguments, const char *log, const char *pin_file)
+{
+	char *argv[16] = { (char *)"strongroom" };
+	for (size_t i = 0; arguments[i] && i < SR_COUNT(argv) - 2; i++)
+		argv[i + 1] = (char *)arguments[i];
+	int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0 || dup2(fd, STDERR_FILENO) < 0)
+		_exit(127);
+	setenv("STRONGROOM_PIN_FILE", pin_file, 1);
+	setenv("STRONGROOM_CONF", sr_place.conf, 1);
+	execv(getenv("STRONGROOM"), argv);
+	_exit(127);
+}
+
+int sr_tool(const char *const *arguments)
+{
+	char log[PATH_MAX], pin_file[PATH_MAX];
+	text_to(log, sizeof log, "tool.log");
+	text_to(pin_file, sizeof pin_file, "pin");
+	pid_t pid = fork();
+	if (pid == 0)
+		become_tool(arguments, log, pin_file);
+	ck_assert_int_gt(pid, 0);
+	return exit_code_of(pid);
+}
+
+/* -- the configuration ---------------------------------------------------------------------------------------------- */
+static void append(char *text, size_t size, const char *more)
+{
+	ck_assert_uint_lt(strlen(text) + strlen(more), size);
+	strcat(text, more);
+}
+
+static void read_file(const char *path, char *text, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	ssize_t len = read(fd, text, size - 1);
+	ck_assert_int_gt(len, 0);
+	text[len] = '\0';
+	close(fd);
+}
+
+/* What init wrote, with VAULT_LINES first in [vault] and our slots at the end. */
+static void write_conf(const char *from, const char *vault_lines, const char *to)
+{
+	char was[4096], text[8192] = "", slots[2048];
+	read_file(from, was, sizeof was);
+	char *after = strstr(was, "[vault]\n");
+	ck_assert_ptr_nonnull(after);
+	append(text, sizeof text, "[vault]\n");
+	append(text, sizeof text, vault_lines);
+	append(text, sizeof text, after + strlen("[vault]\n"));
+	snprintf(slots, sizeof slots,
+		"\n[slot " SR_ADMIN "]\n[slot first]\ntoken-file = %s\n[slot second]\ntoken-file = %s\n"
+		"[slot environment]\ntoken-env = " SR_TOKEN_ENV "\n",
+		sr_place.first, sr_place.second);
+	append(text, sizeof text, slots);
+	sr_place_write(to, text);
+}
+
+void sr_place_conf(const char *vault_lines)
+{
+	char from[PATH_MAX], to[PATH_MAX], nowhere[PATH_MAX];
+	text_to(from, sizeof from, "vault/strongroom.conf");
+	text_to(to, sizeof to, "other.conf");
+	if (vault_lines) {
+		write_conf(from, vault_lines, to);
+	} else {
+		snprintf(nowhere, sizeof nowhere, "[vault]\ndir = %s/nowhere\n", sr_place.dir);
+		sr_place_write(to, nowhere);
+	}
+	setenv("STRONGROOM_CONF", to, 1);
+}
+
+/* -- the vault ------------------------------------------------------------------------------------------------------ */
+static void make_vault(void)
+{
+	char dir[PATH_MAX], passphrase[PATH_MAX], pin[PATH_MAX], conf[PATH_MAX];
+	text_to(dir, sizeof dir, "vault");
+	text_to(passphrase, sizeof passphrase, "passphrase");
+	text_to(pin, sizeof pin, "pin");
+	text_to(conf, sizeof conf, "vault/strongroom.conf");
+	sr_place_write(passphrase, SR_PASSPHRASE "\n");
+	sr_place_write(pin, SR_ADMIN_PIN "\n");
+	const char *const init[] = { "init", "--dir", dir, "--name", SR_VAULT, "--admin", SR_ADMIN, "--passphrase-file",
+		passphrase, NULL };
+	ck_assert_int_eq(sr_tool(init), 0);
+	write_conf(conf, "", sr_place.conf);
+}
+
+static CK_RV seed(CK_SESSION_HANDLE session)
+{
+	CK_OBJECT_HANDLE handle;
+	CK_RV rv;
+	if ((rv = sr_put(session, SR_STRIPE, SR_STRIPE_VALUE, &handle)) != CKR_OK ||
+		(rv = sr_put(session, SR_PAYPAL, SR_PAYPAL_VALUE, &handle)) != CKR_OK ||
+		(rv = sr_put(session, SR_STAGING, SR_STAGING_VALUE, &handle)) != CKR_OK ||
+		(rv = sr_issue(session, "secrets:read:production/*", "3600", NULL, sr_place.reader, &handle)) != CKR_OK ||
+		(rv = sr_issue(session, "secrets:list:production/*", "3600", NULL, sr_place.lister, &handle)) != CKR_OK ||
+		(rv = sr_issue(session, "secrets:*:production/*", "3600", NULL, sr_place.writer, &handle)) != CKR_OK)
+		return rv;
+	return sr_issue(session, "secrets:read:staging/*", "3600", NULL, sr_place.staging, &handle);
+}
+
+/* No assertion of Check's in here: it would jump out of a process that is not Check's. */
+static CK_RV fill_vault(void)
+{
+	CK_SLOT_ID slots[8];
+	CK_ULONG count = SR_COUNT(slots);
+	CK_SESSION_HANDLE session;
+	CK_RV rv;
+	sr_load();
+	if ((rv = sr_initialize()) != CKR_OK || (rv = p11->C_GetSlotList(CK_TRUE, slots, &count)) != CKR_OK)
+		return rv;
+	if (count == 0)
+		return CKR_TOKEN_NOT_PRESENT;
+	rv = p11->C_OpenSession(slots[0], CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session);
+	if (rv == CKR_OK)
+		rv = sr_login(session, SR_ADMIN_PIN);
+	if (rv == CKR_OK)
+		rv = seed(session);
+	return rv == CKR_OK ? p11->C_Finalize(NULL) : rv;
+}
+
+static void run_child(int out)
+{
+	CK_RV rv = fill_vault();
+	if (rv != CKR_OK)
+		fprintf(stderr, "check_battery: the vault cannot be filled: %s\n", sr_code(rv));
+	if (rv == CKR_OK && write(out, &sr_place, sizeof sr_place) != (ssize_t)sizeof sr_place)
+		rv = CKR_HOST_MEMORY;
+	_exit(rv == CKR_OK ? 0 : 1);
+}
+
+static void make_tokens(void)
+{
+	int ends[2];
+	ck_assert_int_eq(pipe(ends), 0);
+	pid_t pid = fork();
+	if (pid == 0)
+		run_child(ends[1]);
+	close(ends[1]);
+	ssize_t got = read(ends[0], &sr_place, sizeof sr_place);
+	close(ends[0]);
+	ck_assert_int_eq(exit_code_of(pid), 0);
+	ck_assert_int_eq(got, (ssize_t)sizeof sr_place);
+}
+
+void sr_place_make(void)
+{
+	const char *base = getenv("TMPDIR");
+	memset(&sr_place, 0, sizeof sr_place);
+	unsetenv(SR_TOKEN_ENV);
+	int len = snprintf(sr_place.dir, sizeof sr_place.dir, "%s/strongroom.XXXXXX", base && base[0] ? base : "/tmp");
+	ck_assert(len > 0 && (size_t)len < sizeof sr_place.dir);
+	ck_assert_ptr_nonnull(mkdtemp(sr_place.dir));
+	text_to(sr_place.conf, sizeof sr_place.conf, "battery.conf");
+	text_to(sr_place.first, sizeof sr_place.first, "first.token");
+	text_to(sr_place.second, sizeof sr_place.second, "second.token");
+	make_vault();
+	make_tokens();
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	(void)st;
+	(void)type;
+	(void)at;
+	return remove(path);
+}
+
+void sr_place_remove(void)
+{
+	nftw(sr_place.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
