@@ -170,18 +170,33 @@ static CK_RV check_tail(
 	return rv;
 }
 
-static CK_RV look_in(const struct sr_place *place, struct sr_tx *tx, const struct sr_witness witnesses[2],
+/* What the database says of itself counts from here on by what the HSM vouches for alone. */
+static CK_RV check_standing(const struct sr_place *place, struct sr_trust *trust, struct sr_tx *tx,
 	struct sr_standing *standing, struct sr_error *err)
+{
+	struct sr_standing_row row;
+	CK_RV rv = sr_standing_read(trust, place, tx, &row, err);
+	if (rv == CKR_OK)
+		rv = sr_standing_fits(place, tx, &row, err);
+	standing->newest_ms = row.newest_ms;
+	return rv;
+}
+
+static CK_RV look_in(const struct sr_place *place, struct sr_trust *trust, struct sr_tx *tx,
+	const struct sr_witness witnesses[2], struct sr_standing *standing, struct sr_error *err)
 {
 	CK_RV rv = place->store->ops->event_head(tx, &standing->head, &standing->newest_ms, err);
 	if (rv == CKR_OK && standing->head.seq == 0 && !sr_chain_start(place->chain_id, &standing->head))
 		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_INTERNAL, "the chain cannot be hashed");
 	for (size_t i = 0; rv == CKR_OK && i < 2; i++)
 		rv = check_witness(place, tx, standing->head.seq, &witnesses[i], err);
-	return rv == CKR_OK ? check_tail(place, tx, standing, err) : rv;
+	if (rv == CKR_OK)
+		rv = check_tail(place, tx, standing, err);
+	return rv == CKR_OK ? check_standing(place, trust, tx, standing, err) : rv;
 }
 
-CK_RV sr_audit_look(const struct sr_place *place, struct sr_standing *standing, struct sr_error *err)
+CK_RV sr_audit_look(const struct sr_place *place, struct sr_trust *trust, struct sr_standing *standing,
+	struct sr_error *err)
 {
 	struct sr_witness witnesses[2];
 	struct sr_tx *tx;
@@ -197,7 +212,7 @@ CK_RV sr_audit_look(const struct sr_place *place, struct sr_standing *standing, 
 	rv = place->store->ops->begin_read(place->store, &tx, err);
 	if (rv != CKR_OK)
 		return rv;
-	rv = look_in(place, tx, witnesses, standing, err);
+	rv = look_in(place, trust, tx, witnesses, standing, err);
 	place->store->ops->rollback(tx);
 	return rv;
 }

@@ -4,19 +4,8 @@
 
 #include "audit/anchor.h"
 #include "audit/keys.h"
-#include "audit/writer.h"
-
-/** struct sr_place: where one chain lives. Everything but CHAIN_ID is borrowed. */
-struct sr_place {
-	struct sr_store *store;
-	struct sr_hsm *hsm;
-	const char *vault_id;
-	const char *heads_path;
-	char chain_id[SR_CHAIN_ID_MAX];
-};
-
-/** sr_place_find(config, place, err): CONFIG's chain, by the id in the database; VAULT_INCOMPLETE without one. */
-CK_RV sr_place_find(const struct sr_writer_config *config, struct sr_place *place, struct sr_error *err);
+#include "audit/place.h"
+#include "audit/standing.h"
 
 /** struct sr_witness: someone outside the database who knows a head. NAME as in "the HSM's anchor". */
 struct sr_witness {
@@ -50,7 +39,8 @@ struct sr_scan {
  *  as changed. CKR_OK when it could look, whatever it found. */
 CK_RV sr_scan_run(const struct sr_place *place, struct sr_tx *tx, struct sr_scan *scan, struct sr_error *err);
 
-/** struct sr_standing: how a chain stood when it was opened. */
+/** struct sr_standing: how a chain stood when it was opened: the head that the HSM vouches for, what is sealed of it, and
+ *  the anchor. */
 struct sr_standing {
 	struct sr_head head;
 	int64_t newest_ms;
@@ -58,7 +48,8 @@ struct sr_standing {
 	struct sr_anchor anchor;
 };
 
-/** sr_audit_look(place, standing, err): the checks of sr_writer_open. */
-CK_RV sr_audit_look(const struct sr_place *place, struct sr_standing *standing, struct sr_error *err);
+/** sr_audit_look(place, trust, standing, err): the checks of sr_writer_open. */
+CK_RV sr_audit_look(const struct sr_place *place, struct sr_trust *trust, struct sr_standing *standing,
+	struct sr_error *err);
 
 #endif

@@ -12,8 +12,7 @@ struct running {
 	struct sr_store *store;
 	struct sr_tx *tx;
 	struct sr_now now;
-	struct sr_head head;
-	int64_t newest_ms;
+	struct sr_standing_row stands;
 };
 
 #define TEXT(field)                                                                   \
@@ -63,41 +62,46 @@ static bool is_our_failure(CK_RV rv)
 
 static CK_RV append(struct running *running, struct sr_event *event, struct sr_error *err)
 {
-	struct sr_head head = running->head;
+	struct sr_head head = running->stands.head;
 	event->id = head.seq + 1;
-	event->timestamp_ms = running->now.wall_ms > running->newest_ms ? running->now.wall_ms : running->newest_ms;
+	event->timestamp_ms = running->now.wall_ms > running->stands.newest_ms ? running->now.wall_ms : running->stands.newest_ms;
 	if (!sr_chain_next(&head, event))
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_AUDIT_FAILED, "the record cannot be hashed");
 	CK_RV rv = running->store->ops->event_put(running->tx, event, head.hash, err);
 	if (rv != CKR_OK)
 		return rv;
-	running->head = head;
-	running->newest_ms = event->timestamp_ms;
+	running->stands.head = head;
+	running->stands.newest_ms = event->timestamp_ms;
 	return CKR_OK;
 }
 
 /* The job's code in ENTRY; the answer is the transaction's. */
-static CK_RV run_job(struct running *running, struct sr_entry *entry, struct sr_error *err)
+static CK_RV run_job(const struct sr_ledger *ledger, struct running *running, struct sr_entry *entry, struct sr_error *err)
 {
 	struct sr_job *job = entry->job;
-	struct sr_write write = { .tx = running->tx,
+	struct sr_moment moment = { .tx = running->tx,
 		.now = running->now,
-		.not_before_ms = running->newest_ms,
-		.event_id = running->head.seq + 1 };
+		.not_before_ms = running->stands.newest_ms,
+		.event_id = running->stands.head.seq + 1,
+		.chain_id = ledger->place.chain_id };
+	memcpy(moment.root, running->stands.root, sizeof moment.root);
 	const struct sr_store_ops *ops = running->store->ops;
 	entry->rv = job->refuse;
 	if (job->refuse == CKR_OK && job->run) {
 		CK_RV rv = ops->mark(running->tx, err);
 		if (rv != CKR_OK)
 			return rv;
-		entry->rv = job->run(&write, job->arg, entry->err);
+		entry->rv = job->run(&moment, job->arg, entry->err);
 	}
 	if (!blank_bad_texts(job->event) && entry->rv == CKR_OK)
 		entry->rv = sr_fail(entry->err, CKR_GENERAL_ERROR, SR_REASON_INTERNAL,
 			"refused: a text of its audit record is not UTF-8 or has control characters");
 	if (job->refuse != CKR_OK || !job->run)
 		return CKR_OK;
-	return entry->rv == CKR_OK ? ops->keep(running->tx, err) : ops->undo(running->tx, err);
+	if (entry->rv != CKR_OK)
+		return ops->undo(running->tx, err);
+	memcpy(running->stands.root, moment.root, sizeof moment.root);
+	return ops->keep(running->tx, err);
 }
 
 static void note_outcome(const struct sr_entry *entry, uint64_t version)
@@ -115,12 +119,12 @@ static void note_outcome(const struct sr_entry *entry, uint64_t version)
 	event->counted = false;
 }
 
-static CK_RV run_entry(struct running *running, struct sr_entry *entry, struct sr_error *err)
+static CK_RV run_entry(const struct sr_ledger *ledger, struct running *running, struct sr_entry *entry, struct sr_error *err)
 {
 	if (!entry->job)
 		return CKR_OK;
 	uint64_t version = entry->job->event->version; /* what a job that is undone found or made does not count */
-	CK_RV rv = run_job(running, entry, err);
+	CK_RV rv = run_job(ledger, running, entry, err);
 	if (rv != CKR_OK)
 		return rv;
 	note_outcome(entry, version);
@@ -142,27 +146,26 @@ static CK_RV note_clock(const struct sr_ledger *ledger, struct running *running,
 	return append(running, &event, err);
 }
 
-CK_RV sr_ledger_continues(const struct sr_ledger *ledger, struct sr_tx *tx, struct sr_head *head, int64_t *newest_ms,
-	struct sr_error *err)
+CK_RV sr_ledger_continues(struct sr_ledger *ledger, struct sr_tx *tx, struct sr_standing_row *row, struct sr_error *err)
 {
 	const struct sr_head *known = &ledger->standing.head;
 	struct sr_head then;
 	bool found;
-	CK_RV rv = ledger->place.store->ops->event_head(tx, head, newest_ms, err);
+	CK_RV rv = sr_standing_read(&ledger->trust, &ledger->place, tx, row, err);
+	if (rv == CKR_OK)
+		rv = sr_standing_fits(&ledger->place, tx, row, err);
 	if (rv != CKR_OK)
 		return rv;
-	if (head->seq < known->seq)
+	if (row->head.seq < known->seq)
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROLLED_BACK,
 			"the database ends at record %" PRIu64 ", this process has seen record %" PRIu64
 			": an older copy was put back; restore the right one",
-			head->seq, known->seq);
-	then = *head;
-	if (head->seq == 0 || head->seq > known->seq)
+			row->head.seq, known->seq);
+	then = row->head;
+	if (row->head.seq > known->seq)
 		rv = sr_head_stored(&ledger->place, tx, known->seq, &then, &found, err);
 	if (rv != CKR_OK)
 		return rv;
-	if (head->seq == 0)
-		*head = then;
 	if (memcmp(then.hash, known->hash, sizeof then.hash) != 0)
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_CHAIN_BROKEN,
 			"the database has another record %" PRIu64
@@ -174,15 +177,17 @@ CK_RV sr_ledger_continues(const struct sr_ledger *ledger, struct sr_tx *tx, stru
 static CK_RV run_all(struct sr_ledger *ledger, struct running *running, struct sr_entry *const *entries, size_t count,
 	struct sr_error *err)
 {
-	CK_RV rv = sr_ledger_continues(ledger, running->tx, &running->head, &running->newest_ms, err);
+	CK_RV rv = sr_ledger_continues(ledger, running->tx, &running->stands, err);
 	sr_clock_now(&running->now);
 	if (rv == CKR_OK)
 		rv = sr_ledger_stage(ledger, running->tx, err);
 	if (rv == CKR_OK)
 		rv = note_clock(ledger, running, err);
 	for (size_t i = 0; rv == CKR_OK && i < count; i++)
-		rv = run_entry(running, entries[i], err);
-	return rv;
+		rv = run_entry(ledger, running, entries[i], err);
+	if (rv == CKR_OK)
+		rv = sr_standing_seal(&ledger->place, &running->stands, err);
+	return rv == CKR_OK ? running->store->ops->standing_put(running->tx, &running->stands, err) : rv;
 }
 
 static CK_RV refused(CK_RV rv, const struct sr_error *trouble, struct sr_error *err)
@@ -212,8 +217,9 @@ CK_RV sr_ledger_commit(struct sr_ledger *ledger, struct sr_entry *const *entries
 	if (rv != CKR_OK)
 		return refused(rv, &trouble, err);
 	sr_ledger_staged(ledger);
-	ledger->standing.head = running.head;
-	ledger->standing.newest_ms = running.newest_ms;
+	sr_trust_keep(&ledger->trust, &running.stands);
+	ledger->standing.head = running.stands.head;
+	ledger->standing.newest_ms = running.stands.newest_ms;
 	ledger->clock = running.now;
 	return CKR_OK;
 }

@@ -18,6 +18,7 @@
  *  "" before the first. */
 struct sr_ledger {
 	struct sr_place place;
+	struct sr_trust trust;
 	struct sr_standing standing;
 	uint64_t signed_seq;
 	int64_t signed_boot_ms;
@@ -42,10 +43,9 @@ void sr_ledger_begin(struct sr_ledger *ledger);
  *  ROLLED_BACK, CHAIN_BROKEN (the database is not the one that we last saw) or AUDIT_FAILED. */
 CK_RV sr_ledger_commit(struct sr_ledger *ledger, struct sr_entry *const *entries, size_t count, struct sr_error *err);
 
-/** sr_ledger_continues(ledger, tx, head, newest_ms, err): the database's newest head, refused unless it is the one that
- *  we know or a later one of the same history. */
-CK_RV sr_ledger_continues(const struct sr_ledger *ledger, struct sr_tx *tx, struct sr_head *head, int64_t *newest_ms,
-	struct sr_error *err);
+/** sr_ledger_continues(ledger, tx, row, err): how the vault stands now, refused unless it is as we know or a later moment
+ *  of the same history. */
+CK_RV sr_ledger_continues(struct sr_ledger *ledger, struct sr_tx *tx, struct sr_standing_row *row, struct sr_error *err);
 
 /** sr_ledger_heads(ledger, err): the heads file, after a commit. */
 CK_RV sr_ledger_heads(const struct sr_ledger *ledger, struct sr_error *err);

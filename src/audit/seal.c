@@ -24,18 +24,17 @@ CK_RV sr_ledger_heads(const struct sr_ledger *ledger, struct sr_error *err)
 CK_RV sr_ledger_refresh(struct sr_ledger *ledger, struct sr_error *err)
 {
 	struct sr_store *store = ledger->place.store;
-	struct sr_head head;
-	int64_t newest_ms;
+	struct sr_standing_row row;
 	struct sr_tx *tx;
 	CK_RV rv = store->ops->begin_read(store, &tx, err);
 	if (rv != CKR_OK)
 		return rv;
-	rv = sr_ledger_continues(ledger, tx, &head, &newest_ms, err);
+	rv = sr_ledger_continues(ledger, tx, &row, err);
 	store->ops->rollback(tx);
 	if (rv != CKR_OK)
 		return rv;
-	ledger->standing.head = head;
-	ledger->standing.newest_ms = newest_ms;
+	ledger->standing.head = row.head;
+	ledger->standing.newest_ms = row.newest_ms;
 	return CKR_OK;
 }
 

@@ -2,7 +2,7 @@
 #include "audit/heads.h"
 #include "audit/keys.h"
 #include "audit/anchor.h"
-#include "audit/writer.h"
+#include "audit/standing.h"
 
 #include <string.h>
 
@@ -18,6 +18,19 @@ static CK_RV put_key(const struct sr_writer_config *config, struct sr_tx *tx, st
 	return rv;
 }
 
+/* Nothing recorded, nothing in the state tree, and the HSM's word for it. */
+static CK_RV put_standing(const struct sr_writer_config *config, struct sr_tx *tx, const char *chain_id,
+	struct sr_error *err)
+{
+	struct sr_place place = { .store = config->store, .hsm = config->hsm, .vault_id = config->vault_id };
+	struct sr_standing_row row = { .newest_ms = 0 };
+	memcpy(place.chain_id, chain_id, strlen(chain_id));
+	if (!sr_chain_start(chain_id, &row.head))
+		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_AUDIT_FAILED, "the chain cannot be hashed");
+	CK_RV rv = sr_standing_seal(&place, &row, err);
+	return rv == CKR_OK ? config->store->ops->standing_put(tx, &row, err) : rv;
+}
+
 static CK_RV put_rows(const struct sr_writer_config *config, const char *chain_id, struct sr_error *err)
 {
 	const struct sr_store_ops *ops = config->store->ops;
@@ -28,6 +41,8 @@ static CK_RV put_rows(const struct sr_writer_config *config, const char *chain_i
 	rv = put_key(config, tx, err);
 	if (rv == CKR_OK)
 		rv = ops->meta_put(tx, "chain-id", chain_id, err);
+	if (rv == CKR_OK)
+		rv = put_standing(config, tx, chain_id, err);
 	if (rv == CKR_OK)
 		return ops->commit(tx, err);
 	ops->rollback(tx);

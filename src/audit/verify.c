@@ -2,6 +2,7 @@
 #include "audit/verify.h"
 
 #include "audit/check.h"
+#include "audit/standing.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -150,6 +151,29 @@ static CK_RV check_witness(struct verifying *verifying, const struct sr_witness 
 	return rv;
 }
 
+/* What the HSM vouches for, against where the records end. */
+static CK_RV check_standing(struct verifying *verifying)
+{
+	struct sr_trust trust = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct sr_verdict *verdict = verifying->verdict;
+	struct sr_standing_row row;
+	bool same;
+	CK_RV rv = sr_standing_read(&trust, &verifying->place, verifying->tx, &row, verifying->err);
+	if (rv != CKR_OK)
+		return found_broken(verdict, rv, verifying->err);
+	if (verifying->scan_bad && row.head.seq >= verifying->scan_bad)
+		return CKR_OK;
+	if (row.head.seq > verdict->records) {
+		report_cut(verdict, "the vault's standing", row.head.seq);
+		return CKR_OK;
+	}
+	rv = head_is(verifying, row.head.seq, row.head.hash, &same);
+	if (rv == CKR_OK && (!same || row.head.seq < verdict->records))
+		report(verdict, same ? row.head.seq + 1 : row.head.seq,
+			"the HSM vouches for other records up to %" PRIu64 ": some were not written by Strongroom", row.head.seq);
+	return rv;
+}
+
 static CK_RV verify_in(struct verifying *verifying)
 {
 	struct sr_head head;
@@ -163,6 +187,8 @@ static CK_RV verify_in(struct verifying *verifying)
 		rv = check_checkpoints(verifying);
 	for (size_t i = 0; rv == CKR_OK && i < 2; i++)
 		rv = check_witness(verifying, &verifying->witnesses[i]);
+	if (rv == CKR_OK)
+		rv = check_standing(verifying);
 	verifying->verdict->tail = head.seq - verifying->verdict->sealed;
 	return rv;
 }

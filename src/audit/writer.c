@@ -176,6 +176,32 @@ CK_RV sr_writer_seal(struct sr_writer *writer, struct sr_error *err)
 	return queue_up(writer, NULL, err);
 }
 
+CK_RV sr_writer_look(struct sr_writer *writer, struct sr_moment *moment, struct sr_error *err)
+{
+	struct sr_store *store = writer->ledger.place.store;
+	struct sr_standing_row row;
+	memset(moment, 0, sizeof *moment);
+	CK_RV rv = store->ops->begin_read(store, &moment->tx, err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = sr_standing_read(&writer->ledger.trust, &writer->ledger.place, moment->tx, &row, err);
+	if (rv != CKR_OK) {
+		sr_writer_look_end(writer, moment);
+		return rv;
+	}
+	sr_clock_now(&moment->now);
+	moment->chain_id = writer->ledger.place.chain_id;
+	moment->not_before_ms = row.newest_ms;
+	memcpy(moment->root, row.root, sizeof moment->root);
+	return CKR_OK;
+}
+
+void sr_writer_look_end(struct sr_writer *writer, struct sr_moment *moment)
+{
+	writer->ledger.place.store->ops->rollback(moment->tx);
+	moment->tx = NULL;
+}
+
 int64_t sr_writer_not_before(struct sr_writer *writer)
 {
 	pthread_mutex_lock(&writer->lock);
@@ -200,6 +226,7 @@ static struct sr_writer *writer_new(const struct sr_writer_config *config)
 	writer->last = &writer->first;
 	writer->vault_id = strdup(config->vault_id);
 	writer->heads_path = strdup(config->heads_path);
+	writer->ledger.trust.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	if (writer->vault_id && writer->heads_path && pthread_mutex_init(&writer->lock, NULL) == 0)
 		return writer;
 	sr_writer_abandon(writer);
@@ -217,7 +244,7 @@ CK_RV sr_writer_open(const struct sr_writer_config *config, struct sr_writer **o
 	ledger->place.vault_id = writer->vault_id;
 	ledger->place.heads_path = writer->heads_path;
 	if (rv == CKR_OK)
-		rv = sr_audit_look(&ledger->place, &ledger->standing, err);
+		rv = sr_audit_look(&ledger->place, &ledger->trust, &ledger->standing, err);
 	if (rv != CKR_OK) {
 		pthread_mutex_destroy(&writer->lock);
 		sr_writer_abandon(writer);

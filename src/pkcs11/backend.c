@@ -61,7 +61,7 @@ static CK_RV doctor(const struct sr_config *config, char **result, struct sr_err
 	return remember(sr_vault_doctor(config, result, err), err);
 }
 
-__attribute__((visibility("default"))) const struct sr_backend *sr_backend(void)
+const struct sr_backend *sr_backend(void)
 {
 	static const struct sr_backend backend = {
 		.abi = SR_BACKEND_ABI,

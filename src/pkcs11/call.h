@@ -7,8 +7,8 @@
 #include "pkcs11/client.h"
 
 /** struct sr_call: SESSION and SLOT are NULL in the calls of a client. IDENTITY: a reference, after sr_call_login.
- *  HANDLE: the object that the call names; it is dropped when the call answers CKR_USER_NOT_LOGGED_IN. REPEATED: the
- * slot has logged itself in again within this call. */
+ *  HANDLE: the object that the call names; it is dropped when the call answers CKR_USER_NOT_LOGGED_IN.
+ *  REPEATED: the slot has logged itself in again within this call. */
 struct sr_call {
 	enum sr_call_id id;
 	struct sr_client *client;

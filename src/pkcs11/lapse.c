@@ -12,13 +12,12 @@ struct sr_caller sr_call_caller(const struct sr_call *call)
 		.identity = call->identity };
 }
 
-/* The present login of the slot in place of the one that the call had. */
+/* The present login of the slot in place of the one that the call had. Nobody waits here for a login that is under way:
+ * until it is done the slot is what it was. */
 static void adopt(struct sr_call *call)
 {
 	struct sr_identity *old = call->identity;
 	pthread_mutex_lock(&call->client->lock);
-	while (call->slot->logging_in)
-		pthread_cond_wait(&call->client->login_done, &call->client->lock);
 	call->identity = call->slot->identity ? sr_identity_ref(call->slot->identity) : NULL;
 	call->epoch = call->slot->epoch;
 	pthread_mutex_unlock(&call->client->lock);
@@ -50,7 +49,7 @@ static void lapse(struct sr_call *call, CK_ULONG reason)
 	struct sr_slot *slot = call->slot;
 	struct sr_identity *ended = NULL;
 	pthread_mutex_lock(&call->client->lock);
-	if (slot->identity == call->identity) { /* else another thread has seen it before us */
+	if (call->identity && slot->identity == call->identity) { /* else another thread was here before us */
 		ended = slot->identity;
 		end_epoch(slot, true);
 		slot->lapse_reason = reason;

@@ -25,8 +25,8 @@ struct sr_mark {
 
 enum sr_secret_state { SR_SECRET_ACTIVE, SR_SECRET_DELETED };
 
-/** struct sr_secret_row: a secret's head. UID is random, new for each secret that ever lived at a path, and part of the
- *  additional data of its versions. APPLICATION and OBJECT_ID as the application gave them (empty: not given). */
+/** struct sr_secret_row: a secret's head. UID is random, made with the path's first secret, and part of the additional data of
+ *  its versions. APPLICATION and OBJECT_ID as the application gave them (empty: not given). */
 struct sr_secret_row {
 	char path[SR_PATH_MAX + 1];
 	char uid[33];
@@ -88,6 +88,23 @@ struct sr_member_row {
 struct sr_head {
 	uint64_t seq;
 	uint8_t hash[SR_HASH_LEN];
+};
+
+#define SR_STATE_DIGESTS 16 /* of a node of the state tree (audit/state.h) */
+
+/** struct sr_standing_row: how the vault stands: the newest record, its time, the root of the state tree; and the HSM's
+ *  MAC over them. One row, written with each commit. */
+struct sr_standing_row {
+	struct sr_head head;
+	int64_t newest_ms;
+	uint8_t root[SR_HASH_LEN];
+	uint8_t mac[SR_MAC_LEN];
+};
+
+/** struct sr_node_row: a node of the state tree. */
+struct sr_node_row {
+	uint64_t id;
+	uint8_t digests[SR_STATE_DIGESTS * SR_HASH_LEN];
 };
 
 /** struct sr_checkpoint_row: HEAD after SEQ signed by the audit key of GENERATION. */

@@ -37,9 +37,6 @@ enum sr_sql {
 	SR_SQL_TOKEN_PUT,
 	SR_SQL_TOKEN_LIST,
 	SR_SQL_TOKEN_CHILDREN,
-	SR_SQL_USE_COUNT,
-	SR_SQL_USE_PUT,
-	SR_SQL_USE_EVENTS,
 	SR_SQL_MEMBER_GET,
 	SR_SQL_MEMBER_PUT,
 	SR_SQL_MEMBER_LIST,
@@ -48,7 +45,12 @@ enum sr_sql {
 	SR_SQL_EVENT_GET,
 	SR_SQL_EVENT_UP,
 	SR_SQL_EVENT_DOWN,
-	SR_SQL_EVENT_NEWEST,
+	SR_SQL_STATE_BUCKET,
+	SR_SQL_STATE_PUT,
+	SR_SQL_NODE_GET,
+	SR_SQL_NODE_PUT,
+	SR_SQL_STANDING_GET,
+	SR_SQL_STANDING_PUT,
 	SR_SQL_CHECKPOINT_PUT,
 	SR_SQL_CHECKPOINT_LAST,
 	SR_SQL_CHECKPOINT_LIST,
@@ -262,9 +264,6 @@ CK_RV sr_sqlite_token_put(struct sr_tx *tx, const struct sr_token_row *row, stru
 CK_RV sr_sqlite_token_list(struct sr_tx *tx, sr_token_each each, void *ctx, struct sr_error *err);
 CK_RV sr_sqlite_token_children(
 	struct sr_tx *tx, const char *parent, sr_token_each each, void *ctx, struct sr_error *err);
-CK_RV sr_sqlite_use_count(struct sr_tx *tx, const char *token_id, uint64_t *count, struct sr_error *err);
-CK_RV sr_sqlite_use_put(struct sr_tx *tx, const char *token_id, uint64_t n, uint64_t event_id, struct sr_error *err);
-CK_RV sr_sqlite_use_events(struct sr_tx *tx, const char *token_id, uint64_t *count, struct sr_error *err);
 
 CK_RV sr_sqlite_member_get(
 	struct sr_tx *tx, const char *name, struct sr_member_row *row, bool *found, struct sr_error *err);
@@ -278,8 +277,15 @@ CK_RV sr_sqlite_event_get(struct sr_tx *tx, uint64_t id, struct sr_event *event,
 	struct sr_error *err);
 CK_RV sr_sqlite_event_query(
 	struct sr_tx *tx, const struct sr_event_query *query, sr_event_each each, void *ctx, struct sr_error *err);
-CK_RV sr_sqlite_event_newest(
-	struct sr_tx *tx, const char *subject, uint64_t *id, enum sr_event_kind *kind, struct sr_error *err);
+
+CK_RV sr_sqlite_state_bucket(
+	struct sr_tx *tx, uint16_t bucket, sr_state_each each, void *ctx, struct sr_error *err);
+CK_RV sr_sqlite_state_put(struct sr_tx *tx, const uint8_t key[SR_HASH_LEN], uint64_t value, struct sr_error *err);
+CK_RV sr_sqlite_node_get(
+	struct sr_tx *tx, uint64_t id, struct sr_node_row *row, bool *found, struct sr_error *err);
+CK_RV sr_sqlite_node_put(struct sr_tx *tx, const struct sr_node_row *row, struct sr_error *err);
+CK_RV sr_sqlite_standing_get(struct sr_tx *tx, struct sr_standing_row *row, bool *found, struct sr_error *err);
+CK_RV sr_sqlite_standing_put(struct sr_tx *tx, const struct sr_standing_row *row, struct sr_error *err);
 
 CK_RV sr_sqlite_checkpoint_put(struct sr_tx *tx, const struct sr_checkpoint_row *row, struct sr_error *err);
 CK_RV sr_sqlite_checkpoint_last(struct sr_tx *tx, struct sr_checkpoint_row *row, bool *found, struct sr_error *err);

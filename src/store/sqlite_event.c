@@ -135,38 +135,3 @@ CK_RV sr_sqlite_event_query(
 	sr_query_end(&query);
 	return rv;
 }
-
-struct last_word {
-	uint64_t id;
-	enum sr_event_kind kind;
-};
-
-static const struct sr_column last_word_list[] = {
-	{ .name = "id", .kind = SR_COLUMN_U64, .offset = offsetof(struct last_word, id), .min = 1 },
-	{ .name = "event",
-		.kind = SR_COLUMN_WORD,
-		.offset = offsetof(struct last_word, kind),
-		.word = event_word,
-		.words = SR_EVENT_COUNT },
-};
-static const struct sr_columns last_word_columns = { "event", last_word_list, 2, 1, sizeof(struct last_word) };
-
-CK_RV sr_sqlite_event_newest(
-	struct sr_tx *tx, const char *subject, uint64_t *id, enum sr_event_kind *kind, struct sr_error *err)
-{
-	struct sr_query query;
-	struct last_word last;
-	bool found;
-	*id = 0;
-	*kind = SR_EVENT_COUNT;
-	CK_RV rv = sr_query_begin(&query, tx, SR_SQL_EVENT_NEWEST, err);
-	if (rv != CKR_OK)
-		return rv;
-	sr_query_text(&query, 1, subject);
-	rv = sr_query_only(&query, &last_word_columns, &last, &found, err);
-	if (rv != CKR_OK || !found)
-		return rv;
-	*id = last.id;
-	*kind = last.kind;
-	return CKR_OK;
-}

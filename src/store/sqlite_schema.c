@@ -61,13 +61,6 @@ static const char schema_1[] =
 	" end_boot_id TEXT CHECK (length(end_boot_id) BETWEEN 1 AND 39)," MAC_COLUMNS ") STRICT, WITHOUT ROWID;"
 	"CREATE INDEX token_parent ON token (parent) WHERE parent IS NOT NULL;"
 
-	"CREATE TABLE token_use ("
-	" token_id TEXT NOT NULL REFERENCES token (id),"
-	" n INTEGER NOT NULL CHECK (n >= 1),"
-	" event_id INTEGER NOT NULL CHECK (event_id >= 1),"
-	" PRIMARY KEY (token_id, n)"
-	") STRICT, WITHOUT ROWID;"
-
 	"CREATE TABLE member ("
 	" name TEXT PRIMARY KEY CHECK (length(name) BETWEEN 1 AND 32),"
 	" role TEXT NOT NULL CHECK (role IN ('admin', 'editor', 'viewer', 'auditor')),"
@@ -93,8 +86,25 @@ static const char schema_1[] =
 	" metadata TEXT CHECK (length(CAST(metadata AS BLOB)) <= 4095),"
 	" hash BLOB NOT NULL CHECK (length(hash) = 32)"
 	") STRICT;"
-	"CREATE INDEX event_subject ON event (subject) WHERE subject IS NOT NULL;"
-	"CREATE INDEX event_counted ON event (token_id) WHERE counted = 1;"
+
+	"CREATE TABLE state ("
+	" key BLOB PRIMARY KEY CHECK (length(key) = 32),"
+	" value INTEGER NOT NULL CHECK (value >= 1)"
+	") STRICT, WITHOUT ROWID;"
+
+	"CREATE TABLE state_node ("
+	" id INTEGER PRIMARY KEY CHECK (id >= 1),"
+	" digests BLOB NOT NULL CHECK (length(digests) = 512)"
+	") STRICT;"
+
+	"CREATE TABLE standing ("
+	" one INTEGER PRIMARY KEY CHECK (one = 1),"
+	" seq INTEGER NOT NULL CHECK (seq >= 0),"
+	" head BLOB NOT NULL CHECK (length(head) = 32),"
+	" newest_ms INTEGER NOT NULL CHECK (newest_ms >= 0),"
+	" root BLOB NOT NULL CHECK (length(root) = 32),"
+	" mac BLOB NOT NULL CHECK (length(mac) = 32)"
+	") STRICT;"
 
 	"CREATE TABLE audit_key ("
 	" generation INTEGER PRIMARY KEY CHECK (generation >= 1),"

@@ -1,9 +1,6 @@
 /* Every statement of the store, on one page. */
 #include "store/sqlite.h"
 
-/* The newest event with a subject, and the uses of a token, decide whether a row is refused: INDEXED BY makes a
- * database whose index was taken away an error instead of a scan of the whole chain for each call. */
-
 #define SECRET "path, uid, type, tier, state, version, created_ms, updated_ms, application, object_id, event_id, mac"
 #define VERSION "path, version, tier, type, created_ms, sealed"
 #define TOKEN                                                                                                          \
@@ -57,9 +54,6 @@ static const char *const texts[SR_SQL_COUNT] = {
 			     "event_id = excluded.event_id, mac = excluded.mac",
 	[SR_SQL_TOKEN_LIST] = "SELECT " TOKEN " FROM token ORDER BY created_ms DESC, id DESC",
 	[SR_SQL_TOKEN_CHILDREN] = "SELECT " TOKEN " FROM token WHERE parent = ? ORDER BY id",
-	[SR_SQL_USE_COUNT] = "SELECT n FROM token_use WHERE token_id = ? ORDER BY n DESC LIMIT 1",
-	[SR_SQL_USE_PUT] = "INSERT INTO token_use (token_id, n, event_id) VALUES (?, ?, ?)",
-	[SR_SQL_USE_EVENTS] = "SELECT count(*) FROM event INDEXED BY event_counted WHERE token_id = ? AND counted = 1",
 
 	[SR_SQL_MEMBER_GET] = "SELECT " MEMBER " FROM member WHERE name = ?",
 	[SR_SQL_MEMBER_PUT] = "INSERT INTO member (" MEMBER ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
@@ -75,8 +69,17 @@ static const char *const texts[SR_SQL_COUNT] = {
 	[SR_SQL_EVENT_GET] = "SELECT " EVENT " FROM event WHERE id = ?",
 	[SR_SQL_EVENT_UP] = "SELECT " EVENT " FROM event " EVENT_RANGE "ASC",
 	[SR_SQL_EVENT_DOWN] = "SELECT " EVENT " FROM event " EVENT_RANGE "DESC",
-	[SR_SQL_EVENT_NEWEST] = "SELECT id, event FROM event INDEXED BY event_subject "
-				"WHERE subject = ? AND status = 'allowed' ORDER BY id DESC LIMIT 1",
+
+	[SR_SQL_STATE_BUCKET] = "SELECT key, value FROM state WHERE key >= ? AND key <= ? ORDER BY key",
+	[SR_SQL_STATE_PUT] = "INSERT INTO state (key, value) VALUES (?, ?) "
+			     "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+	[SR_SQL_NODE_GET] = "SELECT id, digests FROM state_node WHERE id = ?",
+	[SR_SQL_NODE_PUT] = "INSERT INTO state_node (id, digests) VALUES (?, ?) "
+			    "ON CONFLICT (id) DO UPDATE SET digests = excluded.digests",
+	[SR_SQL_STANDING_GET] = "SELECT seq, head, newest_ms, root, mac FROM standing WHERE one = 1",
+	[SR_SQL_STANDING_PUT] = "INSERT INTO standing (one, seq, head, newest_ms, root, mac) VALUES (1, ?, ?, ?, ?, ?) "
+				"ON CONFLICT (one) DO UPDATE SET seq = excluded.seq, head = excluded.head, "
+				"newest_ms = excluded.newest_ms, root = excluded.root, mac = excluded.mac",
 
 	[SR_SQL_CHECKPOINT_PUT] =
 		"INSERT INTO checkpoint (" CHECKPOINT ") VALUES (?, ?, ?, ?, ?) ON CONFLICT (seq) DO NOTHING",

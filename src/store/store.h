@@ -34,6 +34,7 @@ typedef bool (*sr_secret_each)(const struct sr_secret_row *row, void *ctx);
 typedef bool (*sr_token_each)(const struct sr_token_row *row, void *ctx);
 typedef bool (*sr_member_each)(const struct sr_member_row *row, void *ctx);
 typedef bool (*sr_event_each)(const struct sr_event *event, const uint8_t hash[SR_HASH_LEN], void *ctx);
+typedef bool (*sr_state_each)(const uint8_t key[SR_HASH_LEN], uint64_t value, void *ctx);
 typedef bool (*sr_checkpoint_each)(const struct sr_checkpoint_row *row, void *ctx);
 typedef bool (*sr_audit_key_each)(const struct sr_audit_key_row *row, void *ctx);
 
@@ -73,12 +74,6 @@ struct sr_store_ops {
 	CK_RV (*token_list)(struct sr_tx *tx, sr_token_each each, void *ctx, struct sr_error *err); /* newest first */
 	CK_RV (*token_children)(struct sr_tx *tx, const char *parent, sr_token_each each, void *ctx, struct sr_error *err);
 
-	/* uses of a token: rows (token, n, event), n from 1 without a gap; count is the greatest n */
-	CK_RV (*use_count)(struct sr_tx *tx, const char *token_id, uint64_t *count, struct sr_error *err);
-	CK_RV (*use_put)(struct sr_tx *tx, const char *token_id, uint64_t n, uint64_t event_id, struct sr_error *err);
-	/* events of this token itself that counted a use, by the events' own partial index */
-	CK_RV (*use_events)(struct sr_tx *tx, const char *token_id, uint64_t *count, struct sr_error *err);
-
 	CK_RV (*member_get)(struct sr_tx *tx, const char *name, struct sr_member_row *row, bool *found, struct sr_error *err);
 	CK_RV (*member_put)(struct sr_tx *tx, const struct sr_member_row *row, struct sr_error *err);
 	CK_RV (*member_list)(struct sr_tx *tx, sr_member_each each, void *ctx, struct sr_error *err);
@@ -92,9 +87,13 @@ struct sr_store_ops {
 		struct sr_error *err);
 	CK_RV (*event_query)(struct sr_tx *tx, const struct sr_event_query *query, sr_event_each each, void *ctx,
 		struct sr_error *err);
-	/* the newest allowed event with this subject, by the events' partial index: ID 0 where there is none */
-	CK_RV (*event_newest)(struct sr_tx *tx, const char *subject, uint64_t *id, enum sr_event_kind *kind,
-		struct sr_error *err);
+	/* the state tree (audit/state.h): entries by key, and nodes; a node that was never put is not found */
+	CK_RV (*state_bucket)(struct sr_tx *tx, uint16_t bucket, sr_state_each each, void *ctx, struct sr_error *err);
+	CK_RV (*state_put)(struct sr_tx *tx, const uint8_t key[SR_HASH_LEN], uint64_t value, struct sr_error *err);
+	CK_RV (*node_get)(struct sr_tx *tx, uint64_t id, struct sr_node_row *row, bool *found, struct sr_error *err);
+	CK_RV (*node_put)(struct sr_tx *tx, const struct sr_node_row *row, struct sr_error *err);
+	CK_RV (*standing_get)(struct sr_tx *tx, struct sr_standing_row *row, bool *found, struct sr_error *err);
+	CK_RV (*standing_put)(struct sr_tx *tx, const struct sr_standing_row *row, struct sr_error *err);
 
 	CK_RV (*checkpoint_put)(struct sr_tx *tx, const struct sr_checkpoint_row *row, struct sr_error *err); /* a double is kept */
 	CK_RV (*checkpoint_last)(struct sr_tx *tx, struct sr_checkpoint_row *row, bool *found, struct sr_error *err);

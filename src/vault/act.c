@@ -41,18 +41,18 @@ void sr_act_begin(struct sr_act *act, const struct sr_caller *caller, enum sr_ev
 
 /* Inside the transaction. What the owner checked before may have changed since: the login is asked again, the uses are
  * counted, then the act itself looks again at what it relies on. */
-static CK_RV run_act(struct sr_write *write, void *arg, struct sr_error *err)
+static CK_RV run_act(struct sr_moment *at, void *arg, struct sr_error *err)
 {
 	struct sr_act *act = arg;
 	CK_RV rv = CKR_OK;
 	if (act->caller->identity)
-		rv = sr_who_still(act->caller, write->tx, &write->now, write->not_before_ms, err);
+		rv = sr_who_still(act->caller, at, err);
 	if (rv == CKR_OK && act->run)
-		rv = act->run(act, write, err);
+		rv = act->run(act, at, err);
 	if (rv != CKR_OK || !act->counts)
 		return rv;
 	act->event.counted = act->caller->identity->type == SR_IDENTITY_TOKEN;
-	return sr_who_count_use(act->caller, write, &act->used, err);
+	return sr_who_count_use(act->caller, at, err);
 }
 
 static CK_RV submit(struct sr_act *act, CK_RV refuse, struct sr_error *err)
@@ -70,18 +70,10 @@ static CK_RV submit(struct sr_act *act, CK_RV refuse, struct sr_error *err)
 
 CK_RV sr_act_commit(struct sr_act *act, struct sr_error *err)
 {
-	CK_RV rv = submit(act, CKR_OK, err);
-	if (rv == CKR_OK && act->used)
-		sr_who_remember_uses(act->caller->identity, act->used);
-	return rv;
-}
-
-CK_RV sr_act_refuse(struct sr_act *act, struct sr_error *err)
-{
-	return submit(act, err->rv, err);
+	return submit(act, CKR_OK, err);
 }
 
 CK_RV sr_act_record(struct sr_act *act, CK_RV rv, struct sr_error *err)
 {
-	return rv == CKR_OK ? sr_act_commit(act, err) : sr_act_refuse(act, err);
+	return submit(act, rv, err);
 }

@@ -202,11 +202,11 @@ static CK_RV make_store(struct making *making, struct sr_error *err)
 
 /* -- the first records ------------------------------------------------------------------------------------------- */
 
-static CK_RV add_admin(struct sr_act *act, struct sr_write *write, struct sr_error *err)
+static CK_RV add_admin(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
 {
 	struct sr_member_row *row = act->arg;
-	row->created_ms = write->now.wall_ms;
-	return sr_rows_put_member(act->caller->vault, write, &act->event, row, err);
+	row->created_ms = at->now.wall_ms;
+	return sr_rows_put_member(act->caller->vault, at, &act->event, row, err);
 }
 
 static CK_RV record(const struct sr_caller *caller, enum sr_event_kind kind, struct sr_member_row *admin,

@@ -57,18 +57,18 @@ static CK_RV event_view(const struct sr_caller *caller, const char *id, struct s
 	struct sr_event event;
 	uint8_t hash[SR_HASH_LEN];
 	uint64_t number;
-	struct sr_tx *tx;
+	struct sr_moment at;
 	bool found = false;
 	CK_RV rv = may_query(caller, err);
 	if (rv != CKR_OK)
 		return rv;
 	if (!sr_text_u64(id, strlen(id), INT64_MAX, &number))
 		return sr_fail(err, CKR_OBJECT_HANDLE_INVALID, SR_REASON_NOT_FOUND, "there is no such event");
-	rv = store->ops->begin_read(store, &tx, err);
+	rv = sr_writer_look(caller->vault->writer, &at, err);
 	if (rv != CKR_OK)
 		return rv;
-	rv = store->ops->event_get(tx, number, &event, hash, &found, err);
-	store->ops->rollback(tx);
+	rv = store->ops->event_get(at.tx, number, &event, hash, &found, err);
+	sr_writer_look_end(caller->vault->writer, &at);
 	if (rv == CKR_OK && !found)
 		rv = sr_fail(err, CKR_OBJECT_HANDLE_INVALID, SR_REASON_NOT_FOUND, "there is no such event");
 	if (rv == CKR_OK)
@@ -239,13 +239,13 @@ static CK_RV run_query(const struct sr_caller *caller, const struct criteria *cr
 	struct sr_store *store = caller->vault->store;
 	uint64_t *ids = NULL;
 	size_t count = 0;
-	struct sr_tx *tx;
+	struct sr_moment at;
 	char id[24];
-	CK_RV rv = store->ops->begin_read(store, &tx, err);
+	CK_RV rv = sr_writer_look(caller->vault->writer, &at, err);
 	if (rv != CKR_OK)
 		return rv;
-	rv = sr_audit_query_run(store, tx, &criteria->query, &ids, &count, err);
-	store->ops->rollback(tx);
+	rv = sr_audit_query_run(store, at.tx, &criteria->query, &ids, &count, err);
+	sr_writer_look_end(caller->vault->writer, &at);
 	for (size_t i = 0; rv == CKR_OK && i < count; i++) {
 		snprintf(id, sizeof(id), "%" PRIu64, ids[i]);
 		if (!found(id, ctx))

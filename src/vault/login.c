@@ -56,51 +56,48 @@ static CK_RV parse_token(struct sr_identity *who, struct sr_error *err)
 }
 
 /* The address comes first: from the wrong place a token is as good as unknown, whatever its state. */
-static CK_RV judge_token(struct sr_act *act, struct sr_identity *who, struct sr_tx *tx, struct sr_error *err)
+static CK_RV judge_token(struct sr_act *act, struct sr_identity *who, const struct sr_moment *at, struct sr_error *err)
 {
 	const struct sr_caller as_token = { act->caller->vault, act->caller->peer, act->caller->function, who };
-	struct sr_now now;
 	if (!sr_allowed_peer(&who->allowed, act->caller->peer))
 		return refuse_login(act, err, CKR_PIN_INCORRECT, SR_REASON_ADDRESS_NOT_ALLOWED);
-	sr_clock_now(&now);
-	CK_RV rv = sr_who_uses_agree(act->caller->vault, tx, &who->token, err);
-	if (rv == CKR_OK)
-		rv = sr_who_still(&as_token, tx, &now, sr_writer_not_before(act->caller->vault->writer), err);
+	CK_RV rv = sr_who_still(&as_token, at, err);
 	if (rv != CKR_USER_NOT_LOGGED_IN)
 		return rv;
 	return refuse_login(act, err, err->reason == SR_REASON_EXPIRED ? CKR_PIN_EXPIRED : CKR_PIN_LOCKED, err->reason);
 }
 
-static CK_RV find_token(struct sr_act *act, struct sr_identity *who, const void *pin, size_t pin_len, struct sr_tx *tx,
-	struct sr_error *err)
+static CK_RV find_token(struct sr_act *act, struct sr_identity *who, const uint8_t hash[SR_HASH_LEN],
+	const struct sr_moment *at, struct sr_error *err)
 {
-	uint8_t hash[SR_HASH_LEN];
 	bool found = false;
-	CK_RV rv = sr_token_hash(act->caller->vault, pin, pin_len, hash, err);
-	if (rv == CKR_OK)
-		rv = sr_rows_token_by_hash(act->caller->vault, tx, hash, &who->token, &found, err);
-	if (rv == CKR_OK && (!found || !sr_equal(hash, who->token.hash, sizeof(hash))))
+	CK_RV rv = sr_rows_token_by_hash(act->caller->vault, at, hash, &who->token, &found, err);
+	if (rv == CKR_OK && (!found || !sr_equal(hash, who->token.hash, SR_HASH_LEN)))
 		return refuse_login(act, err, CKR_PIN_INCORRECT, SR_REASON_UNKNOWN_TOKEN);
 	if (rv != CKR_OK)
 		return rv;
 	snprintf(act->event.token_id, sizeof(act->event.token_id), "%s", who->token.id);
+	atomic_init(&who->known, who->token.mark.event_id);
 	rv = parse_token(who, err);
-	return rv != CKR_OK ? rv : judge_token(act, who, tx, err);
+	return rv != CKR_OK ? rv : judge_token(act, who, at, err);
 }
 
 static CK_RV login_token(struct sr_act *act, const void *pin, size_t pin_len, struct sr_identity **identity,
 	struct sr_error *err)
 {
-	struct sr_store *store = act->caller->vault->store;
-	struct sr_tx *tx;
+	struct sr_vault *vault = act->caller->vault;
+	uint8_t hash[SR_HASH_LEN];
+	struct sr_moment at;
 	*identity = identity_new(SR_IDENTITY_TOKEN);
 	if (!*identity)
 		return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory for a login");
-	CK_RV rv = store->ops->begin_read(store, &tx, err);
+	CK_RV rv = sr_token_hash(vault, pin, pin_len, hash, err);
+	if (rv == CKR_OK)
+		rv = sr_writer_look(vault->writer, &at, err);
 	if (rv != CKR_OK)
 		return rv;
-	rv = find_token(act, *identity, pin, pin_len, tx, err);
-	store->ops->rollback(tx);
+	rv = find_token(act, *identity, hash, &at, err);
+	sr_writer_look_end(vault->writer, &at);
 	return rv;
 }
 
@@ -111,17 +108,17 @@ static CK_RV login_member(struct sr_act *act, const char *name, const void *pass
 	struct sr_identity **identity, struct sr_error *err)
 {
 	struct sr_vault *vault = act->caller->vault;
-	struct sr_tx *tx;
+	struct sr_moment at;
 	bool found = false, right = false;
 	*identity = identity_new(SR_IDENTITY_MEMBER);
 	if (!*identity)
 		return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory for a login");
 	struct sr_member_row *row = &(*identity)->member;
-	CK_RV rv = vault->store->ops->begin_read(vault->store, &tx, err);
+	CK_RV rv = sr_writer_look(vault->writer, &at, err);
 	if (rv != CKR_OK)
 		return rv;
-	rv = sr_rows_member(vault, tx, name, row, &found, err);
-	vault->store->ops->rollback(tx);
+	rv = sr_rows_member(vault, &at, name, row, &found, err);
+	sr_writer_look_end(vault->writer, &at);
 	if (rv == CKR_OK)
 		rv = sr_member_passphrase_fits(vault, found ? row : NULL, pass, pass_len, &right, err);
 	if (rv != CKR_OK)
@@ -130,6 +127,9 @@ static CK_RV login_member(struct sr_act *act, const char *name, const void *pass
 		snprintf(act->event.actor_id, sizeof(act->event.actor_id), "%s", row->name);
 	if (!found || !row->active || !right)
 		return refuse_login(act, err, CKR_PIN_INCORRECT, SR_REASON_WRONG_PASSPHRASE);
+	(*identity)->end = sr_end_after(&at.now, SR_MEMBER_SESSION_MS);
+	atomic_init(&(*identity)->known, row->mark.event_id);
+	atomic_init(&(*identity)->used_boot_ms, at.now.boot_ms);
 	return CKR_OK;
 }
 
@@ -199,14 +199,11 @@ CK_RV sr_logout(const struct sr_caller *caller, struct sr_error *err)
 
 CK_RV sr_identity_check(const struct sr_caller *caller, struct sr_error *err)
 {
-	struct sr_store *store = caller->vault->store;
-	struct sr_tx *tx;
-	struct sr_now now;
-	CK_RV rv = store->ops->begin_read(store, &tx, err);
+	struct sr_moment at;
+	CK_RV rv = sr_writer_look(caller->vault->writer, &at, err);
 	if (rv != CKR_OK)
 		return rv;
-	sr_clock_now(&now);
-	rv = sr_who_still(caller, tx, &now, sr_writer_not_before(caller->vault->writer), err);
-	store->ops->rollback(tx);
+	rv = sr_who_still(caller, &at, err);
+	sr_writer_look_end(caller->vault->writer, &at);
 	return rv;
 }

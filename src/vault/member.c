@@ -80,22 +80,19 @@ CK_RV sr_member_passphrase_fits(struct sr_vault *vault, const struct sr_member_r
 /* -- C_SetPIN --------------------------------------------------------------------------------------------------- */
 
 
-static CK_RV passwd_run(struct sr_act *act, struct sr_write *write, struct sr_error *err)
+/* FRESH carries the mark of the row that the old passphrase was checked against: two changes at once are one change. */
+static CK_RV passwd_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
 {
-	const struct sr_member_row *fresh = act->arg;
+	struct sr_member_row *fresh = act->arg;
 	struct sr_member_row row = { 0 };
 	bool found = false;
-	CK_RV rv = sr_rows_member(act->caller->vault, write->tx, fresh->name, &row, &found, err);
+	CK_RV rv = sr_rows_member(act->caller->vault, at, fresh->name, &row, &found, err);
 	if (rv == CKR_OK && !found)
 		rv = sr_fail(err, CKR_USER_NOT_LOGGED_IN, SR_REASON_REVOKED, "the member was removed");
-	if (rv != CKR_OK)
-		return rv;
-	memcpy(row.salt, fresh->salt, sizeof(row.salt));
-	memcpy(row.hash, fresh->hash, sizeof(row.hash));
-	row.log2n = fresh->log2n;
-	row.r = fresh->r;
-	row.p = fresh->p;
-	return sr_rows_put_member(act->caller->vault, write, &act->event, &row, err);
+	if (rv == CKR_OK && row.mark.event_id != fresh->mark.event_id)
+		rv = sr_fail(err, CKR_PIN_INCORRECT, SR_REASON_CHANGED_MEANWHILE,
+			"passphrase not changed: another login has just changed it; log in again");
+	return rv == CKR_OK ? sr_rows_put_member(act->caller->vault, at, &act->event, fresh, err) : rv;
 }
 
 /* The old one may come with the name before it, as it was given to C_Login. */
@@ -111,14 +108,13 @@ static void without_name(const char *name, const void **pin, size_t *len)
 /* ROW becomes what is stored now: the identity's copy is from its login, and the passphrase may have changed since. */
 static CK_RV load_current(const struct sr_caller *caller, struct sr_member_row *row, struct sr_error *err)
 {
-	struct sr_store *store = caller->vault->store;
-	struct sr_tx *tx;
+	struct sr_moment at;
 	bool found = false;
-	CK_RV rv = store->ops->begin_read(store, &tx, err);
+	CK_RV rv = sr_writer_look(caller->vault->writer, &at, err);
 	if (rv != CKR_OK)
 		return rv;
-	rv = sr_rows_member(caller->vault, tx, caller->identity->member.name, row, &found, err);
-	store->ops->rollback(tx);
+	rv = sr_rows_member(caller->vault, &at, caller->identity->member.name, row, &found, err);
+	sr_writer_look_end(caller->vault->writer, &at);
 	if (rv == CKR_OK && !found)
 		rv = sr_fail(err, CKR_USER_NOT_LOGGED_IN, SR_REASON_REVOKED, "the member was removed");
 	return rv;
@@ -148,14 +144,14 @@ CK_RV sr_set_passphrase(const struct sr_caller *caller, const void *old_pin, siz
 			"a token has no passphrase to change; issue a new token");
 	sr_act_begin(&act, caller, SR_EVENT_MEMBER_PASSPHRASE, NULL);
 	CK_RV rv = check_old(caller, &fresh, old_pin, old_len, err);
-	if (rv == CKR_OK) {
-		without_name(fresh.name, &new_pin, &new_len);
+	if (rv == CKR_OK)
 		rv = sr_member_set_passphrase(caller->vault, &fresh, new_pin, new_len, err);
-	}
 	act.run = passwd_run;
 	act.arg = &fresh;
 	act.policy_change = true;
 	rv = sr_act_record(&act, rv, err);
+	if (rv == CKR_OK)
+		atomic_store(&caller->identity->known, fresh.mark.event_id);
 	sr_cleanse(&fresh, sizeof(fresh));
 	return rv;
 }
@@ -182,19 +178,23 @@ static bool may_see(const struct sr_caller *caller, const char *name)
 	return self || (sr_who_duties(who) & SR_DUTY_MEMBERS);
 }
 
+static CK_RV no_member(struct sr_error *err)
+{
+	return sr_fail(err, CKR_OBJECT_HANDLE_INVALID, SR_REASON_NOT_FOUND, "there is no such member for you");
+}
+
 static CK_RV member_view(const struct sr_caller *caller, const char *id, struct sr_view *view, struct sr_error *err)
 {
-	struct sr_store *store = caller->vault->store;
 	struct sr_member_row row = { 0 };
-	struct sr_tx *tx;
+	struct sr_moment at;
 	bool found = false;
-	CK_RV rv = store->ops->begin_read(store, &tx, err);
+	CK_RV rv = may_see(caller, id) ? sr_writer_look(caller->vault->writer, &at, err) : no_member(err);
 	if (rv != CKR_OK)
 		return rv;
-	rv = sr_rows_member(caller->vault, tx, id, &row, &found, err);
-	store->ops->rollback(tx);
-	if (rv == CKR_OK && (!found || !may_see(caller, id)))
-		rv = sr_fail(err, CKR_OBJECT_HANDLE_INVALID, SR_REASON_NOT_FOUND, "there is no such member for you");
+	rv = sr_rows_member(caller->vault, &at, id, &row, &found, err);
+	sr_writer_look_end(caller->vault->writer, &at);
+	if (rv == CKR_OK && !found)
+		rv = no_member(err);
 	if (rv == CKR_OK)
 		member_attrs(&row, &view->attrs);
 	return rv;
@@ -203,8 +203,11 @@ static CK_RV member_view(const struct sr_caller *caller, const char *id, struct 
 struct member_search {
 	const struct sr_caller *caller;
 	const struct sr_attrs *query;
+	const struct sr_moment *at;
 	sr_found found;
 	void *ctx;
+	CK_RV rv;
+	struct sr_error *err;
 };
 
 static bool match_member(const struct sr_member_row *row, void *ctx)
@@ -212,8 +215,13 @@ static bool match_member(const struct sr_member_row *row, void *ctx)
 	struct member_search *search = ctx;
 	struct sr_attrs attrs = SR_ATTRS_INIT;
 	bool more = true;
+	if (!may_see(search->caller, row->name))
+		return true;
+	search->rv = sr_rows_check_member(search->caller->vault, search->at, row, search->err);
+	if (search->rv != CKR_OK)
+		return false;
 	member_attrs(row, &attrs);
-	if (may_see(search->caller, row->name) && sr_attrs_match(search->query, &attrs))
+	if (sr_attrs_match(search->query, &attrs))
 		more = search->found(row->name, search->ctx);
 	sr_attrs_clear(&attrs);
 	return more;
@@ -222,15 +230,14 @@ static bool match_member(const struct sr_member_row *row, void *ctx)
 static CK_RV member_find(const struct sr_caller *caller, const struct sr_attrs *query, sr_found found, void *ctx,
 	struct sr_error *err)
 {
-	struct member_search search = { caller, query, found, ctx };
-	struct sr_store *store = caller->vault->store;
-	struct sr_tx *tx;
-	CK_RV rv = store->ops->begin_read(store, &tx, err);
+	struct sr_moment at;
+	struct member_search search = { caller, query, &at, found, ctx, CKR_OK, err };
+	CK_RV rv = sr_writer_look(caller->vault->writer, &at, err);
 	if (rv != CKR_OK)
 		return rv;
-	rv = store->ops->member_list(tx, match_member, &search, err);
-	store->ops->rollback(tx);
-	return rv;
+	rv = caller->vault->store->ops->member_list(at.tx, match_member, &search, err);
+	sr_writer_look_end(caller->vault->writer, &at);
+	return search.rv != CKR_OK ? search.rv : rv;
 }
 
 const struct sr_class sr_member_class = {

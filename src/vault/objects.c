@@ -51,8 +51,8 @@ CK_RV sr_refused_search(const struct sr_caller *caller, CK_OBJECT_CLASS object_c
 	memcpy(path, label, len);
 	path[len] = '\0';
 	sr_act_begin(&act, caller, object_class == CKO_DATA ? SR_EVENT_SECRET_READ : SR_EVENT_KEY_USED, path);
-	sr_fail(&refusal, CKR_OBJECT_HANDLE_INVALID, SR_REASON_NOT_FOUND, "nothing of that name for you");
-	CK_RV rv = sr_act_refuse(&act, &refusal);
+	CK_RV rv = sr_fail(&refusal, CKR_OBJECT_HANDLE_INVALID, SR_REASON_NOT_FOUND, "nothing of that name for you");
+	rv = sr_act_record(&act, rv, &refusal);
 	if (rv == CKR_OBJECT_HANDLE_INVALID)
 		return CKR_OK;
 	*err = refusal;

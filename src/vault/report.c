@@ -1,6 +1,7 @@
 /* Status, verdicts and the check of every row, as JSON texts. */
 #include "vault/report.h"
 
+#include "audit/state.h"
 #include "vault/who.h"
 
 #include <stdio.h>
@@ -66,14 +67,14 @@ static CK_RV store_status(struct sr_vault *vault, struct sr_tx *tx, json_t **out
 CK_RV sr_report_status(struct sr_vault *vault, char **result, struct sr_error *err)
 {
 	json_t *audit = NULL, *store = NULL;
-	struct sr_tx *tx;
-	CK_RV rv = vault->store->ops->begin_read(vault->store, &tx, err);
+	struct sr_moment at;
+	CK_RV rv = sr_writer_look(vault->writer, &at, err);
 	if (rv != CKR_OK)
 		return rv;
-	rv = audit_status(vault, tx, &audit, err);
+	rv = audit_status(vault, at.tx, &audit, err);
 	if (rv == CKR_OK)
-		rv = store_status(vault, tx, &store, err);
-	vault->store->ops->rollback(tx);
+		rv = store_status(vault, at.tx, &store, err);
+	sr_writer_look_end(vault->writer, &at);
 	if (rv != CKR_OK) {
 		json_decref(audit);
 		json_decref(store);
@@ -86,58 +87,124 @@ CK_RV sr_report_status(struct sr_vault *vault, char **result, struct sr_error *e
 
 /* -- every row --------------------------------------------------------------------------------------------------- */
 
+/** struct row_check: one pass over the records. The newest record of each subject has to have its row there and genuine.
+ *  The first that does not fit is the FINDING. */
 struct row_check {
 	struct sr_vault *vault;
-	struct sr_tx *tx;
+	struct sr_moment at;
 	struct sr_error finding;
 	CK_RV rv;
 };
 
-static bool check_secret(const struct sr_secret_row *row, void *ctx)
+/* What is sealed must open, too. */
+static CK_RV check_value(struct row_check *check, const struct sr_secret_row *row)
 {
-	struct row_check *check = ctx;
-	check->rv = sr_rows_check_secret(check->vault, check->tx, row, &check->finding);
-	return check->rv == CKR_OK;
-}
-
-static bool check_token(const struct sr_token_row *row, void *ctx)
-{
-	struct row_check *check = ctx;
-	check->rv = sr_rows_check_token(check->vault, check->tx, row, &check->finding);
-	if (check->rv == CKR_OK)
-		check->rv = sr_who_uses_agree(check->vault, check->tx, row, &check->finding);
-	return check->rv == CKR_OK;
-}
-
-static bool check_member(const struct sr_member_row *row, void *ctx)
-{
-	struct row_check *check = ctx;
-	check->rv = sr_rows_check_member(check->vault, check->tx, row, &check->finding);
-	return check->rv == CKR_OK;
-}
-
-static CK_RV check_all(struct row_check *check, struct sr_error *err)
-{
-	const struct sr_store_ops *ops = check->vault->store->ops;
-	CK_RV rv = ops->secret_list(check->tx, "", check_secret, check, err);
-	if (rv == CKR_OK && check->rv == CKR_OK)
-		rv = ops->token_list(check->tx, check_token, check, err);
-	if (rv == CKR_OK && check->rv == CKR_OK)
-		rv = ops->member_list(check->tx, check_member, check, err);
+	struct sr_version_row version = { .version = 0 };
+	struct sr_buf aad = SR_BUF_INIT, value = SR_BUF_INIT;
+	struct sr_vault *vault = check->vault;
+	bool found = false;
+	CK_RV rv = vault->store->ops->version_get(check->at.tx, row->path, row->version, &version, &found, &check->finding);
+	if (rv == CKR_OK && !found)
+		rv = sr_fail(&check->finding, CKR_DEVICE_ERROR, SR_REASON_ROW_MISSING, "secret:%.120s: version %llu is gone",
+			row->path, (unsigned long long)row->version);
+	if (rv == CKR_OK) {
+		sr_rows_aad(vault, row, &version, &aad);
+		rv = sr_hsm_unseal(vault->hsm, &aad, version.sealed.data, version.sealed.len, &value, &check->finding);
+	}
+	if (rv == CKR_ENCRYPTED_DATA_INVALID)
+		rv = sr_fail(&check->finding, CKR_DEVICE_ERROR, SR_REASON_SEAL_BROKEN,
+			"secret:%.120s: version %llu does not open", row->path, (unsigned long long)row->version);
+	sr_buf_clear(&value);
+	sr_buf_clear(&aad);
+	sr_version_row_clear(&version);
 	return rv;
+}
+
+static CK_RV check_secret(struct row_check *check, const char *path)
+{
+	struct sr_secret_row row = { .version = 0 };
+	bool found;
+	CK_RV rv = sr_rows_secret(check->vault, &check->at, path, &row, &found, &check->finding);
+	if (rv == CKR_OK && found && row.state == SR_SECRET_ACTIVE)
+		rv = check_value(check, &row);
+	sr_secret_row_clear(&row);
+	return rv;
+}
+
+static CK_RV check_token(struct row_check *check, const char *id)
+{
+	struct sr_token_row row = { .ttl_ms = 0 };
+	uint64_t uses;
+	bool found;
+	CK_RV rv = sr_rows_token(check->vault, &check->at, id, &row, &found, &check->finding);
+	if (rv == CKR_OK)
+		rv = sr_who_uses(check->vault, &check->at, id, &uses, &check->finding);
+	sr_token_row_clear(&row);
+	return rv;
+}
+
+static CK_RV check_member(struct row_check *check, const char *name)
+{
+	struct sr_member_row row;
+	bool found;
+	return sr_rows_member(check->vault, &check->at, name, &row, &found, &check->finding);
+}
+
+static const struct {
+	const char *kind;
+	CK_RV (*check)(struct row_check *check, const char *key);
+} kinds[] = { { "secret:", check_secret }, { "token:", check_token }, { "member:", check_member } };
+
+static CK_RV check_subject(struct row_check *check, const char *subject)
+{
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		size_t len = strlen(kinds[i].kind);
+		if (strncmp(subject, kinds[i].kind, len) == 0)
+			return kinds[i].check(check, subject + len);
+	}
+	return sr_fail(&check->finding, CKR_DEVICE_ERROR, SR_REASON_CHAIN_BROKEN, "a record has an unknown subject");
+}
+
+static bool check_event(const struct sr_event *event, const uint8_t hash[SR_HASH_LEN], void *ctx)
+{
+	struct row_check *check = ctx;
+	uint64_t newest;
+	(void)hash;
+	if (!event->subject[0])
+		return true;
+	check->rv = sr_state_get(check->vault->store, &check->at, event->subject, &newest, &check->finding);
+	if (check->rv == CKR_OK && newest < event->id)
+		check->rv = sr_fail(&check->finding, CKR_DEVICE_ERROR, SR_REASON_ROW_STALE,
+			"%.120s: the vault's state is older than record %llu", event->subject,
+			(unsigned long long)event->id);
+	if (check->rv == CKR_OK && newest == event->id)
+		check->rv = check_subject(check, event->subject);
+	return check->rv == CKR_OK;
+}
+
+/* A row that does not fit, or cannot even be read, is what was looked for; anything else is a failure to look. */
+static bool is_finding(CK_ULONG reason)
+{
+	return reason == SR_REASON_ROW_FORGED || reason == SR_REASON_ROW_STALE || reason == SR_REASON_ROW_MISSING ||
+		reason == SR_REASON_SEAL_BROKEN || reason == SR_REASON_VAULT_CORRUPT || reason == SR_REASON_CHAIN_BROKEN;
 }
 
 CK_RV sr_report_check_rows(struct sr_vault *vault, struct sr_verdict *verdict, struct sr_error *err)
 {
-	struct row_check check = { .vault = vault, .rv = CKR_OK };
-	CK_RV rv = vault->store->ops->begin_read(vault->store, &check.tx, err);
+	struct row_check check = { .vault = vault, .finding = SR_ERROR_INIT, .rv = CKR_OK };
+	struct sr_event_query all = { .after = 0 };
+	CK_RV rv = sr_writer_look(vault->writer, &check.at, err);
 	if (rv != CKR_OK)
 		return rv;
-	rv = check_all(&check, err);
-	vault->store->ops->rollback(check.tx);
-	if (rv == CKR_OK && check.rv != CKR_OK) {
-		verdict->ok = false;
-		snprintf(verdict->detail, sizeof(verdict->detail), "%s", check.finding.text);
+	rv = vault->store->ops->event_query(check.at.tx, &all, check_event, &check, err);
+	sr_writer_look_end(vault->writer, &check.at);
+	if (rv != CKR_OK || check.rv == CKR_OK)
+		return rv;
+	if (!is_finding(check.finding.reason)) {
+		*err = check.finding;
+		return check.rv;
 	}
-	return rv;
+	verdict->ok = false;
+	snprintf(verdict->detail, sizeof(verdict->detail), "%s", check.finding.text);
+	return CKR_OK;
 }

@@ -1,4 +1,5 @@
 /* Deciding rows: what their MAC covers, how they are checked and how they are written. */
+#include "audit/state.h"
 #include "util/pack.h"
 #include "vault/core.h"
 
@@ -81,22 +82,21 @@ void sr_rows_aad(const struct sr_vault *vault, const struct sr_secret_row *secre
 
 /* -- checking --------------------------------------------------------------------------------------------------- */
 
-/* The chain knows which event made the newest row of each key; an older row, however genuine, is refused. */
-static CK_RV check_fresh(struct sr_vault *vault, struct sr_tx *tx, const char *subject, const struct sr_mark *mark,
-	struct sr_error *err)
+/* The state tree knows which event made the newest row of each key; an older row, however genuine, is refused. */
+static CK_RV check_fresh(struct sr_vault *vault, const struct sr_moment *at, const char *subject,
+	const struct sr_mark *mark, struct sr_error *err)
 {
 	uint64_t newest = 0;
-	enum sr_event_kind kind;
-	CK_RV rv = vault->store->ops->event_newest(tx, subject, &newest, &kind, err);
+	CK_RV rv = sr_state_get(vault->store, at, subject, &newest, err);
 	if (rv != CKR_OK)
 		return rv;
 	if (newest > mark->event_id)
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROW_STALE,
-			"%s: the row is older than audit record %llu says; it was put back; run: strongroom audit verify",
+			"%.150s: the row is older than audit record %llu says; it was put back; run: strongroom audit verify",
 			subject, (unsigned long long)newest);
 	if (newest < mark->event_id)
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROW_FORGED,
-			"%s: the audit has no record %llu that made this row; run: strongroom audit verify", subject,
+			"%.150s: the audit has no record %llu that made this row; run: strongroom audit verify", subject,
 			(unsigned long long)mark->event_id);
 	return CKR_OK;
 }
@@ -115,32 +115,31 @@ static CK_RV check_mac(struct sr_vault *vault, const char *subject, const struct
 		return rv;
 	if (!sr_equal(mac, mark->mac, sizeof(mac)))
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROW_FORGED,
-			"%s: the row was changed outside Strongroom (its MAC does not fit); restore it from a backup",
+			"%.150s: the row was changed outside Strongroom (its MAC does not fit); restore it from a backup",
 			subject);
 	sr_seen_add(vault->seen, digest);
 	return CKR_OK;
 }
 
-static CK_RV check_row(struct sr_vault *vault, struct sr_tx *tx, const char *subject, struct sr_buf *packed,
+static CK_RV check_row(struct sr_vault *vault, const struct sr_moment *at, const char *subject, struct sr_buf *packed,
 	const struct sr_mark *mark, struct sr_error *err)
 {
 	CK_RV rv = check_mac(vault, subject, packed, mark, err);
 	if (rv == CKR_OK)
-		rv = check_fresh(vault, tx, subject, mark, err);
+		rv = check_fresh(vault, at, subject, mark, err);
 	sr_buf_clear(packed);
 	return rv;
 }
 
 /* Nothing is ever deleted without a trace: a row that is not there must be one that never was. */
-static CK_RV check_absent(struct sr_vault *vault, struct sr_tx *tx, const char *subject, struct sr_error *err)
+static CK_RV check_absent(struct sr_vault *vault, const struct sr_moment *at, const char *subject, struct sr_error *err)
 {
 	uint64_t newest = 0;
-	enum sr_event_kind kind;
-	CK_RV rv = vault->store->ops->event_newest(tx, subject, &newest, &kind, err);
+	CK_RV rv = sr_state_get(vault->store, at, subject, &newest, err);
 	if (rv != CKR_OK || newest == 0)
 		return rv;
 	return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROW_MISSING,
-		"%s: audit record %llu made this row and it is gone; restore it from a backup", subject,
+		"%.150s: audit record %llu made this row and it is gone; restore it from a backup", subject,
 		(unsigned long long)newest);
 }
 
@@ -149,125 +148,132 @@ static void subject_of(const char *kind, const char *key, char subject[SR_SUBJEC
 	snprintf(subject, SR_SUBJECT_MAX, "%s:%s", kind, key);
 }
 
-CK_RV sr_rows_check_secret(struct sr_vault *vault, struct sr_tx *tx, const struct sr_secret_row *row,
+CK_RV sr_rows_check_secret(struct sr_vault *vault, const struct sr_moment *at, const struct sr_secret_row *row,
 	struct sr_error *err)
 {
 	struct sr_buf packed = SR_BUF_INIT;
 	char subject[SR_SUBJECT_MAX];
 	subject_of("secret", row->path, subject);
 	pack_secret(vault, row, &packed);
-	return check_row(vault, tx, subject, &packed, &row->mark, err);
+	return check_row(vault, at, subject, &packed, &row->mark, err);
 }
 
-CK_RV sr_rows_check_token(struct sr_vault *vault, struct sr_tx *tx, const struct sr_token_row *row,
+CK_RV sr_rows_check_token(struct sr_vault *vault, const struct sr_moment *at, const struct sr_token_row *row,
 	struct sr_error *err)
 {
 	struct sr_buf packed = SR_BUF_INIT;
 	char subject[SR_SUBJECT_MAX];
 	subject_of("token", row->id, subject);
 	pack_token(vault, row, &packed);
-	return check_row(vault, tx, subject, &packed, &row->mark, err);
+	return check_row(vault, at, subject, &packed, &row->mark, err);
 }
 
-CK_RV sr_rows_check_member(struct sr_vault *vault, struct sr_tx *tx, const struct sr_member_row *row,
+CK_RV sr_rows_check_member(struct sr_vault *vault, const struct sr_moment *at, const struct sr_member_row *row,
 	struct sr_error *err)
 {
 	struct sr_buf packed = SR_BUF_INIT;
 	char subject[SR_SUBJECT_MAX];
 	subject_of("member", row->name, subject);
 	pack_member(vault, row, &packed);
-	return check_row(vault, tx, subject, &packed, &row->mark, err);
+	return check_row(vault, at, subject, &packed, &row->mark, err);
 }
 
 /* -- loading ---------------------------------------------------------------------------------------------------- */
 
-CK_RV sr_rows_secret(struct sr_vault *vault, struct sr_tx *tx, const char *path, struct sr_secret_row *row, bool *found,
+CK_RV sr_rows_secret(struct sr_vault *vault, const struct sr_moment *at, const char *path, struct sr_secret_row *row, bool *found,
 	struct sr_error *err)
 {
 	char subject[SR_SUBJECT_MAX];
 	subject_of("secret", path, subject);
-	CK_RV rv = vault->store->ops->secret_get(tx, path, row, found, err);
+	CK_RV rv = vault->store->ops->secret_get(at->tx, path, row, found, err);
 	if (rv == CKR_OK)
-		rv = *found ? sr_rows_check_secret(vault, tx, row, err) : check_absent(vault, tx, subject, err);
+		rv = *found ? sr_rows_check_secret(vault, at, row, err) : check_absent(vault, at, subject, err);
 	if (rv != CKR_OK)
 		sr_secret_row_clear(row);
 	return rv;
 }
 
-CK_RV sr_rows_token(struct sr_vault *vault, struct sr_tx *tx, const char *id, struct sr_token_row *row, bool *found,
+CK_RV sr_rows_token(struct sr_vault *vault, const struct sr_moment *at, const char *id, struct sr_token_row *row, bool *found,
 	struct sr_error *err)
 {
 	char subject[SR_SUBJECT_MAX];
 	subject_of("token", id, subject);
-	CK_RV rv = vault->store->ops->token_get(tx, id, row, found, err);
+	CK_RV rv = vault->store->ops->token_get(at->tx, id, row, found, err);
 	if (rv == CKR_OK)
-		rv = *found ? sr_rows_check_token(vault, tx, row, err) : check_absent(vault, tx, subject, err);
+		rv = *found ? sr_rows_check_token(vault, at, row, err) : check_absent(vault, at, subject, err);
 	if (rv != CKR_OK)
 		sr_token_row_clear(row);
 	return rv;
 }
 
-CK_RV sr_rows_token_by_hash(struct sr_vault *vault, struct sr_tx *tx, const uint8_t hash[SR_HASH_LEN],
+CK_RV sr_rows_token_by_hash(struct sr_vault *vault, const struct sr_moment *at, const uint8_t hash[SR_HASH_LEN],
 	struct sr_token_row *row, bool *found, struct sr_error *err)
 {
-	CK_RV rv = vault->store->ops->token_by_hash(tx, hash, row, found, err);
+	CK_RV rv = vault->store->ops->token_by_hash(at->tx, hash, row, found, err);
 	if (rv == CKR_OK && *found)
-		rv = sr_rows_check_token(vault, tx, row, err);
+		rv = sr_rows_check_token(vault, at, row, err);
 	if (rv != CKR_OK)
 		sr_token_row_clear(row);
 	return rv;
 }
 
-CK_RV sr_rows_member(struct sr_vault *vault, struct sr_tx *tx, const char *name, struct sr_member_row *row, bool *found,
+CK_RV sr_rows_member(struct sr_vault *vault, const struct sr_moment *at, const char *name, struct sr_member_row *row, bool *found,
 	struct sr_error *err)
 {
 	char subject[SR_SUBJECT_MAX];
 	subject_of("member", name, subject);
-	CK_RV rv = vault->store->ops->member_get(tx, name, row, found, err);
+	CK_RV rv = vault->store->ops->member_get(at->tx, name, row, found, err);
 	if (rv == CKR_OK)
-		rv = *found ? sr_rows_check_member(vault, tx, row, err) : check_absent(vault, tx, subject, err);
+		rv = *found ? sr_rows_check_member(vault, at, row, err) : check_absent(vault, at, subject, err);
 	return rv;
 }
 
 /* -- writing ---------------------------------------------------------------------------------------------------- */
 
-static CK_RV seal_row(struct sr_vault *vault, struct sr_buf *packed, struct sr_mark *mark, struct sr_error *err)
+/* A row of KEY made by this job: bound to its event, under the HSM's MAC, known to the state tree. */
+static void bind_row(const struct sr_moment *at, struct sr_event *event, const char *kind, const char *key,
+	struct sr_mark *mark)
+{
+	subject_of(kind, key, event->subject);
+	mark->event_id = at->event_id;
+}
+
+static CK_RV seal_row(struct sr_vault *vault, struct sr_moment *at, const struct sr_event *event, struct sr_buf *packed,
+	struct sr_mark *mark, struct sr_error *err)
 {
 	CK_RV rv = packed->failed ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to seal a row")
 				  : sr_hsm_mac(vault->hsm, packed->data, packed->len, mark->mac, err);
 	sr_buf_clear(packed);
-	return rv;
+	return rv != CKR_OK ? rv
+			    : sr_state_put(vault->store, at, event->subject, at->event_id, err);
 }
 
-CK_RV sr_rows_put_secret(struct sr_vault *vault, struct sr_write *write, struct sr_event *event,
-	struct sr_secret_row *row, struct sr_error *err)
-{
-	struct sr_buf packed = SR_BUF_INIT;
-	subject_of("secret", row->path, event->subject);
-	row->mark.event_id = write->event_id;
-	pack_secret(vault, row, &packed);
-	CK_RV rv = seal_row(vault, &packed, &row->mark, err);
-	return rv != CKR_OK ? rv : vault->store->ops->secret_put(write->tx, row, err);
-}
-
-CK_RV sr_rows_put_token(struct sr_vault *vault, struct sr_write *write, struct sr_event *event, struct sr_token_row *row,
+CK_RV sr_rows_put_secret(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event, struct sr_secret_row *row,
 	struct sr_error *err)
 {
 	struct sr_buf packed = SR_BUF_INIT;
-	subject_of("token", row->id, event->subject);
-	row->mark.event_id = write->event_id;
-	pack_token(vault, row, &packed);
-	CK_RV rv = seal_row(vault, &packed, &row->mark, err);
-	return rv != CKR_OK ? rv : vault->store->ops->token_put(write->tx, row, err);
+	bind_row(at, event, "secret", row->path, &row->mark);
+	pack_secret(vault, row, &packed);
+	CK_RV rv = seal_row(vault, at, event, &packed, &row->mark, err);
+	return rv != CKR_OK ? rv : vault->store->ops->secret_put(at->tx, row, err);
 }
 
-CK_RV sr_rows_put_member(struct sr_vault *vault, struct sr_write *write, struct sr_event *event,
-	struct sr_member_row *row, struct sr_error *err)
+CK_RV sr_rows_put_token(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event, struct sr_token_row *row,
+	struct sr_error *err)
 {
 	struct sr_buf packed = SR_BUF_INIT;
-	subject_of("member", row->name, event->subject);
-	row->mark.event_id = write->event_id;
+	bind_row(at, event, "token", row->id, &row->mark);
+	pack_token(vault, row, &packed);
+	CK_RV rv = seal_row(vault, at, event, &packed, &row->mark, err);
+	return rv != CKR_OK ? rv : vault->store->ops->token_put(at->tx, row, err);
+}
+
+CK_RV sr_rows_put_member(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event, struct sr_member_row *row,
+	struct sr_error *err)
+{
+	struct sr_buf packed = SR_BUF_INIT;
+	bind_row(at, event, "member", row->name, &row->mark);
 	pack_member(vault, row, &packed);
-	CK_RV rv = seal_row(vault, &packed, &row->mark, err);
-	return rv != CKR_OK ? rv : vault->store->ops->member_put(write->tx, row, err);
+	CK_RV rv = seal_row(vault, at, event, &packed, &row->mark, err);
+	return rv != CKR_OK ? rv : vault->store->ops->member_put(at->tx, row, err);
 }

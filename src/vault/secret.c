@@ -81,21 +81,20 @@ static CK_RV view_row(const struct sr_caller *caller, struct sr_tx *tx, const st
 
 static CK_RV secret_view(const struct sr_caller *caller, const char *path, struct sr_view *view, struct sr_error *err)
 {
-	struct sr_store *store = caller->vault->store;
 	struct sr_secret_row row = { 0 };
-	struct sr_tx *tx;
+	struct sr_moment at;
 	bool found = false;
 	if (sr_secret_actions(caller, path) == 0)
 		return sr_secret_gone(err);
-	CK_RV rv = store->ops->begin_read(store, &tx, err);
+	CK_RV rv = sr_writer_look(caller->vault->writer, &at, err);
 	if (rv != CKR_OK)
 		return rv;
-	rv = sr_rows_secret(caller->vault, tx, path, &row, &found, err);
+	rv = sr_rows_secret(caller->vault, &at, path, &row, &found, err);
 	if (rv == CKR_OK && (!found || row.state != SR_SECRET_ACTIVE))
 		rv = sr_secret_gone(err);
 	if (rv == CKR_OK)
-		rv = view_row(caller, tx, &row, view, err);
-	store->ops->rollback(tx);
+		rv = view_row(caller, at.tx, &row, view, err);
+	sr_writer_look_end(caller->vault->writer, &at);
 	sr_secret_row_clear(&row);
 	return rv;
 }
@@ -125,7 +124,7 @@ static bool match_secret(const struct sr_secret_row *row, void *ctx)
 	return more;
 }
 
-static CK_RV find_exact(struct secret_search *search, struct sr_tx *tx, const struct sr_attr *label,
+static CK_RV find_exact(struct secret_search *search, const struct sr_moment *at, const struct sr_attr *label,
 	struct sr_error *err)
 {
 	struct sr_secret_row row = { 0 };
@@ -137,7 +136,7 @@ static CK_RV find_exact(struct secret_search *search, struct sr_tx *tx, const st
 	path[label->len] = '\0';
 	if (sr_secret_actions(search->caller, path) == 0)
 		return CKR_OK;
-	CK_RV rv = sr_rows_secret(search->caller->vault, tx, path, &row, &found, err);
+	CK_RV rv = sr_rows_secret(search->caller->vault, at, path, &row, &found, err);
 	if (rv == CKR_OK && found)
 		match_secret(&row, search);
 	sr_secret_row_clear(&row);
@@ -151,16 +150,16 @@ static CK_RV secret_find(const struct sr_caller *caller, const struct sr_attrs *
 	struct sr_store *store = caller->vault->store;
 	const struct sr_attr *label = sr_attrs_find(query, CKA_LABEL);
 	char prefix[SR_PATH_MAX + 1];
-	struct sr_tx *tx;
-	CK_RV rv = store->ops->begin_read(store, &tx, err);
+	struct sr_moment at;
+	CK_RV rv = sr_writer_look(caller->vault->writer, &at, err);
 	if (rv != CKR_OK)
 		return rv;
 	sr_who_prefix(caller->identity, SR_RESOURCE_SECRETS, prefix);
 	if (label)
-		rv = find_exact(&search, tx, label, err);
+		rv = find_exact(&search, &at, label, err);
 	else
-		rv = store->ops->secret_list(tx, prefix, match_secret, &search, err);
-	store->ops->rollback(tx);
+		rv = store->ops->secret_list(at.tx, prefix, match_secret, &search, err);
+	sr_writer_look_end(caller->vault->writer, &at);
 	return rv;
 }
 

@@ -24,11 +24,20 @@ static CK_RV may_read(const struct sr_caller *caller, const struct sr_secret_row
 	return CKR_OK;
 }
 
-static CK_RV load(struct sr_act *act, struct sr_tx *tx, struct reading *reading, struct sr_error *err)
+/* A version keeps the tier that it was sealed under, whatever the secret's is now. Asked once the seal has confirmed it. */
+static CK_RV may_open(const struct sr_caller *caller, const struct sr_version_row *version, struct sr_error *err)
+{
+	if (version->tier <= sr_who_clearance(caller->identity))
+		return CKR_OK;
+	return sr_fail(err, CKR_ATTRIBUTE_SENSITIVE, SR_REASON_APPROVAL_REQUIRED,
+		"value not delivered: this version was %s; ask for an approved token", sr_tier_name(version->tier));
+}
+
+static CK_RV load(struct sr_act *act, const struct sr_moment *at, struct reading *reading, struct sr_error *err)
 {
 	struct sr_vault *vault = act->caller->vault;
 	bool found = false;
-	CK_RV rv = sr_rows_secret(vault, tx, act->event.path, &reading->row, &found, err);
+	CK_RV rv = sr_rows_secret(vault, at, act->event.path, &reading->row, &found, err);
 	if (rv == CKR_OK && !found)
 		rv = sr_secret_gone(err);
 	if (rv == CKR_OK)
@@ -37,7 +46,7 @@ static CK_RV load(struct sr_act *act, struct sr_tx *tx, struct reading *reading,
 		return rv;
 	act->event.version = reading->row.version;
 	strcpy(act->event.tier, sr_tier_name(reading->row.tier));
-	rv = vault->store->ops->version_get(tx, act->event.path, reading->row.version, &reading->version, &found, err);
+	rv = vault->store->ops->version_get(at->tx, act->event.path, reading->row.version, &reading->version, &found, err);
 	if (rv == CKR_OK && !found)
 		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROW_MISSING, "secret:%s: its version %llu is gone",
 			act->event.path, (unsigned long long)reading->row.version);
@@ -63,24 +72,26 @@ static CK_RV open_value(struct sr_act *act, const struct reading *reading, struc
 
 static CK_RV prepare(struct sr_act *act, struct reading *reading, struct sr_buf *value, struct sr_error *err)
 {
-	struct sr_store *store = act->caller->vault->store;
-	struct sr_tx *tx;
-	CK_RV rv = store->ops->begin_read(store, &tx, err);
+	struct sr_writer *writer = act->caller->vault->writer;
+	struct sr_moment at;
+	CK_RV rv = sr_writer_look(writer, &at, err);
 	if (rv != CKR_OK)
 		return rv;
-	rv = load(act, tx, reading, err);
-	store->ops->rollback(tx);
-	return rv == CKR_OK ? open_value(act, reading, value, err) : rv;
+	rv = load(act, &at, reading, err);
+	sr_writer_look_end(writer, &at);
+	if (rv == CKR_OK)
+		rv = open_value(act, reading, value, err);
+	return rv == CKR_OK ? may_open(act->caller, &reading->version, err) : rv;
 }
 
 /* A version written meanwhile does not hurt: this read was asked for before it, and gets what was current then. What
  * counts is that the secret may still be read: not deleted, not raised above the clearance. */
-static CK_RV read_run(struct sr_act *act, struct sr_write *write, struct sr_error *err)
+static CK_RV read_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
 {
 	const struct reading *reading = act->arg;
 	struct sr_secret_row row = { 0 };
 	bool found = false;
-	CK_RV rv = sr_rows_secret(act->caller->vault, write->tx, act->event.path, &row, &found, err);
+	CK_RV rv = sr_rows_secret(act->caller->vault, at, act->event.path, &row, &found, err);
 	if (rv == CKR_OK && (!found || strcmp(row.uid, reading->row.uid) != 0))
 		rv = sr_secret_gone(err);
 	if (rv == CKR_OK)

@@ -169,11 +169,12 @@ static CK_RV check_version(const struct change *change, const struct sr_secret_r
 		(unsigned long long)change->expected);
 }
 
-static CK_RV apply_tier(const struct change *change, struct sr_secret_row *row, bool exists, struct sr_error *err)
+/* The tier of a path outlives its secret: deleting it and writing a new one does not lower it. */
+static CK_RV apply_tier(const struct change *change, struct sr_secret_row *row, struct sr_error *err)
 {
 	if (!change->has_tier)
 		return CKR_OK;
-	if (exists && change->tier < row->tier)
+	if (row->uid[0] && change->tier < row->tier)
 		return sr_fail(err, CKR_ACTION_PROHIBITED, SR_REASON_TIER_LOWERED,
 			"secret not written: its tier is %s, and lowering it needs that tier's approvals",
 			sr_tier_name(row->tier));
@@ -192,7 +193,7 @@ static void replace(struct sr_buf *buf, const struct sr_attr *attr)
 static CK_RV apply(const struct change *change, struct sr_secret_row *row, bool exists, int64_t now_ms,
 	struct sr_error *err)
 {
-	CK_RV rv = apply_tier(change, row, exists, err);
+	CK_RV rv = apply_tier(change, row, err);
 	if (rv != CKR_OK)
 		return rv;
 	if (!row->uid[0]) {
@@ -217,7 +218,7 @@ static CK_RV apply(const struct change *change, struct sr_secret_row *row, bool 
 
 /* The number of a version is known only here, inside the transaction, and it is part of what the seal covers; so the HSM
  * seals here too. Writes are rare beside reads. */
-static CK_RV put_version(struct sr_vault *vault, struct sr_write *write, const struct change *change,
+static CK_RV put_version(struct sr_vault *vault, struct sr_moment *at, const struct change *change,
 	const struct sr_secret_row *row, struct sr_error *err)
 {
 	struct sr_version_row version = { .version = row->version, .tier = row->tier, .created_ms = row->updated_ms };
@@ -228,7 +229,7 @@ static CK_RV put_version(struct sr_vault *vault, struct sr_write *write, const s
 	CK_RV rv = aad.failed ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to seal a secret")
 			      : sr_hsm_seal(vault->hsm, &aad, change->value->value, change->value->len, &version.sealed, err);
 	if (rv == CKR_OK)
-		rv = vault->store->ops->version_put(write->tx, &version, err);
+		rv = vault->store->ops->version_put(at->tx, &version, err);
 	sr_buf_clear(&aad);
 	sr_version_row_clear(&version);
 	return rv;
@@ -240,34 +241,54 @@ static void describe(struct sr_event *event, const struct sr_secret_row *row)
 	snprintf(event->tier, sizeof(event->tier), "%s", sr_tier_name(row->tier));
 }
 
-static CK_RV write_row(struct sr_act *act, struct sr_write *write, const struct change *change,
+static CK_RV write_row(struct sr_act *act, struct sr_moment *at, const struct change *change,
 	struct sr_secret_row *row, bool exists, struct sr_error *err)
 {
 	struct sr_vault *vault = act->caller->vault;
-	int64_t now_ms = write->now.wall_ms > write->not_before_ms ? write->now.wall_ms : write->not_before_ms;
+	int64_t now_ms = at->now.wall_ms > at->not_before_ms ? at->now.wall_ms : at->not_before_ms;
 	CK_RV rv = check_version(change, row, exists, err);
 	if (rv == CKR_OK)
 		rv = apply(change, row, exists, now_ms, err);
 	if (rv == CKR_OK && change->value)
-		rv = put_version(vault, write, change, row, err);
+		rv = put_version(vault, at, change, row, err);
 	if (rv != CKR_OK)
 		return rv;
 	act->event.kind = exists ? SR_EVENT_SECRET_UPDATED : SR_EVENT_SECRET_CREATED;
 	describe(&act->event, row);
-	return sr_rows_put_secret(vault, write, &act->event, row, err);
+	return sr_rows_put_secret(vault, at, &act->event, row, err);
 }
 
-static CK_RV write_run(struct sr_act *act, struct sr_write *write, struct sr_error *err)
+/* What a token is not cleared for it neither reads nor replaces nor deletes; and only a member changes the tier of a secret
+ * that is there: nothing lowers it again. */
+static CK_RV check_clearance(const struct sr_act *act, const struct sr_secret_row *row, bool new_tier,
+	struct sr_error *err)
+{
+	const struct sr_identity *who = act->caller->identity;
+	if (who->type != SR_IDENTITY_TOKEN || !row->uid[0])
+		return CKR_OK;
+	if (row->tier > sr_who_clearance(who))
+		return sr_fail(err, CKR_ACTION_PROHIBITED, SR_REASON_APPROVAL_REQUIRED,
+			"secret not written: it is %s and your token is not cleared for it; ask for an approved token",
+			sr_tier_name(row->tier));
+	if (new_tier)
+		return sr_fail(err, CKR_ACTION_PROHIBITED, SR_REASON_ROLE_NOT_ALLOWED,
+			"secret not written: a token cannot change a secret's tier; ask a member");
+	return CKR_OK;
+}
+
+static CK_RV write_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
 {
 	const struct change *change = act->arg;
 	struct sr_secret_row row = { 0 };
 	bool found = false;
-	CK_RV rv = sr_rows_secret(act->caller->vault, write->tx, change->path, &row, &found, err);
+	CK_RV rv = sr_rows_secret(act->caller->vault, at, change->path, &row, &found, err);
 	bool exists = found && row.state == SR_SECRET_ACTIVE;
 	if (rv == CKR_OK && change->must_exist && !exists)
 		rv = sr_secret_gone(err);
 	if (rv == CKR_OK)
-		rv = write_row(act, write, change, &row, exists, err);
+		rv = check_clearance(act, &row, change->has_tier && change->tier != row.tier, err);
+	if (rv == CKR_OK)
+		rv = write_row(act, at, change, &row, exists, err);
 	sr_secret_row_clear(&row);
 	return rv;
 }
@@ -333,18 +354,20 @@ CK_RV sr_secret_set(const struct sr_caller *caller, const char *path, const stru
 
 /* -- deletion ---------------------------------------------------------------------------------------------------- */
 
-static CK_RV delete_run(struct sr_act *act, struct sr_write *write, struct sr_error *err)
+static CK_RV delete_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
 {
 	struct sr_secret_row row = { 0 };
 	bool found = false;
-	CK_RV rv = sr_rows_secret(act->caller->vault, write->tx, act->event.path, &row, &found, err);
+	CK_RV rv = sr_rows_secret(act->caller->vault, at, act->event.path, &row, &found, err);
 	if (rv == CKR_OK && (!found || row.state != SR_SECRET_ACTIVE))
 		rv = sr_secret_gone(err);
+	if (rv == CKR_OK)
+		rv = check_clearance(act, &row, false, err);
 	if (rv == CKR_OK) {
 		row.state = SR_SECRET_DELETED;
-		row.updated_ms = write->now.wall_ms;
+		row.updated_ms = at->now.wall_ms;
 		describe(&act->event, &row);
-		rv = sr_rows_put_secret(act->caller->vault, write, &act->event, &row, err);
+		rv = sr_rows_put_secret(act->caller->vault, at, &act->event, &row, err);
 	}
 	sr_secret_row_clear(&row);
 	return rv;

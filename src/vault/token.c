@@ -171,16 +171,17 @@ static CK_RV make_string(struct sr_vault *vault, struct sr_token_row *row, struc
 	return rv;
 }
 
-static CK_RV issue_run(struct sr_act *act, struct sr_write *write, struct sr_error *err)
+static CK_RV issue_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
 {
 	struct sr_token_row *row = act->arg;
-	row->created_ms = write->now.wall_ms;
-	row->end = sr_end_after(&write->now, row->ttl_ms);
-	/* Ends count from a wall clock that may have been set back: never before the newest record's time. */
-	if (row->end.wall_ms < write->not_before_ms + row->ttl_ms)
-		row->end.wall_ms = write->not_before_ms + row->ttl_ms;
+	struct sr_now now = at->now;
+	/* The wall clock may have been set back: it is never before the newest record's time. */
+	if (now.wall_ms < at->not_before_ms)
+		now.wall_ms = at->not_before_ms;
+	row->created_ms = now.wall_ms;
+	row->end = sr_end_after(&now, row->ttl_ms);
 	snprintf(act->event.token_id, sizeof(act->event.token_id), "%s", row->id);
-	return sr_rows_put_token(act->caller->vault, write, &act->event, row, err);
+	return sr_rows_put_token(act->caller->vault, at, &act->event, row, err);
 }
 
 static CK_RV token_create(const struct sr_caller *caller, const struct sr_attrs *template, struct sr_created *created,
@@ -208,18 +209,16 @@ static CK_RV token_create(const struct sr_caller *caller, const struct sr_attrs 
 
 /* -- showing ---------------------------------------------------------------------------------------------------- */
 
-static CK_RV token_state(struct sr_vault *vault, struct sr_tx *tx, const struct sr_token_row *row, uint64_t *used,
-	const char **state, struct sr_error *err)
+static CK_RV token_state(struct sr_vault *vault, const struct sr_moment *at, const struct sr_token_row *row,
+	uint64_t *uses, const char **state, struct sr_error *err)
 {
-	struct sr_now now;
-	sr_clock_now(&now);
-	CK_RV rv = vault->store->ops->use_count(tx, row->id, used, err);
+	CK_RV rv = sr_who_uses(vault, at, row->id, uses, err);
 	if (row->state == SR_TOKEN_REVOKED)
 		*state = "revoked";
-	else if (sr_end_passed(&row->end, &now, sr_writer_not_before(vault->writer)))
+	else if (sr_end_passed(&row->end, &at->now, at->not_before_ms))
 		*state = "expired";
 	else
-		*state = row->max_uses && *used >= row->max_uses ? "used_up" : "active";
+		*state = row->max_uses && *uses >= row->max_uses ? "used_up" : "active";
 	return rv;
 }
 
@@ -229,12 +228,12 @@ static void put_buf(struct sr_attrs *attrs, CK_ATTRIBUTE_TYPE type, const struct
 		sr_attrs_put(attrs, type, buf->data, buf->len);
 }
 
-static CK_RV token_attrs(struct sr_vault *vault, struct sr_tx *tx, const struct sr_token_row *row,
+static CK_RV token_attrs(struct sr_vault *vault, const struct sr_moment *at, const struct sr_token_row *row,
 	struct sr_attrs *attrs, struct sr_error *err)
 {
-	uint64_t used = 0;
+	uint64_t uses = 0;
 	const char *state;
-	CK_RV rv = token_state(vault, tx, row, &used, &state, err);
+	CK_RV rv = token_state(vault, at, row, &uses, &state, err);
 	if (rv != CKR_OK)
 		return rv;
 	sr_attrs_put_ulong(attrs, CKA_CLASS, CKO_SR_TOKEN);
@@ -248,7 +247,7 @@ static CK_RV token_attrs(struct sr_vault *vault, struct sr_tx *tx, const struct 
 	sr_attrs_put_number(attrs, CKA_SR_TTL, (uint64_t)row->ttl_ms / 1000);
 	if (row->max_uses)
 		sr_attrs_put_number(attrs, CKA_SR_MAX_USES, row->max_uses);
-	sr_attrs_put_number(attrs, CKA_SR_USES, used);
+	sr_attrs_put_number(attrs, CKA_SR_USES, uses);
 	put_buf(attrs, CKA_SR_ALLOWED_IPS, &row->allowed_ips);
 	put_buf(attrs, CKA_SR_DESCRIPTION, &row->description);
 	sr_attrs_put_time(attrs, CKA_SR_CREATED_AT, row->created_ms);
@@ -265,23 +264,27 @@ static bool may_see(const struct sr_caller *caller)
 	return (sr_who_duties(caller->identity) & SR_DUTY_TOKENS_SEE) != 0;
 }
 
+static CK_RV no_token(struct sr_error *err)
+{
+	return sr_fail(err, CKR_OBJECT_HANDLE_INVALID, SR_REASON_NOT_FOUND, "there is no such token for you");
+}
+
 static CK_RV token_view(const struct sr_caller *caller, const char *id, struct sr_view *view, struct sr_error *err)
 {
-	struct sr_store *store = caller->vault->store;
 	struct sr_token_row row = { 0 };
-	struct sr_tx *tx;
+	struct sr_moment at;
 	bool found = false;
-	CK_RV rv = store->ops->begin_read(store, &tx, err);
+	CK_RV rv = may_see(caller) ? sr_writer_look(caller->vault->writer, &at, err) : no_token(err);
 	if (rv != CKR_OK)
 		return rv;
-	rv = sr_rows_token(caller->vault, tx, id, &row, &found, err);
-	if (rv == CKR_OK && (!found || !may_see(caller)))
-		rv = sr_fail(err, CKR_OBJECT_HANDLE_INVALID, SR_REASON_NOT_FOUND, "there is no such token for you");
+	rv = sr_rows_token(caller->vault, &at, id, &row, &found, err);
+	if (rv == CKR_OK && !found)
+		rv = no_token(err);
 	if (rv == CKR_OK)
-		rv = token_attrs(caller->vault, tx, &row, &view->attrs, err);
+		rv = token_attrs(caller->vault, &at, &row, &view->attrs, err);
 	/* The string was shown once, in the session that issued it; nothing here could show it again. */
 	view->value = SR_VALUE_SENSITIVE;
-	store->ops->rollback(tx);
+	sr_writer_look_end(caller->vault->writer, &at);
 	sr_token_row_clear(&row);
 	return rv;
 }
@@ -292,7 +295,7 @@ struct token_search {
 	const struct sr_caller *caller;
 	const struct sr_attrs *query;
 	char reaches[SR_PATH_MAX + 1];
-	struct sr_tx *tx;
+	struct sr_moment at;
 	sr_found found;
 	void *ctx;
 	CK_RV rv;
@@ -318,9 +321,9 @@ static bool match_token(const struct sr_token_row *row, void *ctx)
 {
 	struct token_search *search = ctx;
 	struct sr_attrs attrs = SR_ATTRS_INIT;
-	search->rv = sr_rows_check_token(search->caller->vault, search->tx, row, search->err);
+	search->rv = sr_rows_check_token(search->caller->vault, &search->at, row, search->err);
 	if (search->rv == CKR_OK)
-		search->rv = token_attrs(search->caller->vault, search->tx, row, &attrs, search->err);
+		search->rv = token_attrs(search->caller->vault, &search->at, row, &attrs, search->err);
 	bool matches = search->rv == CKR_OK && (!search->reaches[0] || token_reaches(row, &attrs, search->reaches));
 	if (matches && search->reaches[0])
 		sr_attrs_put(&attrs, CKA_SR_REACHES, search->reaches, strlen(search->reaches));
@@ -347,30 +350,29 @@ static CK_RV token_find(const struct sr_caller *caller, const struct sr_attrs *q
 	struct sr_error *err)
 {
 	struct token_search search = { .caller = caller, .query = query, .found = found, .ctx = ctx, .err = err };
-	struct sr_store *store = caller->vault->store;
 	CK_RV rv = take_reaches(&search, err);
 	if (rv != CKR_OK || !may_see(caller))
 		return rv;
-	rv = store->ops->begin_read(store, &search.tx, err);
+	rv = sr_writer_look(caller->vault->writer, &search.at, err);
 	if (rv != CKR_OK)
 		return rv;
-	rv = store->ops->token_list(search.tx, match_token, &search, err);
-	store->ops->rollback(search.tx);
+	rv = caller->vault->store->ops->token_list(search.at.tx, match_token, &search, err);
+	sr_writer_look_end(caller->vault->writer, &search.at);
 	return search.rv != CKR_OK ? search.rv : rv;
 }
 
 /* -- revoking --------------------------------------------------------------------------------------------------- */
 
-static CK_RV revoke_run(struct sr_act *act, struct sr_write *write, struct sr_error *err)
+static CK_RV revoke_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
 {
 	struct sr_token_row row = { 0 };
 	bool found = false;
-	CK_RV rv = sr_rows_token(act->caller->vault, write->tx, act->arg, &row, &found, err);
+	CK_RV rv = sr_rows_token(act->caller->vault, at, act->arg, &row, &found, err);
 	if (rv == CKR_OK && !found)
 		rv = sr_fail(err, CKR_OBJECT_HANDLE_INVALID, SR_REASON_NOT_FOUND, "there is no such token");
 	row.state = SR_TOKEN_REVOKED;
 	if (rv == CKR_OK)
-		rv = sr_rows_put_token(act->caller->vault, write, &act->event, &row, err);
+		rv = sr_rows_put_token(act->caller->vault, at, &act->event, &row, err);
 	sr_token_row_clear(&row);
 	return rv;
 }

@@ -74,7 +74,7 @@ const char *sr_code(CK_RV rv);
 #define SR_STAGING "staging/payments/stripe"
 #define SR_STAGING_VALUE "sk_test_26PHem9AhJZvU623DfE1x4sd"
 
-#define SR_TOKEN_LEN 31
+#define SR_TOKEN_LEN 30
 #define SR_TOKEN_ENV "STRONGROOM_BATTERY_TOKEN"
 
 /** struct sr_place: a directory with a vault, three secrets (above) and a token for each kind of program. Slots: SR_VAULT;
@@ -115,6 +115,7 @@ extern CK_OBJECT_CLASS sr_data;
 #define SR_STRING(type, string) { type, (CK_BYTE *)string, strlen(string) }
 #define SR_COUNT(array) (sizeof(array) / sizeof(*(array)))
 
+CK_RV sr_slot_find(const char *label, CK_SLOT_ID *slot); /* CKR_TOKEN_NOT_PRESENT: there is none */
 CK_SLOT_ID sr_slot(const char *label);
 CK_SESSION_HANDLE sr_open(const char *label, CK_FLAGS flags); /* CKF_SERIAL_SESSION is added */
 CK_SESSION_HANDLE sr_rw(void);                                /* on SR_VAULT */

@@ -22,20 +22,29 @@ static bool has_label(CK_SLOT_ID slot, const char *label)
 {
 	CK_TOKEN_INFO info;
 	size_t len = strlen(label);
-	ck_assert_rv(p11->C_GetTokenInfo(slot, &info), CKR_OK);
-	return memcmp(info.label, label, len) == 0 && info.label[len] == ' ';
+	return p11->C_GetTokenInfo(slot, &info) == CKR_OK && memcmp(info.label, label, len) == 0 && info.label[len] == ' ';
+}
+
+CK_RV sr_slot_find(const char *label, CK_SLOT_ID *slot)
+{
+	CK_SLOT_ID slots[16];
+	CK_ULONG count = SR_COUNT(slots);
+	CK_RV rv = p11->C_GetSlotList(CK_TRUE, slots, &count);
+	if (rv != CKR_OK)
+		return rv;
+	for (CK_ULONG i = 0; i < count; i++) {
+		*slot = slots[i];
+		if (has_label(slots[i], label))
+			return CKR_OK;
+	}
+	return CKR_TOKEN_NOT_PRESENT;
 }
 
 CK_SLOT_ID sr_slot(const char *label)
 {
-	CK_SLOT_ID slots[16];
-	CK_ULONG count = SR_COUNT(slots);
-	ck_assert_rv(p11->C_GetSlotList(CK_TRUE, slots, &count), CKR_OK);
-	for (CK_ULONG i = 0; i < count; i++) {
-		if (has_label(slots[i], label))
-			return slots[i];
-	}
-	ck_abort_msg("there is no slot %s", label);
+	CK_SLOT_ID slot = 0;
+	ck_assert_rv(sr_slot_find(label, &slot), CKR_OK);
+	return slot;
 }
 
 CK_SESSION_HANDLE sr_open(const char *label, CK_FLAGS flags)

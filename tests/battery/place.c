@@ -147,16 +147,13 @@ static CK_RV seed(CK_SESSION_HANDLE session)
 /* No assertion of Check's in here: it would jump out of a process that is not Check's. */
 static CK_RV fill_vault(void)
 {
-	CK_SLOT_ID slots[8];
-	CK_ULONG count = SR_COUNT(slots);
+	CK_SLOT_ID slot;
 	CK_SESSION_HANDLE session;
 	CK_RV rv;
 	sr_load();
-	if ((rv = sr_initialize()) != CKR_OK || (rv = p11->C_GetSlotList(CK_TRUE, slots, &count)) != CKR_OK)
+	if ((rv = sr_initialize()) != CKR_OK || (rv = sr_slot_find(SR_VAULT, &slot)) != CKR_OK)
 		return rv;
-	if (count == 0)
-		return CKR_TOKEN_NOT_PRESENT;
-	rv = p11->C_OpenSession(slots[0], CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session);
+	rv = p11->C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session);
 	if (rv == CKR_OK)
 		rv = sr_login(session, SR_ADMIN_PIN);
 	if (rv == CKR_OK)

@@ -66,8 +66,18 @@ back
 same "the token itself still works" 'value of a' "$(with_pin "$narrow" "$STRONGROOM" secret get production/a/key)"
 fails "the used-up token" 'refused' with_pin "$narrow" get production/a/key
 keep
-sql "DELETE FROM token_use WHERE token_id = '$id'"
-fails "a use given back in the database" "token:$id.*(uses|use table)" with_pin "$narrow" get production/a/key
+sql "UPDATE event SET counted = 0"
+fails "the counting records made to say they count nothing" 'refused' with_pin "$narrow" get production/a/key
+back
+sql "DELETE FROM state"
+fails "the uses deleted" "state was changed outside|was changed" with_pin "$narrow" get production/a/key
+exits 6 "verify sees it" "$STRONGROOM" audit verify
+back
+sql "DELETE FROM state; DELETE FROM state_node; UPDATE standing SET root = zeroblob(32)"
+fails "the uses deleted, and the tree above them too" "stands was changed outside" with_pin "$narrow" get production/a/key
+back
+sql "DELETE FROM event WHERE counted = 1"
+fails "the counting record deleted" 'refused|cut off|changed' with_pin "$narrow" get production/a/key
 exits 6 "verify sees it" "$STRONGROOM" audit verify
 back
 
@@ -82,6 +92,12 @@ fails "a revoked token set active" "token:$id.*changed outside" with_pin "$revok
 back
 sqlite3 "$db" "ATTACH '$place/old.db' AS old; DELETE FROM token WHERE id = '$id'; INSERT INTO token SELECT * FROM old.token"
 fails "a revoked token's old row put back whole" "token:$id.*older" with_pin "$revoked" get production/a/key
+back
+
+sqlite3 "$db" "ATTACH '$place/old.db' AS old; DELETE FROM token WHERE id = '$id'; INSERT INTO token SELECT * FROM old.token;
+	DELETE FROM event WHERE event = 'token.revoked'"
+fails "a revoked token's old row put back, its revocation deleted" "token:$id.*older|rewritten|broken" with_pin "$revoked" get production/a/key
+exits 6 "verify sees it" "$STRONGROOM" audit verify
 back
 
 # -- rows deleted, the database rolled back ------------------------------------------------------------------------

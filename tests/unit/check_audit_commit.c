@@ -41,9 +41,9 @@ static void teardown(void)
 	place_remove(&place);
 }
 
-static CK_RV rename_vault(struct sr_write *write, void *arg, struct sr_error *err)
+static CK_RV rename_vault(struct sr_moment *moment, void *arg, struct sr_error *err)
 {
-	return place.store->ops->meta_put(write->tx, "vault-name", arg, err);
+	return place.store->ops->meta_put(moment->tx, "vault-name", arg, err);
 }
 
 static CK_RV try_name(const char *name, struct sr_error *err)

@@ -22,9 +22,9 @@ static void teardown(void)
 
 /* -- outcomes --------------------------------------------------------------------------------------------------- */
 
-static CK_RV set_name(struct sr_write *write, const char *name, struct sr_error *err)
+static CK_RV set_name(struct sr_moment *moment, const char *name, struct sr_error *err)
 {
-	return place.store->ops->meta_put(write->tx, "vault-name", name, err);
+	return place.store->ops->meta_put(moment->tx, "vault-name", name, err);
 }
 
 struct plan {
@@ -36,15 +36,15 @@ struct plan {
 	int64_t not_before_ms;
 };
 
-static CK_RV follow(struct sr_write *write, void *arg, struct sr_error *err)
+static CK_RV follow(struct sr_moment *moment, void *arg, struct sr_error *err)
 {
 	struct plan *plan = arg;
-	plan->event_id = write->event_id;
-	plan->not_before_ms = write->not_before_ms;
+	plan->event_id = moment->event_id;
+	plan->not_before_ms = moment->not_before_ms;
 	plan->event->version = 9;
 	plan->event->counted = true;
 	snprintf(plan->event->subject, sizeof plan->event->subject, "secret:%s", plan->event->path);
-	CK_RV rv = set_name(write, plan->name, err);
+	CK_RV rv = set_name(moment, plan->name, err);
 	if (rv != CKR_OK || plan->answer == CKR_OK)
 		return rv;
 	return sr_fail(err, plan->answer, plan->reason, "refused by plan");
@@ -160,19 +160,19 @@ END_TEST
 #define ROUNDS 20
 
 /* Every seventh is refused after its change, which the others must not see undone with theirs. */
-static CK_RV count_up(struct sr_write *write, void *arg, struct sr_error *err)
+static CK_RV count_up(struct sr_moment *moment, void *arg, struct sr_error *err)
 {
 	const int *number = arg;
 	struct sr_buf text = SR_BUF_INIT;
 	char name[32];
 	unsigned count = 0;
-	CK_RV rv = place.store->ops->meta_get(write->tx, "vault-name", &text, err);
+	CK_RV rv = place.store->ops->meta_get(moment->tx, "vault-name", &text, err);
 	if (rv == CKR_OK)
 		sscanf(sr_buf_string(&text), "n%u", &count);
 	sr_buf_clear(&text);
 	snprintf(name, sizeof name, "n%u", count + 1);
 	if (rv == CKR_OK)
-		rv = set_name(write, name, err);
+		rv = set_name(moment, name, err);
 	if (rv == CKR_OK && *number % 7 == 0)
 		return sr_fail(err, CKR_ACTION_PROHIBITED, SR_REASON_OUT_OF_SCOPE, "every seventh");
 	return rv;

@@ -110,6 +110,26 @@ START_TEST(vault_absent_and_back)
 }
 END_TEST
 
+START_TEST(backend_functions)
+{
+	struct sr_vault_plan plan = { 0 };
+	struct sr_error err = SR_ERROR_INIT;
+	char *result = NULL;
+	ck_rv(fix.backend->abi, SR_BACKEND_ABI);
+	ck_rv(fix.backend->create(&plan, NULL, &result, &err), CKR_FUNCTION_FAILED);
+	ck_rv(fix.backend->last_error()->reason, SR_REASON_PATH_TAKEN);
+	ck_assert_str_eq(fix.backend->last_error()->text, err.text);
+	ck_rv(fix.backend->probe(NULL, NULL, &result, &err), CKR_OK);
+	ck_assert_str_eq(result, "{}");
+	free(result);
+	ck_rv(fix.backend->doctor(NULL, &result, &err), CKR_OK);
+	free(result);
+	ck_rv(fix.backend->last_error()->reason, SR_REASON_PATH_TAKEN); /* the last failure's */
+	fix.backend->abandon(fix.client); /* closed by the fixture all the same: there is no fork here */
+	fix.backend->abandon(NULL);
+}
+END_TEST
+
 /* -- sessions --------------------------------------------------------------------------------------------------- */
 
 START_TEST(session_arguments)
@@ -376,6 +396,49 @@ START_TEST(logins_at_once)
 }
 END_TEST
 
+static void *log_in_slowly(void *unused)
+{
+	(void)unused;
+	log_in(fix.ro);
+	return NULL;
+}
+
+START_TEST(login_keeps_nobody_waiting)
+{
+	pthread_t thread;
+	fix.vault->login_ms = 500;
+	ck_assert_int_eq(pthread_create(&thread, NULL, log_in_slowly, NULL), 0);
+	ck_rv(state_of(fix.rw), CKS_RW_PUBLIC_SESSION);
+	ck_rv(find_label(fix.rw, "a/one"), 0);
+	pthread_mutex_lock(&fix.vault->lock);
+	ck_rv(fix.vault->logins, 0);
+	pthread_mutex_unlock(&fix.vault->lock);
+	pthread_join(thread, NULL);
+	ck_rv(state_of(fix.rw), CKS_RW_USER_FUNCTIONS);
+}
+END_TEST
+
+static void *read_by_own_token(void *unused)
+{
+	(void)unused;
+	char value[16];
+	CK_ULONG len = sizeof value;
+	CK_SESSION_HANDLE session = open_session(fix.file_slot, 0);
+	ck_rv(get_value(session, find_label(session, "a/one"), value, &len), CKR_OK);
+	return NULL;
+}
+
+START_TEST(own_token_for_all_threads)
+{
+	CK_SESSION_HANDLE session = open_session(fix.file_slot, 0);
+	ck_rv(CALL(C_Login, session, CKU_USER, NULL, 0), CKR_OK);
+	fix.vault->lapsed = 1;
+	fix.vault->login_ms = 20;
+	run_threads(read_by_own_token);
+	ck_rv(fix.vault->logins, 2); /* one of them for all */
+}
+END_TEST
+
 /* Everything at once, and any code that the standard allows: what counts is what the sanitizers see. */
 static void *do_anything(void *unused)
 {
@@ -447,6 +510,7 @@ Suite *sr_suite_pkcs11(void)
 	tcase_set_timeout(calls, 60);
 	tcase_add_test(calls, slots_have_names_and_serials);
 	tcase_add_test(calls, slot_arguments);
+	tcase_add_test(calls, backend_functions);
 	tcase_add_test(calls, session_arguments);
 	tcase_add_test(calls, session_limit);
 	tcase_add_test(calls, login_arguments);
@@ -458,6 +522,8 @@ Suite *sr_suite_pkcs11(void)
 	tcase_add_test(calls, own_token);
 	tcase_add_test(calls, own_token_unreadable);
 	tcase_add_test(calls, logins_at_once);
+	tcase_add_test(calls, login_keeps_nobody_waiting);
+	tcase_add_test(calls, own_token_for_all_threads);
 	tcase_add_test(calls, threads);
 	tcase_add_test(calls, close_under_calls);
 	suite_add_tcase(suite, calls);

@@ -222,28 +222,50 @@ START_TEST(token_rows)
 }
 END_TEST
 
-START_TEST(use_rows)
+struct entries {
+	int count;
+	uint64_t sum;
+};
+
+static bool gather_entry(const uint8_t key[SR_HASH_LEN], uint64_t value, void *ctx)
 {
-	struct sr_token_row token = store_token("t-a", "");
-	uint64_t count;
+	struct entries *entries = ctx;
+	ck_assert_uint_eq(key[0], 0xab);
+	entries->count++;
+	entries->sum += value;
+	return true;
+}
+
+START_TEST(state_rows)
+{
+	const uint8_t keys[][SR_HASH_LEN] = { { 0xab, 0xcd }, { 0xab, 0xcd, 1 }, { 0xab, 0xce }, { 0xab, 0xcc, 0xff } };
+	struct entries entries = { 0, 0 };
+	struct sr_node_row node = { .id = 4096, .digests = { 1, 2, 3 } }, got;
+	struct sr_standing_row standing = { .head = { .seq = 7 }, .newest_ms = 9, .root = { 4 } }, stands;
+	bool found;
 	struct sr_tx *tx = store_write();
-	assert_refused(store->ops->use_put(tx, "t-a", 1, 1, &store_error), CKR_DEVICE_ERROR, SR_REASON_STORE_FAILED);
-	assert_ok(store->ops->token_put(tx, &token, &store_error));
-	assert_ok(store->ops->use_count(tx, "t-a", &count, &store_error));
-	ck_assert_uint_eq(count, 0);
-	for (uint64_t n = 1; n <= 12; n++) {
-		assert_ok(store->ops->use_put(tx, "t-a", n, n, &store_error));
-		store_put_event(tx, n);
-	}
-	assert_refused(store->ops->use_put(tx, "t-a", 12, 13, &store_error), CKR_DEVICE_ERROR, SR_REASON_STORE_FAILED);
-	assert_ok(store->ops->use_count(tx, "t-a", &count, &store_error));
-	ck_assert_uint_eq(count, 12);
-	assert_ok(store->ops->use_events(tx, "t-a", &count, &store_error));
-	ck_assert_uint_eq(count, 12);
-	assert_ok(store->ops->use_events(tx, "t-b", &count, &store_error));
-	ck_assert_uint_eq(count, 0);
+	for (uint64_t i = 0; i < 4; i++)
+		assert_ok(store->ops->state_put(tx, keys[i], i + 1, &store_error));
+	assert_ok(store->ops->state_put(tx, keys[0], 10, &store_error));
+	assert_ok(store->ops->state_bucket(tx, 0xabcd, gather_entry, &entries, &store_error));
+	ck_assert_int_eq(entries.count, 2);
+	ck_assert_uint_eq(entries.sum, 12);
+	assert_refused(store->ops->state_put(tx, keys[1], 0, &store_error), CKR_GENERAL_ERROR, SR_REASON_INTERNAL);
+	assert_ok(store->ops->node_get(tx, 4096, &got, &found, &store_error));
+	ck_assert(!found && got.digests[0] == 0);
+	assert_ok(store->ops->node_put(tx, &node, &store_error));
+	node.digests[0] = 9;
+	assert_ok(store->ops->node_put(tx, &node, &store_error));
+	assert_ok(store->ops->node_get(tx, 4096, &got, &found, &store_error));
+	ck_assert(found && memcmp(&got, &node, sizeof got) == 0);
+	assert_ok(store->ops->standing_get(tx, &stands, &found, &store_error));
+	ck_assert(!found);
+	assert_ok(store->ops->standing_put(tx, &standing, &store_error));
+	standing.head.seq = 8;
+	assert_ok(store->ops->standing_put(tx, &standing, &store_error));
+	assert_ok(store->ops->standing_get(tx, &stands, &found, &store_error));
+	ck_assert(found && memcmp(&stands, &standing, sizeof stands) == 0);
 	store_commit(tx);
-	sr_token_row_clear(&token);
 }
 END_TEST
 
@@ -349,29 +371,12 @@ START_TEST(event_rows)
 }
 END_TEST
 
-START_TEST(newest_event_of_a_subject)
+START_TEST(an_event_is_written_once)
 {
-	uint64_t id;
-	enum sr_event_kind kind;
 	uint8_t hash[SR_HASH_LEN] = { 0 };
 	struct sr_tx *tx = store_write();
-	struct sr_event event = store_event(1);
+	struct sr_event event = { .id = 4 }; /* absent texts */
 	assert_ok(store->ops->event_put(tx, &event, hash, &store_error));
-	event.id = 2;
-	event.kind = SR_EVENT_SECRET_DELETED;
-	assert_ok(store->ops->event_put(tx, &event, hash, &store_error));
-	event.id = 3;
-	event.status = SR_STATUS_DENIED; /* changes nothing, whatever it claims */
-	assert_ok(store->ops->event_put(tx, &event, hash, &store_error));
-	event = (struct sr_event){ .id = 4 }; /* absent texts */
-	assert_ok(store->ops->event_put(tx, &event, hash, &store_error));
-	assert_ok(store->ops->event_newest(tx, "secret:a/b", &id, &kind, &store_error));
-	ck_assert_uint_eq(id, 2);
-	ck_assert_int_eq(kind, SR_EVENT_SECRET_DELETED);
-	assert_ok(store->ops->event_newest(tx, "secret:a", &id, &kind, &store_error));
-	ck_assert_uint_eq(id, 0);
-	assert_ok(store->ops->event_newest(tx, "", &id, &kind, &store_error));
-	ck_assert_uint_eq(id, 0);
 	assert_refused(store->ops->event_put(tx, &event, hash, &store_error), CKR_DEVICE_ERROR, SR_REASON_STORE_FAILED);
 	store_commit(tx);
 }
@@ -449,10 +454,10 @@ Suite *sr_suite_store(void)
 	tcase_add_test(rows, version_without_head);
 	tcase_add_test(rows, secret_ranges);
 	tcase_add_test(rows, token_rows);
-	tcase_add_test(rows, use_rows);
+	tcase_add_test(rows, state_rows);
 	tcase_add_test(rows, member_rows);
 	tcase_add_test(rows, event_rows);
-	tcase_add_test(rows, newest_event_of_a_subject);
+	tcase_add_test(rows, an_event_is_written_once);
 	tcase_add_test(rows, checkpoint_rows);
 	tcase_add_test(rows, totals);
 	suite_add_tcase(suite, rows);

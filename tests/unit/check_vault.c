@@ -19,6 +19,7 @@ static void teardown(void)
 
 #define expect(call, code, why)                                                                                        \
 	do {                                                                                                           \
+		sr_error_clear(&place.err);                                                                            \
 		CK_RV rv_ = (call);                                                                                    \
 		ck_assert_msg(rv_ == (code), "%s: %s: %s", #call, sr_rv_name(rv_), place.err.text);                    \
 		ck_assert_msg(place.err.reason == SR_REASON_##why, "%s: reason %s", #call,                             \
@@ -353,6 +354,117 @@ START_TEST(an_old_row_put_back_is_refused)
 }
 END_TEST
 
+/* Records of old that say something else do not matter: what counts is the state tree. */
+START_TEST(hiding_records_gives_nothing_back)
+{
+	static const struct {
+		const char *sql;
+		CK_RV rv;
+	} rows[] = {
+		{ "UPDATE event SET counted = 0", CKR_PIN_LOCKED },
+		{ "UPDATE event SET counted = 0; DELETE FROM state WHERE value = 1", CKR_DEVICE_ERROR },
+		{ "UPDATE state SET value = value - 1 WHERE value > 1", CKR_DEVICE_ERROR },
+		{ "DELETE FROM event WHERE counted = 1", CKR_DEVICE_ERROR },
+		{ "UPDATE event SET subject = NULL; DELETE FROM state", CKR_DEVICE_ERROR },
+	};
+	char pin[64];
+	vault_login_admin(&place);
+	expect(vault_put(&place, "a/b", "v", NULL), CKR_OK, NONE);
+	expect(vault_issue(&place, "secrets:read:*", "600", "1", NULL, pin), CKR_OK, NONE);
+	expect(vault_login(&place, pin), CKR_OK, NONE);
+	expect(vault_get(&place, "a/b", NULL), CKR_OK, NONE);
+	vault_sql(&place, "%s", rows[_i].sql);
+	CK_RV rv = vault_login(&place, pin);
+	ck_assert_msg(rv == rows[_i].rv, "%s: %s %s", rows[_i].sql, sr_rv_name(rv), place.err.text);
+	ck_assert(vault_get(&place, "a/b", NULL) != CKR_OK);
+}
+END_TEST
+
+START_TEST(several_logins_share_one_use)
+{
+	char pin[64];
+	struct sr_caller first;
+	struct sr_buf value = SR_BUF_INIT;
+	vault_login_admin(&place);
+	expect(vault_put(&place, "a/b", "v", NULL), CKR_OK, NONE);
+	expect(vault_issue(&place, "secrets:read:*", "600", "1", NULL, pin), CKR_OK, NONE);
+	expect(vault_login(&place, pin), CKR_OK, NONE);
+	first = place.caller;
+	sr_identity_ref(first.identity);
+	expect(vault_login(&place, pin), CKR_OK, NONE);
+	expect(vault_get(&place, "a/b", NULL), CKR_OK, NONE);
+	expect(sr_class_find(CKO_DATA)->value(&first, "a/b", &value, &place.err), CKR_USER_NOT_LOGGED_IN, USED_UP);
+	ck_assert_uint_eq(value.len, 0);
+	sr_identity_unref(first.identity);
+}
+END_TEST
+
+START_TEST(a_deleted_secret_put_back_is_refused)
+{
+	vault_login_admin(&place);
+	expect(vault_put(&place, "a/b", "one", NULL), CKR_OK, NONE);
+	vault_sql(&place, "CREATE TABLE kept AS SELECT * FROM secret");
+	expect(sr_class_find(CKO_DATA)->destroy(&place.caller, "a/b", &place.err), CKR_OK, NONE);
+	vault_sql(&place,
+		"UPDATE secret SET state = (SELECT state FROM kept), updated_ms = (SELECT updated_ms FROM kept), event_id = "
+		"(SELECT event_id FROM kept), mac = (SELECT mac FROM kept); DROP TABLE kept; "
+		"UPDATE event SET subject = NULL WHERE event = 'secret.deleted'");
+	expect(vault_get(&place, "a/b", NULL), CKR_DEVICE_ERROR, ROW_STALE);
+}
+END_TEST
+
+/* -- tiers and tokens -------------------------------------------------------------------------------------------- */
+
+START_TEST(what_a_token_is_not_cleared_for_it_does_not_touch)
+{
+	char pin[64];
+	const struct sr_class *data = sr_class_find(CKO_DATA);
+	vault_login_admin(&place);
+	expect(vault_put(&place, "p/critical", "v", "critical"), CKR_OK, NONE);
+	expect(vault_put(&place, "p/standard", "v", NULL), CKR_OK, NONE);
+	expect(vault_issue(&place, "secrets:*:p/*", "600", NULL, NULL, pin), CKR_OK, NONE);
+	expect(vault_login(&place, pin), CKR_OK, NONE);
+	expect(vault_put(&place, "p/critical", "w", NULL), CKR_ACTION_PROHIBITED, APPROVAL_REQUIRED);
+	expect(data->destroy(&place.caller, "p/critical", &place.err), CKR_ACTION_PROHIBITED, APPROVAL_REQUIRED);
+	expect(vault_put(&place, "p/standard", "w", "critical"), CKR_ACTION_PROHIBITED, ROLE_NOT_ALLOWED);
+	expect(vault_put(&place, "p/standard", "w", NULL), CKR_OK, NONE);
+	vault_login_admin(&place);
+	expect(data->destroy(&place.caller, "p/critical", &place.err), CKR_OK, NONE);
+	expect(vault_put(&place, "p/critical", "w", "standard"), CKR_ACTION_PROHIBITED, TIER_LOWERED);
+	expect(vault_put(&place, "p/critical", "w", NULL), CKR_OK, NONE);
+	expect(vault_get(&place, "p/critical", NULL), CKR_ATTRIBUTE_SENSITIVE, APPROVAL_REQUIRED);
+}
+END_TEST
+
+/* -- a member's login ends ----------------------------------------------------------------------------------------- */
+
+START_TEST(a_members_login_ends)
+{
+	static const char fresh[] = "another long passphrase";
+	struct sr_caller other;
+	vault_login_admin(&place);
+	vault_clock_move(14 * HOUR / 60, 14 * HOUR / 60, false);
+	expect(sr_identity_check(&place.caller, &place.err), CKR_OK, NONE);
+	vault_clock_move(16 * HOUR / 60, 16 * HOUR / 60, false);
+	expect(sr_identity_check(&place.caller, &place.err), CKR_USER_NOT_LOGGED_IN, EXPIRED);
+	vault_login_admin(&place);
+	for (int i = 0; i < 48; i++) {
+		expect(sr_identity_check(&place.caller, &place.err), CKR_OK, NONE);
+		vault_clock_move(HOUR / 6, HOUR / 6, false);
+	}
+	expect(sr_identity_check(&place.caller, &place.err), CKR_USER_NOT_LOGGED_IN, EXPIRED);
+	vault_login_admin(&place);
+	other = place.caller;
+	sr_identity_ref(other.identity);
+	vault_login_admin(&place);
+	expect(sr_set_passphrase(&place.caller, PASSPHRASE, strlen(PASSPHRASE), fresh, strlen(fresh), &place.err), CKR_OK,
+		NONE);
+	expect(sr_identity_check(&place.caller, &place.err), CKR_OK, NONE);
+	expect(sr_identity_check(&other, &place.err), CKR_USER_NOT_LOGGED_IN, CHANGED_MEANWHILE);
+	sr_identity_unref(other.identity);
+}
+END_TEST
+
 Suite *sr_suite_vault(void)
 {
 	Suite *suite = suite_create("vault");
@@ -376,6 +488,11 @@ Suite *sr_suite_vault(void)
 	tcase_add_test(c, a_passphrase_is_changed);
 	tcase_add_loop_test(c, forged_rows_are_refused_by_name, 0, 6);
 	tcase_add_test(c, an_old_row_put_back_is_refused);
+	tcase_add_loop_test(c, hiding_records_gives_nothing_back, 0, 5);
+	tcase_add_test(c, several_logins_share_one_use);
+	tcase_add_test(c, a_deleted_secret_put_back_is_refused);
+	tcase_add_test(c, what_a_token_is_not_cleared_for_it_does_not_touch);
+	tcase_add_test(c, a_members_login_ends);
 	suite_add_tcase(suite, c);
 	return suite;
 }

@@ -89,9 +89,10 @@ CK_RV sr_vault_seed(struct sr_vault *vault, const void *seed, size_t len, struct
 	return sr_fail(err, CKR_RANDOM_SEED_NOT_SUPPORTED, SR_REASON_NONE, "no seed");
 }
 
-CK_RV sr_vault_create(const struct sr_vault_plan *plan, char **result, struct sr_error *err)
+CK_RV sr_vault_create(const struct sr_vault_plan *plan, sr_pin_prompt prompt, char **result, struct sr_error *err)
 {
 	(void)plan;
+	(void)prompt;
 	(void)result;
 	return sr_fail(err, CKR_FUNCTION_FAILED, SR_REASON_PATH_TAKEN, "the directory is there");
 }

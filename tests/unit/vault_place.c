@@ -63,7 +63,7 @@ void vault_place_make(struct vault_place *place)
 		.name = "test",
 		.passphrase = (const unsigned char *)PASSPHRASE,
 		.passphrase_len = strlen(PASSPHRASE) };
-	ck_assert_msg(sr_vault_create(&plan, &result, &place->err) == CKR_OK, "%s", place->err.text);
+	ck_assert_msg(sr_vault_create(&plan, NULL, &result, &place->err) == CKR_OK, "%s", place->err.text);
 	free(result);
 	snprintf(conf, sizeof(conf), "%s/strongroom.conf", place->dir);
 	ck_assert_msg(sr_config_load(conf, &place->config, &place->err) == CKR_OK, "%s", place->err.text);

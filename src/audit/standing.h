@@ -1,0 +1,33 @@
+/* The standing: the newest record, its time and the state tree's root, under the HSM's MAC. One row, written with each
+ * commit; whoever trusts it trusts nothing else of the database. Internal to src/audit. */
+#ifndef SR_AUDIT_STANDING_H
+#define SR_AUDIT_STANDING_H
+
+#include "audit/place.h"
+
+#include <pthread.h>
+
+/** struct sr_trust: the newest standing that the HSM has confirmed to this process, so that it is asked once for each
+ *  commit of another process and never for our own. Any thread. */
+struct sr_trust {
+	pthread_mutex_t lock;
+	bool any; /* ROW is one: what is all zeros is not confirmed by that */
+	struct sr_standing_row row;
+};
+
+/** sr_standing_seal(place, row, err): computes ROW's MAC. */
+CK_RV sr_standing_seal(const struct sr_place *place, struct sr_standing_row *row, struct sr_error *err);
+
+/** sr_standing_read(trust, place, tx, row, err): the row, confirmed; CHAIN_BROKEN where it is missing or forged. */
+CK_RV sr_standing_read(struct sr_trust *trust, const struct sr_place *place, struct sr_tx *tx,
+	struct sr_standing_row *row, struct sr_error *err);
+
+/** sr_standing_fits(place, tx, row, err): the chain ends where ROW says: ROLLED_BACK where records are missing at its end,
+ *  CHAIN_BROKEN where the last one is another or there are more. */
+CK_RV sr_standing_fits(const struct sr_place *place, struct sr_tx *tx, const struct sr_standing_row *row,
+	struct sr_error *err);
+
+/** sr_trust_keep(trust, row): ROW is ours, and committed. */
+void sr_trust_keep(struct sr_trust *trust, const struct sr_standing_row *row);
+
+#endif
