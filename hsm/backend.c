@@ -142,6 +142,22 @@ static bool is_in_process(const char *path)
 	return library != NULL;
 }
 
+/* Whether somebody has initialised it. It is C++ and stays mapped after our own dlclose, so its being there alone says
+ * nothing. */
+static bool is_in_use(const char *path)
+{
+	void *library = dlopen(path, RTLD_LAZY | RTLD_NOLOAD);
+	CK_C_GetFunctionList get;
+	CK_FUNCTION_LIST *list = NULL;
+	CK_INFO info;
+	if (!library)
+		return false;
+	*(void **)&get = dlsym(library, "C_GetFunctionList");
+	bool in_use = get && get(&list) == CKR_OK && list->C_GetInfo(&info) != CKR_CRYPTOKI_NOT_INITIALIZED;
+	dlclose(library);
+	return in_use;
+}
+
 /* With softhsm.lock held. The variable is there only while the module reads it: the program's own environment, and
  * that of its children, stays as it was. */
 static CK_RV initialize_locked(struct sr_backend *backend)
@@ -208,7 +224,7 @@ static CK_RV load_locked(struct sr_backend *backend, const char *path, struct sr
 {
 	backend->softhsm = is_softhsm(path);
 	bool before = backend->softhsm && is_in_process(path);
-	backend->foreign = before && !softhsm.loaded_by_us;
+	backend->foreign = before && !softhsm.loaded_by_us && is_in_use(path);
 	CK_RV rv = path[0] == '/' ? check_code(path, 0, err) : CKR_OK;
 	if (rv != CKR_OK)
 		return rv;

@@ -1,6 +1,7 @@
 /* strongroom audit query|verify. */
 #include "cli/objects.h"
 #include "cli/output.h"
+#include "cli/refusal.h"
 #include "cli/session.h"
 #include "policy/duration.h"
 #include "util/buf.h"
@@ -181,6 +182,8 @@ static int run_query(struct query *query)
 		return exit_code;
 	fill_template(query, &template);
 	exit_code = sr_read_all(tool, &template, fields, sizeof fields / sizeof fields[0], &rows);
+	if (exit_code == SR_EXIT_DONE && json_array_size(rows) == 0)
+		exit_code = sr_refuse_search(tool);
 	if (exit_code == SR_EXIT_DONE)
 		exit_code = tool->json ? sr_put_json(rows)
 				       : sr_put_table(rows, columns, sizeof columns / sizeof columns[0]);

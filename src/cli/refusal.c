@@ -86,6 +86,14 @@ int sr_exit_code(CK_RV rv, CK_ULONG reason)
 	return code ? code->exit_code : SR_EXIT_FAILED;
 }
 
+int sr_refuse_search(struct sr_tool *tool)
+{
+	CK_SESSION_INFO info;
+	if (tool->p11->C_GetSessionInfo(tool->session, &info) != CKR_OK || info.ulDeviceError == SR_REASON_NONE)
+		return SR_EXIT_DONE;
+	return sr_refuse(tool, CKR_ACTION_PROHIBITED);
+}
+
 int sr_refuse(struct sr_tool *tool, CK_RV rv)
 {
 	const char *text = NULL;

@@ -33,8 +33,37 @@ static CK_RV deliver_attr(CK_ATTRIBUTE *wanted, const struct sr_attrs *attrs)
 	return attr ? deliver(wanted, attr->value, attr->len) : mark(wanted, CKR_ATTRIBUTE_TYPE_INVALID);
 }
 
-static CK_RV refuse_value(struct sr_call *call, const struct sr_view *view)
+static CK_RV fetch(struct sr_call *call, const struct sr_ref *ref, struct sr_buf *value)
 {
+	CK_RV rv;
+	if (ref->once) {
+		sr_handle_take_once(call, ref->handle, value);
+		return CKR_OK;
+	}
+	do {
+		struct sr_caller caller = sr_call_caller(call);
+		sr_buf_clear(value);
+		rv = ref->class->value(&caller, ref->id, value, &call->err);
+	} while (sr_call_again(call, rv));
+	return rv == CKR_OK && value->failed ? CKR_HOST_MEMORY : rv;
+}
+
+/* Who names an object and may not have its value is refused by the class, which records it. A listing asks every object
+ * there is; that is no event. */
+static CK_RV record_refusal(struct sr_call *call, const struct sr_ref *ref)
+{
+	struct sr_buf value = SR_BUF_INIT;
+	CK_RV rv = fetch(call, ref, &value);
+	sr_buf_clear(&value);
+	return rv;
+}
+
+static CK_RV refuse_value(struct sr_call *call, const struct sr_ref *ref, const struct sr_view *view)
+{
+	bool by_class = view->value == SR_VALUE_SENSITIVE && view->by_name && ref->named && ref->class->value;
+	CK_RV rv = by_class ? record_refusal(call, ref) : CKR_OK;
+	if (rv != CKR_OK)
+		return rv;
 	if (view->value == SR_VALUE_NONE)
 		return sr_fail(&call->err, CKR_ATTRIBUTE_TYPE_INVALID, SR_REASON_NONE, "the object has no CKA_VALUE");
 	if (view->value_reason == SR_REASON_READ_BY_LISTING)
@@ -91,28 +120,13 @@ static CK_RV deliver_values(CK_ATTRIBUTE *template, CK_ULONG count, const struct
 	return rv;
 }
 
-static CK_RV fetch(struct sr_call *call, const struct sr_ref *ref, struct sr_buf *value)
-{
-	CK_RV rv;
-	if (ref->once) {
-		sr_handle_take_once(call, ref->handle, value);
-		return CKR_OK;
-	}
-	do {
-		struct sr_caller caller = sr_call_caller(call);
-		sr_buf_clear(value);
-		rv = ref->class->value(&caller, ref->id, value, &call->err);
-	} while (sr_call_again(call, rv));
-	return rv == CKR_OK && value->failed ? CKR_HOST_MEMORY : rv;
-}
-
 /* CKA_VALUE of an object of the vault: released once in a call, however often the template asks. */
 static CK_RV get_values(struct sr_call *call, const struct sr_ref *ref, const struct sr_view *view,
 	CK_ATTRIBUTE *template, CK_ULONG count)
 {
 	bool readable = ref->once || (view->value == SR_VALUE_READABLE && ref->class->value);
 	if (!readable)
-		return mark_values(template, count, refuse_value(call, view));
+		return mark_values(template, count, refuse_value(call, ref, view));
 	bool wanted = false;
 	CK_RV rv = answer_lengths(template, count, ref->once ? ref->once_len : view->value_len, &wanted);
 	if (!wanted)

@@ -38,9 +38,9 @@ static CK_RV begin(struct sr_call *call, const EVP_MD *md)
 
 CK_RV sr_C_DigestInit(struct sr_call *call, CK_MECHANISM_PTR mechanism)
 {
-	if (!mechanism) { /* 3.0: cancels what is active */
+	if (!mechanism) { /* 3.0: cancels what is active; without that it is an argument that is missing */
 		if (!call->session->digest)
-			return not_active(call);
+			return sr_fail(&call->err, CKR_ARGUMENTS_BAD, SR_REASON_NONE, "pMechanism is NULL");
 		sr_digest_end(call->session);
 		return CKR_OK;
 	}

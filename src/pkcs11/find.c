@@ -72,6 +72,13 @@ static void found_in_session(CK_OBJECT_HANDLE handle, void *ctx)
 		to->rv = CKR_HOST_MEMORY;
 }
 
+/* Nothing is found, and the code is CKR_OK; the device error is where a program can learn that it was refused. */
+static void note_refusal(struct sr_call *call)
+{
+	call->session->device_error = call->err.reason;
+	sr_last_error_set(&call->err);
+}
+
 static CK_RV search_class(struct collecting *to, const struct sr_attrs *query)
 {
 	size_t before = to->search->count;
@@ -80,8 +87,11 @@ static CK_RV search_class(struct collecting *to, const struct sr_attrs *query)
 		struct sr_caller caller = sr_call_caller(to->call);
 		to->search->count = before;
 		to->rv = CKR_OK;
+		sr_error_clear(&to->call->err);
 		rv = to->class->find(&caller, query, found_in_vault, to, &to->call->err);
 	} while (sr_call_again(to->call, rv));
+	if (rv == CKR_OK && to->call->err.reason)
+		note_refusal(to->call);
 	return rv == CKR_OK ? to->rv : rv;
 }
 

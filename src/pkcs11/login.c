@@ -29,7 +29,7 @@ static CK_RV check_pin(struct sr_call *call, struct sr_credentials *credentials)
 		*credentials = (struct sr_credentials){ 0 };
 	if (credentials->pin_len > SR_PIN_MAX || credentials->name_len > SR_PIN_MAX)
 		return sr_fail(
-			&call->err, CKR_PIN_LEN_RANGE, SR_REASON_TOO_LARGE, "a PIN has %d bytes at most", SR_PIN_MAX);
+			&call->err, CKR_PIN_INCORRECT, SR_REASON_TOO_LARGE, "a PIN has %d bytes at most", SR_PIN_MAX);
 	return CKR_OK;
 }
 
@@ -77,6 +77,21 @@ CK_RV sr_C_Logout(struct sr_call *call)
 	return sr_logout(&caller, &call->err); /* over in any case: a vault that cannot write keeps nobody logged in */
 }
 
+/* 5.5.9 allows it to a public session too: there the old PIN, "name:passphrase", says whose it is. */
+static CK_RV set_pin_of(
+	struct sr_call *call, CK_UTF8CHAR_PTR old_pin, CK_ULONG old_len, CK_UTF8CHAR_PTR new_pin, CK_ULONG new_len)
+{
+	struct sr_caller caller = sr_call_caller(call);
+	struct sr_error ignored = SR_ERROR_INIT;
+	CK_RV rv = sr_login(&caller, CKU_USER, NULL, 0, old_pin, old_len, &caller.identity, &call->err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = sr_set_passphrase(&caller, old_pin, old_len, new_pin, new_len, &call->err);
+	CK_RV out = sr_logout(&caller, &ignored);
+	sr_identity_unref(caller.identity);
+	return rv == CKR_OK ? out : rv;
+}
+
 CK_RV sr_C_SetPIN(
 	struct sr_call *call, CK_UTF8CHAR_PTR old_pin, CK_ULONG old_len, CK_UTF8CHAR_PTR new_pin, CK_ULONG new_len)
 {
@@ -88,7 +103,9 @@ CK_RV sr_C_SetPIN(
 	if (!(call->session->flags & CKF_RW_SESSION))
 		return sr_fail(
 			&call->err, CKR_SESSION_READ_ONLY, SR_REASON_NONE, "open the session with CKF_RW_SESSION");
-	CK_RV rv = sr_call_user(call);
+	CK_RV rv = sr_call_login(call);
+	if (rv == CKR_OK && !call->identity)
+		return set_pin_of(call, old_pin, old_len, new_pin, new_len);
 	if (rv != CKR_OK)
 		return rv;
 	do {

@@ -82,7 +82,8 @@ static CK_RV create_in_vault(
 	if (rv == CKR_OK)
 		rv = sr_call_user(call);
 	if (rv == CKR_OK && !class->create)
-		rv = sr_object_prohibit(call, "created");
+		rv = sr_fail(&call->err, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_BAD_TEMPLATE,
+			"objects of this class cannot be created");
 	if (rv == CKR_OK && (class->object_class & CKO_VENDOR_DEFINED))
 		rv = sr_session_object_room(call, 0);
 	if (rv != CKR_OK)

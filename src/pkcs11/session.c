@@ -135,11 +135,21 @@ CK_RV sr_C_CloseSession(struct sr_call *call)
 	return close_session(call->client, call->session, sr_call_rows[call->id].name, &call->err);
 }
 
-static struct sr_session *any_session(struct sr_client *client, const struct sr_slot *slot)
+/* The sessions that are open now: others may be opened meanwhile, without end. */
+static CK_SESSION_HANDLE next_handle(struct sr_client *client)
+{
+	pthread_mutex_lock(&client->lock);
+	CK_SESSION_HANDLE next = client->next_session;
+	pthread_mutex_unlock(&client->lock);
+	return next;
+}
+
+static struct sr_session *session_below(
+	struct sr_client *client, const struct sr_slot *slot, CK_SESSION_HANDLE limit)
 {
 	pthread_mutex_lock(&client->lock);
 	struct sr_session *session = client->sessions;
-	while (session && session->slot != slot)
+	while (session && (session->slot != slot || session->handle >= limit))
 		session = session->hh.next;
 	if (session)
 		session->refs++;
@@ -150,7 +160,8 @@ static struct sr_session *any_session(struct sr_client *client, const struct sr_
 CK_RV sr_sessions_close(struct sr_client *client, struct sr_slot *slot, const char *function, struct sr_error *err)
 {
 	CK_RV rv = CKR_OK;
-	for (struct sr_session *session; (session = any_session(client, slot));) {
+	CK_SESSION_HANDLE limit = next_handle(client);
+	for (struct sr_session *session; (session = session_below(client, slot, limit));) {
 		if (!lock_open_session(client, session))
 			continue; /* its last call was its C_CloseSession */
 		CK_RV closed = close_session(client, session, function, err);

@@ -121,11 +121,17 @@ static CK_RV check_length(const CK_ATTRIBUTE *given, struct sr_error *err)
 	if (!given->pValue && given->ulValueLen)
 		return sr_fail(err, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_BAD_TEMPLATE,
 			"attribute 0x%lx has a length and no value", given->type);
-	if (given->ulValueLen > length_limit(given->type))
+	if (given->ulValueLen <= length_limit(given->type))
+		return CKR_OK;
+	if (given->type == CKA_VALUE)
 		return sr_fail(err, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_TOO_LARGE,
-			"attribute 0x%lx has %lu bytes: its limit is %zu", given->type, given->ulValueLen,
-			length_limit(given->type));
-	return CKR_OK;
+			"the value has %lu bytes: a secret has 64 KiB (65536 bytes) at most", given->ulValueLen);
+	if (given->type == CKA_LABEL)
+		return sr_fail(err, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_TOO_LARGE,
+			"the label has %lu bytes: a path has 512 at most", given->ulValueLen);
+	return sr_fail(err, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_TOO_LARGE,
+		"attribute 0x%lx has %lu bytes: its limit is %zu", given->type, given->ulValueLen,
+		length_limit(given->type));
 }
 
 static bool kind_fits(enum kind kind, const CK_ATTRIBUTE *given)

@@ -24,7 +24,7 @@ static CK_RV job_verify(const struct sr_caller *caller, char **result, struct sr
 	struct sr_verdict verdict = { 0 };
 	struct sr_act act;
 	sr_act_begin(&act, caller, SR_EVENT_AUDIT_VERIFIED, NULL);
-	CK_RV rv = sr_need_duty(caller, SR_DUTY_AUDIT, "verify the audit", err);
+	CK_RV rv = sr_need_duty(caller, SR_DUTY_AUDIT, CKR_TOKEN_WRITE_PROTECTED, "verify the audit", err);
 	if (rv == CKR_OK)
 		rv = verify(caller, &verdict, err);
 	if (rv == CKR_OK)
@@ -36,7 +36,7 @@ static CK_RV job_verify(const struct sr_caller *caller, char **result, struct sr
 
 static CK_RV job_status(const struct sr_caller *caller, char **result, struct sr_error *err)
 {
-	CK_RV rv = sr_need_duty(caller, SR_DUTY_STATUS, "see the status", err);
+	CK_RV rv = sr_need_duty(caller, SR_DUTY_STATUS, CKR_TOKEN_WRITE_PROTECTED, "see the status", err);
 	return rv == CKR_OK ? sr_report_status(caller->vault, result, err) : rv;
 }
 

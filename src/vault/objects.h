@@ -41,7 +41,7 @@ typedef bool (*sr_found)(const char *id, void *ctx);
  *  CKR_OK the event is durable. A NULL operation does not exist for the class (the call layer answers
  *  CKR_ACTION_PROHIBITED). CALLER->identity is never NULL and was checked a moment ago.
  *    find     objects that match QUERY and that the caller may see, in the class's order. The class matches every attribute
- *             of QUERY itself.
+ *             of QUERY itself. Where the caller may not search the class it finds none, and ERR may say why all the same.
  *    view     CKR_OBJECT_HANDLE_INVALID when there is nothing (any more) that the caller may see
  *    value    delivers the value: audited, and a counted use
  *    create   a token object from a checked template, CKA_CLASS, CKA_TOKEN and CKA_PRIVATE included

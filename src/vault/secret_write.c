@@ -156,6 +156,12 @@ static CK_RV take_template(struct change *change, const struct sr_attrs *templat
 	return CKR_OK;
 }
 
+/* PKCS#11 v3.1, 5.1.6: CKR_ACTION_PROHIBITED is for objects that are there already. */
+static CK_RV refusal(const struct change *change, CK_RV when_created)
+{
+	return change->must_exist ? CKR_ACTION_PROHIBITED : when_created;
+}
+
 /* -- the change -------------------------------------------------------------------------------------------------- */
 
 static CK_RV check_version(const struct change *change, const struct sr_secret_row *row, bool exists,
@@ -164,7 +170,7 @@ static CK_RV check_version(const struct change *change, const struct sr_secret_r
 	uint64_t current = exists ? row->version : 0;
 	if (!change->has_expected || change->expected == current)
 		return CKR_OK;
-	return sr_fail(err, CKR_ACTION_PROHIBITED, SR_REASON_VERSION_MISMATCH,
+	return sr_fail(err, refusal(change, CKR_TEMPLATE_INCONSISTENT), SR_REASON_VERSION_MISMATCH,
 		"secret not written: its version is not the %llu that was expected; read it again",
 		(unsigned long long)change->expected);
 }
@@ -175,7 +181,7 @@ static CK_RV apply_tier(const struct change *change, struct sr_secret_row *row, 
 	if (!change->has_tier)
 		return CKR_OK;
 	if (row->uid[0] && change->tier < row->tier)
-		return sr_fail(err, CKR_ACTION_PROHIBITED, SR_REASON_TIER_LOWERED,
+		return sr_fail(err, refusal(change, CKR_TEMPLATE_INCONSISTENT), SR_REASON_TIER_LOWERED,
 			"secret not written: its tier is %s, and lowering it needs that tier's approvals",
 			sr_tier_name(row->tier));
 	row->tier = change->tier;
@@ -260,18 +266,18 @@ static CK_RV write_row(struct sr_act *act, struct sr_moment *at, const struct ch
 
 /* What a token is not cleared for it neither reads nor replaces nor deletes; and only a member changes the tier of a secret
  * that is there: nothing lowers it again. */
-static CK_RV check_clearance(const struct sr_act *act, const struct sr_secret_row *row, bool new_tier,
+static CK_RV check_clearance(const struct sr_act *act, const struct sr_secret_row *row, bool new_tier, CK_RV refusal,
 	struct sr_error *err)
 {
 	const struct sr_identity *who = act->caller->identity;
 	if (who->type != SR_IDENTITY_TOKEN || !row->uid[0])
 		return CKR_OK;
 	if (row->tier > sr_who_clearance(who))
-		return sr_fail(err, CKR_ACTION_PROHIBITED, SR_REASON_APPROVAL_REQUIRED,
+		return sr_fail(err, refusal, SR_REASON_APPROVAL_REQUIRED,
 			"secret not written: it is %s and your token is not cleared for it; ask for an approved token",
 			sr_tier_name(row->tier));
 	if (new_tier)
-		return sr_fail(err, CKR_ACTION_PROHIBITED, SR_REASON_ROLE_NOT_ALLOWED,
+		return sr_fail(err, refusal, SR_REASON_ROLE_NOT_ALLOWED,
 			"secret not written: a token cannot change a secret's tier; ask a member");
 	return CKR_OK;
 }
@@ -286,7 +292,8 @@ static CK_RV write_run(struct sr_act *act, struct sr_moment *at, struct sr_error
 	if (rv == CKR_OK && change->must_exist && !exists)
 		rv = sr_secret_gone(err);
 	if (rv == CKR_OK)
-		rv = check_clearance(act, &row, change->has_tier && change->tier != row.tier, err);
+		rv = check_clearance(act, &row, change->has_tier && change->tier != row.tier,
+			refusal(change, CKR_TOKEN_WRITE_PROTECTED), err);
 	if (rv == CKR_OK)
 		rv = write_row(act, at, change, &row, exists, err);
 	sr_secret_row_clear(&row);
@@ -294,11 +301,11 @@ static CK_RV write_run(struct sr_act *act, struct sr_moment *at, struct sr_error
 }
 
 /* The answer to a path out of scope is the same whether there is a secret or not. */
-static CK_RV may_write(const struct sr_caller *caller, const char *path, struct sr_error *err)
+static CK_RV may_write(const struct sr_caller *caller, const struct change *change, struct sr_error *err)
 {
-	if (sr_secret_actions(caller, path) & SR_ACTION_WRITE)
+	if (sr_secret_actions(caller, change->path) & SR_ACTION_WRITE)
 		return CKR_OK;
-	return sr_fail(err, CKR_ACTION_PROHIBITED, SR_REASON_OUT_OF_SCOPE,
+	return sr_fail(err, refusal(change, CKR_TOKEN_WRITE_PROTECTED), SR_REASON_OUT_OF_SCOPE,
 		"secret not written: your login has no secrets:write for this path");
 }
 
@@ -307,7 +314,7 @@ static CK_RV commit_change(const struct sr_caller *caller, struct change *change
 	struct sr_act act;
 	sr_act_begin(&act, caller, change->must_exist ? SR_EVENT_SECRET_UPDATED : SR_EVENT_SECRET_CREATED, change->path);
 	if (rv == CKR_OK)
-		rv = may_write(caller, change->path, err);
+		rv = may_write(caller, change, err);
 	act.run = write_run;
 	act.arg = change;
 	act.policy_change = change->has_tier;
@@ -362,7 +369,7 @@ static CK_RV delete_run(struct sr_act *act, struct sr_moment *at, struct sr_erro
 	if (rv == CKR_OK && (!found || row.state != SR_SECRET_ACTIVE))
 		rv = sr_secret_gone(err);
 	if (rv == CKR_OK)
-		rv = check_clearance(act, &row, false, err);
+		rv = check_clearance(act, &row, false, CKR_ACTION_PROHIBITED, err);
 	if (rv == CKR_OK) {
 		row.state = SR_SECRET_DELETED;
 		row.updated_ms = at->now.wall_ms;

@@ -150,11 +150,6 @@ static CK_RV take_template(struct sr_token_row *row, const struct sr_attrs *temp
 
 /* -- issuing: the act ------------------------------------------------------------------------------------------- */
 
-static CK_RV may_issue(const struct sr_caller *caller, struct sr_error *err)
-{
-	return sr_need_duty(caller, SR_DUTY_TOKENS, "issue or revoke tokens", err);
-}
-
 static CK_RV make_string(struct sr_vault *vault, struct sr_token_row *row, struct sr_buf *string, struct sr_error *err)
 {
 	char *at = (char *)sr_buf_reserve(string, SR_TOKEN_STRING_LEN + 1);
@@ -191,7 +186,7 @@ static CK_RV token_create(const struct sr_caller *caller, const struct sr_attrs 
 	struct sr_act act;
 	sr_act_begin(&act, caller, SR_EVENT_TOKEN_ISSUED, NULL);
 	sr_who_name(caller->identity, row.issuer);
-	CK_RV rv = may_issue(caller, err);
+	CK_RV rv = sr_need_duty(caller, SR_DUTY_TOKENS, CKR_TOKEN_WRITE_PROTECTED, "issue tokens", err);
 	if (rv == CKR_OK)
 		rv = take_template(&row, template, err);
 	if (rv == CKR_OK)
@@ -385,7 +380,8 @@ static CK_RV token_destroy(const struct sr_caller *caller, const char *id, struc
 	act.run = revoke_run;
 	act.arg = (void *)id;
 	act.policy_change = true;
-	return sr_act_record(&act, may_issue(caller, err), err);
+	return sr_act_record(
+		&act, sr_need_duty(caller, SR_DUTY_TOKENS, CKR_ACTION_PROHIBITED, "revoke tokens", err), err);
 }
 
 const struct sr_class sr_token_class = {

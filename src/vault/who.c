@@ -56,12 +56,12 @@ void sr_who_prefix(const struct sr_identity *identity, enum sr_resource resource
 	out[len] = '\0';
 }
 
-CK_RV sr_need_duty(const struct sr_caller *caller, uint32_t duty, const char *what, struct sr_error *err)
+CK_RV sr_need_duty(const struct sr_caller *caller, uint32_t duty, CK_RV refusal, const char *what, struct sr_error *err)
 {
 	if ((sr_who_duties(caller->identity) & duty) == duty)
 		return CKR_OK;
-	return sr_fail(err, CKR_ACTION_PROHIBITED, SR_REASON_ROLE_NOT_ALLOWED,
-		"your login may not %s; log in as a member whose role may (docs/roles)", what);
+	return sr_fail(err, refusal, SR_REASON_ROLE_NOT_ALLOWED,
+		"your login may not %s; log in as a member whose role may (docs/roles.md)", what);
 }
 
 /* -- does it still hold? ---------------------------------------------------------------------------------------- */

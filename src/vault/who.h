@@ -55,7 +55,8 @@ CK_RV sr_who_uses(struct sr_vault *vault, const struct sr_moment *at, const char
  *  SR_REASON_USED_UP when one has none left. */
 CK_RV sr_who_count_use(const struct sr_caller *caller, struct sr_moment *at, struct sr_error *err);
 
-/** sr_need_duty(caller, duty, what, err): CKR_OK, or CKR_ACTION_PROHIBITED / ROLE_NOT_ALLOWED with WHAT in the line. */
-CK_RV sr_need_duty(const struct sr_caller *caller, uint32_t duty, const char *what, struct sr_error *err);
+/** sr_need_duty(caller, duty, refusal, what, err): CKR_OK, or REFUSAL (which differs from function to function) with
+ *  ROLE_NOT_ALLOWED, and WHAT in the line. */
+CK_RV sr_need_duty(const struct sr_caller *caller, uint32_t duty, CK_RV refusal, const char *what, struct sr_error *err);
 
 #endif

@@ -20,7 +20,8 @@ static void check_untouched(CK_ULONG from)
 		ck_assert_uint_eq(room[i], UNTOUCHED);
 }
 
-/* -- the five steps of 5.7.5 ---------------------------------------------------------------------------------------------- */
+/* -- the five steps of 5.7.5
+ * ---------------------------------------------------------------------------------------------- */
 START_TEST(length_query)
 {
 	static const CK_ATTRIBUTE_TYPE types[] = { CKA_LABEL, CKA_VALUE };
@@ -55,7 +56,8 @@ START_TEST(type_invalid)
 		CKA_SENSITIVE, 0x6fffffff, SR_VENDOR(0xfff) };
 	CK_SESSION_HANDLE session = sr_as(sr_place.reader);
 	CK_ATTRIBUTE wanted = wants(types[_i], sizeof room);
-	ck_assert_rv(p11->C_GetAttributeValue(session, sr_find(session, SR_STRIPE), &wanted, 1), CKR_ATTRIBUTE_TYPE_INVALID);
+	ck_assert_rv(
+		p11->C_GetAttributeValue(session, sr_find(session, SR_STRIPE), &wanted, 1), CKR_ATTRIBUTE_TYPE_INVALID);
 	ck_assert_uint_eq(wanted.ulValueLen, CK_UNAVAILABLE_INFORMATION);
 	check_untouched(0);
 }
@@ -86,16 +88,17 @@ START_TEST(mixed)
 	char label[64], small[2];
 	CK_OBJECT_CLASS class = 99;
 	for (size_t turn = 0; turn < 5; turn++) {
-		CK_ATTRIBUTE all[5], in_order[5] = { { CKA_VALUE, room, sizeof room }, { CKA_MODULUS, room, sizeof room },
-					     { CKA_APPLICATION, small, sizeof small }, { CKA_LABEL, label, sizeof label },
-					     { CKA_CLASS, &class, sizeof class } };
+		CK_ATTRIBUTE all[5], in_order[5] = { { CKA_VALUE, room, sizeof room },
+			{ CKA_MODULUS, room, sizeof room }, { CKA_APPLICATION, small, sizeof small },
+			{ CKA_LABEL, label, sizeof label }, { CKA_CLASS, &class, sizeof class } };
 		CK_ATTRIBUTE *at[5];
 		class = 99;
 		memset(label, 0, sizeof label);
 		for (size_t i = 0; i < 5; i++)
 			*(at[i] = &all[(i + turn) % 5]) = in_order[i];
 		CK_RV rv = p11->C_GetAttributeValue(session, object, all, 5);
-		ck_assert(rv == CKR_ATTRIBUTE_SENSITIVE || rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_BUFFER_TOO_SMALL);
+		ck_assert(rv == CKR_ATTRIBUTE_SENSITIVE || rv == CKR_ATTRIBUTE_TYPE_INVALID ||
+			  rv == CKR_BUFFER_TOO_SMALL);
 		for (size_t i = 0; i < 3; i++)
 			ck_assert_uint_eq(at[i]->ulValueLen, CK_UNAVAILABLE_INFORMATION);
 		ck_assert_uint_eq(at[3]->ulValueLen, strlen(SR_STRIPE));
@@ -136,7 +139,8 @@ START_TEST(bad_arguments)
 }
 END_TEST
 
-/* -- what a secret has ------------------------------------------------------------------------------------------------------ */
+/* -- what a secret has
+ * ------------------------------------------------------------------------------------------------------ */
 static void check_bool(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, CK_BBOOL wanted)
 {
 	CK_BBOOL value = 77;
@@ -186,7 +190,8 @@ START_TEST(attributes_for_a_lister)
 }
 END_TEST
 
-/* -- C_SetAttributeValue ------------------------------------------------------------------------------------------------------ */
+/* -- C_SetAttributeValue
+ * ------------------------------------------------------------------------------------------------------ */
 static CK_RV set(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, const char *text)
 {
 	CK_ATTRIBUTE change = SR_STRING(type, text);
@@ -275,7 +280,9 @@ START_TEST(set_without_right)
 }
 END_TEST
 
-/* -- tokens ---------------------------------------------------------------------------------------------------------------------- */
+/* -- tokens
+ * ----------------------------------------------------------------------------------------------------------------------
+ */
 /* Readable once, in the session that issued it; a length query is no reading. */
 START_TEST(token_string_once)
 {

@@ -16,7 +16,8 @@
 /** p11: the 3.1 function list; NULL until sr_load. */
 extern CK_FUNCTION_LIST_3_0 *p11;
 
-/** sr_load(): opens the module and points STRONGROOM_CONF at the place. A fixture for tests that initialise themselves. */
+/** sr_load(): opens the module and points STRONGROOM_CONF at the place. A fixture for tests that initialise themselves.
+ */
 void sr_load(void);
 
 /** sr_start(), sr_stop(): a fixture: sr_load and C_Initialize with CKF_OS_LOCKING_OK; C_Finalize where the test has not
@@ -31,8 +32,8 @@ CK_RV sr_initialize(void);
 void *sr_symbol(const char *name);
 void sr_unload(void);
 
-/** struct sr_row: one row of the table of calls. sr_call_words calls it with FIRST and zeros: every argument of every call
- *  is one machine word, a pointer or a number. */
+/** struct sr_row: one row of the table of calls. sr_call_words calls it with FIRST and zeros: every argument of every
+ * call is one machine word, a pointer or a number. */
 typedef void (*sr_any)(void);
 struct sr_row {
 	const char *name;
@@ -47,18 +48,18 @@ CK_RV sr_call_words(const struct sr_row *row, CK_ULONG first);
 
 const char *sr_code(CK_RV rv);
 
-#define ck_assert_rv(call, want)                                                                           \
-	do {                                                                                               \
-		CK_RV got_ = (call);                                                                       \
-		ck_assert_msg(got_ == (want), "%s: %s, not %s", #call, sr_code(got_), sr_code(want));      \
+#define ck_assert_rv(call, want)                                                                      \
+	do {                                                                                          \
+		CK_RV got_ = (call);                                                                  \
+		ck_assert_msg(got_ == (want), "%s: %s, not %s", #call, sr_code(got_), sr_code(want)); \
 	} while (0)
 
 /* Where the standard lets a library choose. */
-#define ck_assert_rv_in(call, one, other)                                                                  \
-	do {                                                                                               \
-		CK_RV got_ = (call);                                                                       \
-		ck_assert_msg(got_ == (one) || got_ == (other), "%s: %s, neither %s nor %s", #call,        \
-			sr_code(got_), sr_code(one), sr_code(other));                                      \
+#define ck_assert_rv_in(call, one, other)                                                                          \
+	do {                                                                                                       \
+		CK_RV got_ = (call);                                                                               \
+		ck_assert_msg(got_ == (one) || got_ == (other), "%s: %s, neither %s nor %s", #call, sr_code(got_), \
+			sr_code(one), sr_code(other));                                                             \
 	} while (0)
 
 /* -- the place ------------------------------------------------------------------------------------------------ */
@@ -77,9 +78,9 @@ const char *sr_code(CK_RV rv);
 #define SR_TOKEN_LEN 30
 #define SR_TOKEN_ENV "STRONGROOM_BATTERY_TOKEN"
 
-/** struct sr_place: a directory with a vault, three secrets (above) and a token for each kind of program. Slots: SR_VAULT;
- *  SR_ADMIN for the admin's work beside a test; "first" and "second" with the token files FIRST and SECOND, which do not
- *  exist yet; "environment" with SR_TOKEN_ENV. */
+/** struct sr_place: a directory with a vault, three secrets (above) and a token for each kind of program. Slots:
+ * SR_VAULT; SR_ADMIN for the admin's work beside a test; "first" and "second" with the token files FIRST and SECOND,
+ * which do not exist yet; "environment" with SR_TOKEN_ENV. */
 struct sr_place {
 	char dir[256];
 	char conf[320];
@@ -110,9 +111,18 @@ int sr_tool(const char *const *arguments);
 extern CK_BBOOL sr_yes, sr_no;
 extern CK_OBJECT_CLASS sr_data;
 
-#define SR_ATTR(type, variable) { type, &(variable), sizeof(variable) }
-#define SR_TEXT(type, literal) { type, (CK_BYTE *)literal, sizeof(literal) - 1 }
-#define SR_STRING(type, string) { type, (CK_BYTE *)string, strlen(string) }
+#define SR_ATTR(type, variable)                     \
+	{                                           \
+		type, &(variable), sizeof(variable) \
+	}
+#define SR_TEXT(type, literal)                                \
+	{                                                     \
+		type, (CK_BYTE *)literal, sizeof(literal) - 1 \
+	}
+#define SR_STRING(type, string)                         \
+	{                                               \
+		type, (CK_BYTE *)string, strlen(string) \
+	}
 #define SR_COUNT(array) (sizeof(array) / sizeof(*(array)))
 
 CK_RV sr_slot_find(const char *label, CK_SLOT_ID *slot); /* CKR_TOKEN_NOT_PRESENT: there is none */
@@ -139,8 +149,8 @@ CK_OBJECT_HANDLE sr_token(const char *scopes, const char *ttl, const char *uses,
 void sr_revoke(CK_OBJECT_HANDLE token);
 
 /** sr_find_all(session, template, count, found, max): a whole search; how many there are. FOUND may be NULL. */
-CK_ULONG sr_find_all(CK_SESSION_HANDLE session, CK_ATTRIBUTE *template, CK_ULONG count, CK_OBJECT_HANDLE *found,
-	CK_ULONG max);
+CK_ULONG sr_find_all(
+	CK_SESSION_HANDLE session, CK_ATTRIBUTE *template, CK_ULONG count, CK_OBJECT_HANDLE *found, CK_ULONG max);
 
 /** sr_find(session, path): the search that names the exact label; 0 where it finds nothing. */
 CK_OBJECT_HANDLE sr_find(CK_SESSION_HANDLE session, const char *path);
@@ -160,7 +170,8 @@ void sr_is(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE
 /** sr_events(event, status, path): how many records of the audit are so. */
 CK_ULONG sr_events(const char *event, const char *status, const char *path);
 
-/** sr_chapter(name, set_up, tear_down): a suite's case with a place of its own; SET_UP and TEAR_DOWN go around each test. */
+/** sr_chapter(name, set_up, tear_down): a suite's case with a place of its own; SET_UP and TEAR_DOWN go around each
+ * test. */
 TCase *sr_chapter(Suite *suite, const char *name, void (*set_up)(void), void (*tear_down)(void));
 
 #endif

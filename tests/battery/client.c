@@ -17,12 +17,14 @@ TCase *sr_chapter(Suite *suite, const char *name, void (*set_up)(void), void (*t
 	return tcase;
 }
 
-/* -- slots and sessions --------------------------------------------------------------------------------------------- */
+/* -- slots and sessions ---------------------------------------------------------------------------------------------
+ */
 static bool has_label(CK_SLOT_ID slot, const char *label)
 {
 	CK_TOKEN_INFO info;
 	size_t len = strlen(label);
-	return p11->C_GetTokenInfo(slot, &info) == CKR_OK && memcmp(info.label, label, len) == 0 && info.label[len] == ' ';
+	return p11->C_GetTokenInfo(slot, &info) == CKR_OK && memcmp(info.label, label, len) == 0 &&
+	       info.label[len] == ' ';
 }
 
 CK_RV sr_slot_find(const char *label, CK_SLOT_ID *slot)
@@ -99,7 +101,8 @@ CK_SESSION_HANDLE sr_admin(void)
 	return session;
 }
 
-/* -- objects -------------------------------------------------------------------------------------------------------- */
+/* -- objects --------------------------------------------------------------------------------------------------------
+ */
 CK_RV sr_put(CK_SESSION_HANDLE session, const char *path, const char *value, CK_OBJECT_HANDLE *handle)
 {
 	CK_ATTRIBUTE template[] = { SR_ATTR(CKA_CLASS, sr_data), SR_ATTR(CKA_TOKEN, sr_yes), SR_STRING(CKA_LABEL, path),
@@ -111,8 +114,9 @@ CK_RV sr_issue(CK_SESSION_HANDLE session, const char *scopes, const char *ttl, c
 	char token[SR_TOKEN_LEN + 1], CK_OBJECT_HANDLE *handle)
 {
 	CK_OBJECT_CLASS class = CKO_SR_TOKEN;
-	CK_ATTRIBUTE template[] = { SR_ATTR(CKA_CLASS, class), SR_ATTR(CKA_TOKEN, sr_yes), SR_STRING(CKA_SR_SCOPES, scopes),
-		SR_STRING(CKA_SR_TTL, ttl), { CKA_SR_MAX_USES, (void *)uses, uses ? strlen(uses) : 0 } };
+	CK_ATTRIBUTE template[] = { SR_ATTR(CKA_CLASS, class), SR_ATTR(CKA_TOKEN, sr_yes),
+		SR_STRING(CKA_SR_SCOPES, scopes), SR_STRING(CKA_SR_TTL, ttl),
+		{ CKA_SR_MAX_USES, (void *)uses, uses ? strlen(uses) : 0 } };
 	CK_RV rv = p11->C_CreateObject(session, template, SR_COUNT(template) - !uses, handle);
 	CK_ULONG len = SR_TOKEN_LEN;
 	if (rv == CKR_OK)
@@ -133,8 +137,8 @@ void sr_revoke(CK_OBJECT_HANDLE token)
 	ck_assert_rv(p11->C_DestroyObject(sr_admin(), token), CKR_OK);
 }
 
-CK_ULONG sr_find_all(CK_SESSION_HANDLE session, CK_ATTRIBUTE *template, CK_ULONG count, CK_OBJECT_HANDLE *found,
-	CK_ULONG max)
+CK_ULONG sr_find_all(
+	CK_SESSION_HANDLE session, CK_ATTRIBUTE *template, CK_ULONG count, CK_OBJECT_HANDLE *found, CK_ULONG max)
 {
 	CK_OBJECT_HANDLE some[64];
 	CK_ULONG sum = 0, got;

@@ -14,11 +14,9 @@ static const struct {
 	const char *abc;
 	const char *nothing;
 } known[] = {
-	{ CKM_SHA224, 28,
-		"23097d223405d8228642a477bda255b32aadbce4bda0b3f7e36c9da7",
+	{ CKM_SHA224, 28, "23097d223405d8228642a477bda255b32aadbce4bda0b3f7e36c9da7",
 		"d14a028c2a3a2bc9476102bb288234c415a2b01f828ea62ac5b3e42f" },
-	{ CKM_SHA256, 32,
-		"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+	{ CKM_SHA256, 32, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
 		"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" },
 	{ CKM_SHA384, 48,
 		"cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7",
@@ -28,17 +26,13 @@ static const struct {
 		"454d4423643ce80e2a9ac94fa54ca49f",
 		"cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce47d0d13c5d85f2b0ff8318d2877eec2f"
 		"63b931bd47417a81a538327af927da3e" },
-	{ CKM_SHA512_224, 28,
-		"4634270f707b6a54daae7530460842e20e37ed265ceee9a43e8924aa",
+	{ CKM_SHA512_224, 28, "4634270f707b6a54daae7530460842e20e37ed265ceee9a43e8924aa",
 		"6ed0dd02806fa89e25de060c19d3ac86cabb87d6a0ddd05c333b84f4" },
-	{ CKM_SHA512_256, 32,
-		"53048e2681941ef99b2e29b76b4c7dabe4c2d0c634fc6d46e0e2f13107e7af23",
+	{ CKM_SHA512_256, 32, "53048e2681941ef99b2e29b76b4c7dabe4c2d0c634fc6d46e0e2f13107e7af23",
 		"c672b8d1ef56ed28ab87c3622c5114069bdd3ad7b8f9737498d0c01ecef0967a" },
-	{ CKM_SHA3_224, 28,
-		"e642824c3f8cf24ad09234ee7d3c766fc9a3a5168d0c94ad73b46fdf",
+	{ CKM_SHA3_224, 28, "e642824c3f8cf24ad09234ee7d3c766fc9a3a5168d0c94ad73b46fdf",
 		"6b4e03423667dbb73b6e15454f0eb1abd4597f9a1b078e3f5b5a6bc7" },
-	{ CKM_SHA3_256, 32,
-		"3a985da74fe225b2045c172d6bd390bd855f086e3e9d525b46bfe24511431532",
+	{ CKM_SHA3_256, 32, "3a985da74fe225b2045c172d6bd390bd855f086e3e9d525b46bfe24511431532",
 		"a7ffc6f8bf1ed76651c14756a061d662f580ff4de43b49fa82d80a4b80f8434a" },
 	{ CKM_SHA3_384, 48,
 		"ec01498288516fc926459f58e2c6ad8df9b473cb0fc08c2596da7cf0e49be4b298d88cea927ac7f539f1edf228376d25",
@@ -86,7 +80,8 @@ static CK_SESSION_HANDLE begun(void)
 	return session;
 }
 
-/* -- known answers ------------------------------------------------------------------------------------------------------- */
+/* -- known answers
+ * ------------------------------------------------------------------------------------------------------- */
 START_TEST(known_answers)
 {
 	CK_MECHANISM mechanism = { known[_i].type, NULL, 0 };
@@ -159,7 +154,8 @@ START_TEST(same_place)
 }
 END_TEST
 
-/* -- 5.2: how long it is -------------------------------------------------------------------------------------------------- */
+/* -- 5.2: how long it is
+ * -------------------------------------------------------------------------------------------------- */
 START_TEST(length_of_a_whole)
 {
 	CK_SESSION_HANDLE session = begun();
@@ -191,7 +187,8 @@ START_TEST(length_of_parts)
 }
 END_TEST
 
-/* -- one operation at a time --------------------------------------------------------------------------------------------- */
+/* -- one operation at a time
+ * --------------------------------------------------------------------------------------------- */
 START_TEST(states)
 {
 	CK_SESSION_HANDLE session = sr_open(SR_VAULT, 0), other;
@@ -263,7 +260,8 @@ START_TEST(mechanisms)
 }
 END_TEST
 
-/* -- cancel --------------------------------------------------------------------------------------------------------------- */
+/* -- cancel
+ * --------------------------------------------------------------------------------------------------------------- */
 START_TEST(cancel)
 {
 	CK_SESSION_HANDLE session = begun();
@@ -283,7 +281,8 @@ START_TEST(cancel_nothing)
 }
 END_TEST
 
-/* -- C_DigestKey ------------------------------------------------------------------------------------------------------------ */
+/* -- C_DigestKey
+ * ------------------------------------------------------------------------------------------------------------ */
 /* The digest of a secret would be an oracle for it. */
 START_TEST(digest_key)
 {

@@ -12,7 +12,8 @@ static CK_ULONG count_matches(CK_SESSION_HANDLE session, CK_ATTRIBUTE *template,
 	return sr_find_all(session, template, count, NULL, 0);
 }
 
-/* -- one search at a time ----------------------------------------------------------------------------------------------------- */
+/* -- one search at a time
+ * ----------------------------------------------------------------------------------------------------- */
 START_TEST(operation)
 {
 	CK_OBJECT_HANDLE object;
@@ -47,7 +48,8 @@ START_TEST(bad_arguments)
 }
 END_TEST
 
-/* -- what is found ------------------------------------------------------------------------------------------------------------ */
+/* -- what is found
+ * ------------------------------------------------------------------------------------------------------------ */
 static void make_fleet(CK_SESSION_HANDLE session)
 {
 	char path[64];
@@ -208,7 +210,8 @@ START_TEST(while_objects_come_and_go)
 }
 END_TEST
 
-/* -- who finds what --------------------------------------------------------------------------------------------------------------- */
+/* -- who finds what
+ * --------------------------------------------------------------------------------------------------------------- */
 START_TEST(public_session_finds_nothing_private)
 {
 	CK_SESSION_HANDLE session = sr_rw();

@@ -9,10 +9,12 @@
 
 static CK_RV login_user(CK_SESSION_HANDLE session, const char *name, const char *pin)
 {
-	return p11->C_LoginUser(session, CKU_USER, (CK_UTF8CHAR_PTR)pin, strlen(pin), (CK_UTF8CHAR_PTR)name, strlen(name));
+	return p11->C_LoginUser(
+		session, CKU_USER, (CK_UTF8CHAR_PTR)pin, strlen(pin), (CK_UTF8CHAR_PTR)name, strlen(name));
 }
 
-/* -- who gets in ------------------------------------------------------------------------------------------------------- */
+/* -- who gets in
+ * ------------------------------------------------------------------------------------------------------- */
 START_TEST(with_a_token)
 {
 	CK_SESSION_HANDLE session = sr_as(sr_place.reader);
@@ -32,13 +34,14 @@ START_TEST(as_a_member)
 	ck_assert_rv(p11->C_Logout(session), CKR_OK);
 	ck_assert_rv(login_user(session, SR_ADMIN, "wrong horse battery staple"), CKR_PIN_INCORRECT);
 	ck_assert_rv(login_user(session, "nobody", SR_PASSPHRASE), CKR_PIN_INCORRECT);
-	ck_assert_rv(p11->C_LoginUser(session, CKU_USER, (CK_UTF8CHAR_PTR)SR_PASSPHRASE, 4, NULL, 5), CKR_ARGUMENTS_BAD);
+	ck_assert_rv(
+		p11->C_LoginUser(session, CKU_USER, (CK_UTF8CHAR_PTR)SR_PASSPHRASE, 4, NULL, 5), CKR_ARGUMENTS_BAD);
 	ck_assert_rv(login_user(session, "", sr_place.reader), CKR_OK); /* a token has no name */
 }
 END_TEST
 
-static const char *const refused[] = { UNKNOWN_TOKEN, "srt_", "srk_aaaaaaaaaaaaaaaaaaaaaaaaaaa", "", ":", "admin:",
-	"admin", "1234", ":" SR_PASSPHRASE, "nobody:" SR_PASSPHRASE, "admin:wrong horse battery staple",
+static const char *const refused[] = { UNKNOWN_TOKEN, "srt_", "srk_aaaaaaaaaaaaaaaaaaaaaaaaaaa", "", ":",
+	"admin:", "admin", "1234", ":" SR_PASSPHRASE, "nobody:" SR_PASSPHRASE, "admin:wrong horse battery staple",
 	"admin:" SR_PASSPHRASE " ", "Admin:" SR_PASSPHRASE, "\xff\xfe", "admin:" SR_PASSPHRASE "\n" };
 
 /* One code and one device error: only the audit tells who it was not. */
@@ -82,13 +85,15 @@ START_TEST(once)
 	CK_SESSION_HANDLE session = sr_as(sr_place.reader), other = sr_rw();
 	ck_assert_rv(sr_login(session, sr_place.reader), CKR_USER_ALREADY_LOGGED_IN);
 	ck_assert_rv(sr_login(other, sr_place.reader), CKR_USER_ALREADY_LOGGED_IN);
-	ck_assert_rv_in(sr_login(other, sr_place.staging), CKR_USER_ALREADY_LOGGED_IN, CKR_USER_ANOTHER_ALREADY_LOGGED_IN);
+	ck_assert_rv_in(
+		sr_login(other, sr_place.staging), CKR_USER_ALREADY_LOGGED_IN, CKR_USER_ANOTHER_ALREADY_LOGGED_IN);
 	ck_assert_uint_eq(sr_find(other, SR_STAGING), 0);
 	ck_assert_uint_ne(sr_find(other, SR_STRIPE), 0);
 }
 END_TEST
 
-/* -- tokens that are over ------------------------------------------------------------------------------------------------ */
+/* -- tokens that are over
+ * ------------------------------------------------------------------------------------------------ */
 START_TEST(expired_token)
 {
 	char token[SR_TOKEN_LEN + 1];
@@ -142,7 +147,8 @@ START_TEST(wrong_address)
 }
 END_TEST
 
-/* -- C_Logout -------------------------------------------------------------------------------------------------------------- */
+/* -- C_Logout
+ * -------------------------------------------------------------------------------------------------------------- */
 START_TEST(logout)
 {
 	CK_SESSION_HANDLE session = sr_rw(), other = sr_rw();
@@ -171,8 +177,8 @@ END_TEST
 static CK_OBJECT_HANDLE session_object(CK_SESSION_HANDLE session, CK_BBOOL *private)
 {
 	CK_OBJECT_HANDLE object;
-	CK_ATTRIBUTE template[] = { SR_ATTR(CKA_CLASS, sr_data), SR_ATTR(CKA_TOKEN, sr_no), SR_ATTR(CKA_PRIVATE, *private),
-		SR_TEXT(CKA_LABEL, "logout"), SR_TEXT(CKA_VALUE, "kept") };
+	CK_ATTRIBUTE template[] = { SR_ATTR(CKA_CLASS, sr_data), SR_ATTR(CKA_TOKEN, sr_no),
+		SR_ATTR(CKA_PRIVATE, *private), SR_TEXT(CKA_LABEL, "logout"), SR_TEXT(CKA_VALUE, "kept") };
 	ck_assert_rv(p11->C_CreateObject(session, template, SR_COUNT(template), &object), CKR_OK);
 	return object;
 }
@@ -189,7 +195,8 @@ START_TEST(logout_destroys_private_session_objects)
 }
 END_TEST
 
-/* -- C_SetPIN ---------------------------------------------------------------------------------------------------------------- */
+/* -- C_SetPIN
+ * ---------------------------------------------------------------------------------------------------------------- */
 static CK_RV set_pin(CK_SESSION_HANDLE session, const char *from, const char *to)
 {
 	return p11->C_SetPIN(session, (CK_UTF8CHAR_PTR)from, strlen(from), (CK_UTF8CHAR_PTR)to, strlen(to));

@@ -41,7 +41,8 @@ static int refuse(const char *name)
 int main(int argc, char **argv)
 {
 	if (!getenv("STRONGROOM_MODULE") || !getenv("STRONGROOM")) {
-		fprintf(stderr, "check_battery: STRONGROOM_MODULE and STRONGROOM name the module and the tool; set them\n");
+		fprintf(stderr,
+			"check_battery: STRONGROOM_MODULE and STRONGROOM name the module and the tool; set them\n");
 		return 2;
 	}
 	SRunner *runner = srunner_create(NULL);

@@ -74,14 +74,18 @@ const size_t sr_row_count = SR_COUNT(sr_rows);
 
 CK_RV sr_call_words(const struct sr_row *row, CK_ULONG first)
 {
-	typedef CK_RV (*words)(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
+	typedef CK_RV (*words)(
+		CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
 	sr_any function;
 	memcpy(&function, (const char *)p11 + row->offset, sizeof function);
 	return ((words)function)(first, 0, 0, 0, 0, 0, 0, 0, 0);
 }
 
 /* -- codes -------------------------------------------------------------------------------------------------------- */
-#define CODE(name) { name, #name }
+#define CODE(name)          \
+	{                   \
+		name, #name \
+	}
 static const struct {
 	CK_RV rv;
 	const char *name;

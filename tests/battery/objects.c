@@ -13,14 +13,15 @@ static CK_RV create(CK_SESSION_HANDLE session, CK_ATTRIBUTE *template, CK_ULONG 
 	return p11->C_CreateObject(session, template, count, &made);
 }
 
-/* -- C_CreateObject ------------------------------------------------------------------------------------------------------- */
+/* -- C_CreateObject
+ * ------------------------------------------------------------------------------------------------------- */
 START_TEST(create_secret)
 {
 	CK_OBJECT_HANDLE made = 0, found;
 	CK_SESSION_HANDLE session = sr_as(sr_place.writer);
 	CK_ATTRIBUTE template[] = { SR_ATTR(CKA_CLASS, sr_data), SR_ATTR(CKA_TOKEN, sr_yes),
-		SR_TEXT(CKA_LABEL, "production/new"), SR_TEXT(CKA_APPLICATION, "billing"), SR_TEXT(CKA_OBJECT_ID, "\x06\x01\x2a"),
-		SR_TEXT(CKA_VALUE, "a value") };
+		SR_TEXT(CKA_LABEL, "production/new"), SR_TEXT(CKA_APPLICATION, "billing"),
+		SR_TEXT(CKA_OBJECT_ID, "\x06\x01\x2a"), SR_TEXT(CKA_VALUE, "a value") };
 	ck_assert_rv(p11->C_CreateObject(session, template, SR_COUNT(template), &made), CKR_OK);
 	sr_is(session, made, CKA_VALUE, "a value"); /* whoever created it has named it */
 	found = sr_find(session, "production/new");
@@ -99,7 +100,8 @@ START_TEST(who_may_create)
 }
 END_TEST
 
-/* 5.1.6: CKR_ACTION_PROHIBITED is for copy, set and destroy alone. Of the codes of 5.7.1 two say "not with this login". */
+/* 5.1.6: CKR_ACTION_PROHIBITED is for copy, set and destroy alone. Of the codes of 5.7.1 two say "not with this login".
+ */
 START_TEST(out_of_scope)
 {
 	CK_OBJECT_HANDLE made;
@@ -216,7 +218,8 @@ START_TEST(expected_version)
 }
 END_TEST
 
-/* -- C_DestroyObject -------------------------------------------------------------------------------------------------------- */
+/* -- C_DestroyObject
+ * -------------------------------------------------------------------------------------------------------- */
 START_TEST(destroy)
 {
 	CK_OBJECT_HANDLE made, again;
@@ -260,7 +263,8 @@ START_TEST(destroyed_elsewhere)
 }
 END_TEST
 
-/* -- C_CopyObject, C_GetObjectSize -------------------------------------------------------------------------------------------- */
+/* -- C_CopyObject, C_GetObjectSize
+ * -------------------------------------------------------------------------------------------- */
 /* A copy would be a second path to one secret. */
 START_TEST(copy)
 {

@@ -25,10 +25,11 @@ static void start(void)
 
 static void let_expire(void)
 {
-	nanosleep(&(struct timespec){ .tv_sec = 1, .tv_nsec = 100000000 }, NULL);
+	nanosleep(&(struct timespec){ .tv_sec = 2, .tv_nsec = 100000000 }, NULL);
 }
 
-/* -- the first login -------------------------------------------------------------------------------------------------------- */
+/* -- the first login
+ * -------------------------------------------------------------------------------------------------------- */
 START_TEST(no_pin)
 {
 	sr_place_write(sr_place.first, sr_place.reader);
@@ -84,7 +85,8 @@ START_TEST(nobody_is_logged_in_unasked)
 }
 END_TEST
 
-/* -- after a lapse ------------------------------------------------------------------------------------------------------------ */
+/* -- after a lapse
+ * ------------------------------------------------------------------------------------------------------------ */
 static CK_OBJECT_HANDLE issue_to_file(const char *scopes, const char *ttl, const char *uses)
 {
 	char token[SR_TOKEN_LEN + 1];
@@ -96,7 +98,7 @@ static CK_OBJECT_HANDLE issue_to_file(const char *scopes, const char *ttl, const
 /* As nginx does it: never a second C_Login. Handles keep their numbers. */
 START_TEST(again_after_expiry)
 {
-	issue_to_file(PRODUCTION, "1", NULL);
+	issue_to_file(PRODUCTION, "2", NULL);
 	CK_SESSION_HANDLE session = log_in("first");
 	CK_OBJECT_HANDLE object = sr_find(session, SR_STRIPE);
 	let_expire();
@@ -145,7 +147,8 @@ START_TEST(no_new_token)
 }
 END_TEST
 
-/* -- when the file changes ------------------------------------------------------------------------------------------------------ */
+/* -- when the file changes
+ * ------------------------------------------------------------------------------------------------------ */
 START_TEST(file_changes)
 {
 	sr_place_write(sr_place.first, sr_place.reader);
@@ -195,7 +198,8 @@ START_TEST(last_session_is_meant)
 }
 END_TEST
 
-/* -- several at once ------------------------------------------------------------------------------------------------------------ */
+/* -- several at once
+ * ------------------------------------------------------------------------------------------------------------ */
 START_TEST(several_tokens)
 {
 	sr_place_write(sr_place.first, sr_place.reader);
@@ -219,7 +223,8 @@ END_TEST
 START_TEST(session_objects_of_their_own)
 {
 	CK_OBJECT_HANDLE object;
-	CK_ATTRIBUTE template[] = { SR_ATTR(CKA_CLASS, sr_data), SR_ATTR(CKA_PRIVATE, sr_no), SR_TEXT(CKA_LABEL, "mine") };
+	CK_ATTRIBUTE template[] = { SR_ATTR(CKA_CLASS, sr_data), SR_ATTR(CKA_PRIVATE, sr_no),
+		SR_TEXT(CKA_LABEL, "mine") };
 	CK_SESSION_HANDLE first = sr_open("first", 0), second = sr_open("second", 0);
 	ck_assert_rv(p11->C_CreateObject(first, template, 3, &object), CKR_OK);
 	ck_assert_uint_eq(sr_find(first, "mine"), object);

@@ -1,5 +1,5 @@
-/* A directory with a vault in it. The process that runs Check never loads the module for this: the tool makes the vault,
- * and a child fills it. */
+/* A directory with a vault in it. The process that runs Check never loads the module for this: the tool makes the
+ * vault, and a child fills it. */
 #include "tests/battery/battery.h"
 
 #include <fcntl.h>
@@ -65,7 +65,8 @@ int sr_tool(const char *const *arguments)
 	return exit_code_of(pid);
 }
 
-/* -- the configuration ---------------------------------------------------------------------------------------------- */
+/* -- the configuration ----------------------------------------------------------------------------------------------
+ */
 static void append(char *text, size_t size, const char *more)
 {
 	ck_assert_uint_lt(strlen(text) + strlen(more), size);
@@ -114,7 +115,8 @@ void sr_place_conf(const char *vault_lines)
 	setenv("STRONGROOM_CONF", to, 1);
 }
 
-/* -- the vault ------------------------------------------------------------------------------------------------------ */
+/* -- the vault ------------------------------------------------------------------------------------------------------
+ */
 static void make_vault(void)
 {
 	char dir[PATH_MAX], passphrase[PATH_MAX], pin[PATH_MAX], conf[PATH_MAX];
@@ -137,8 +139,10 @@ static CK_RV seed(CK_SESSION_HANDLE session)
 	if ((rv = sr_put(session, SR_STRIPE, SR_STRIPE_VALUE, &handle)) != CKR_OK ||
 		(rv = sr_put(session, SR_PAYPAL, SR_PAYPAL_VALUE, &handle)) != CKR_OK ||
 		(rv = sr_put(session, SR_STAGING, SR_STAGING_VALUE, &handle)) != CKR_OK ||
-		(rv = sr_issue(session, "secrets:read:production/*", "3600", NULL, sr_place.reader, &handle)) != CKR_OK ||
-		(rv = sr_issue(session, "secrets:list:production/*", "3600", NULL, sr_place.lister, &handle)) != CKR_OK ||
+		(rv = sr_issue(session, "secrets:read:production/*", "3600", NULL, sr_place.reader, &handle)) !=
+			CKR_OK ||
+		(rv = sr_issue(session, "secrets:list:production/*", "3600", NULL, sr_place.lister, &handle)) !=
+			CKR_OK ||
 		(rv = sr_issue(session, "secrets:*:production/*", "3600", NULL, sr_place.writer, &handle)) != CKR_OK)
 		return rv;
 	return sr_issue(session, "secrets:read:staging/*", "3600", NULL, sr_place.staging, &handle);

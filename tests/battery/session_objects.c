@@ -6,8 +6,8 @@
 
 static CK_RV make(CK_SESSION_HANDLE session, const char *label, CK_BBOOL *private, CK_OBJECT_HANDLE *made)
 {
-	CK_ATTRIBUTE template[] = { SR_ATTR(CKA_CLASS, sr_data), SR_ATTR(CKA_TOKEN, sr_no), SR_ATTR(CKA_PRIVATE, *private),
-		SR_STRING(CKA_LABEL, label), SR_TEXT(CKA_VALUE, "session value") };
+	CK_ATTRIBUTE template[] = { SR_ATTR(CKA_CLASS, sr_data), SR_ATTR(CKA_TOKEN, sr_no),
+		SR_ATTR(CKA_PRIVATE, *private), SR_STRING(CKA_LABEL, label), SR_TEXT(CKA_VALUE, "session value") };
 	return p11->C_CreateObject(session, template, SR_COUNT(template), made);
 }
 
@@ -32,7 +32,9 @@ static CK_RV set(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUT
 	return p11->C_SetAttributeValue(session, object, &change, 1);
 }
 
-/* -- who may ------------------------------------------------------------------------------------------------------------------- */
+/* -- who may
+ * -------------------------------------------------------------------------------------------------------------------
+ */
 /* Java makes them before C_Login. */
 START_TEST(public_without_login)
 {
@@ -86,12 +88,15 @@ START_TEST(free_labels)
 {
 	static const char *const labels[] = { "..", "production/*", "/a//b/", "\xff\xfe", SR_STRIPE };
 	CK_SESSION_HANDLE session = sr_rw();
-	for (size_t i = 0; i < SR_COUNT(labels); i++)
-		ck_assert_uint_eq(sr_find(session, labels[i]), made_public(session, labels[i]));
+	for (size_t i = 0; i < SR_COUNT(labels); i++) {
+		CK_OBJECT_HANDLE made = made_public(session, labels[i]);
+		ck_assert_uint_eq(sr_find(session, labels[i]), made);
+	}
 }
 END_TEST
 
-/* -- where they are seen, how long they live -------------------------------------------------------------------------------------- */
+/* -- where they are seen, how long they live
+ * -------------------------------------------------------------------------------------- */
 START_TEST(other_sessions_see_them)
 {
 	CK_OBJECT_HANDLE private;
@@ -128,7 +133,9 @@ START_TEST(close_all_destroys)
 }
 END_TEST
 
-/* -- search -------------------------------------------------------------------------------------------------------------------------- */
+/* -- search
+ * --------------------------------------------------------------------------------------------------------------------------
+ */
 START_TEST(found_beside_token_objects)
 {
 	CK_SESSION_HANDLE session = sr_as(sr_place.reader);
@@ -143,7 +150,9 @@ START_TEST(found_beside_token_objects)
 }
 END_TEST
 
-/* -- changing --------------------------------------------------------------------------------------------------------------------------- */
+/* -- changing
+ * ---------------------------------------------------------------------------------------------------------------------------
+ */
 START_TEST(modify)
 {
 	CK_SESSION_HANDLE session = sr_open(SR_VAULT, 0);
@@ -175,7 +184,8 @@ START_TEST(policies)
 {
 	CK_SESSION_HANDLE session = sr_rw();
 	CK_OBJECT_HANDLE copy;
-	ck_assert_rv(set(session, with_flag(session, CKA_MODIFIABLE), CKA_LABEL, (void *)"x", 1), CKR_ACTION_PROHIBITED);
+	ck_assert_rv(
+		set(session, with_flag(session, CKA_MODIFIABLE), CKA_LABEL, (void *)"x", 1), CKR_ACTION_PROHIBITED);
 	ck_assert_rv(p11->C_DestroyObject(session, with_flag(session, CKA_DESTROYABLE)), CKR_ACTION_PROHIBITED);
 	CK_OBJECT_HANDLE fixed = with_flag(session, CKA_COPYABLE);
 	ck_assert_rv(p11->C_CopyObject(session, fixed, NULL, 0, &copy), CKR_ACTION_PROHIBITED);
@@ -235,7 +245,9 @@ START_TEST(copy_stays_private)
 }
 END_TEST
 
-/* -- how many ------------------------------------------------------------------------------------------------------------------------------ */
+/* -- how many
+ * ------------------------------------------------------------------------------------------------------------------------------
+ */
 /* A bounded number per application; the code is the token's memory, and what is destroyed makes room. */
 START_TEST(bounded)
 {

@@ -10,7 +10,8 @@ START_TEST(open_flags)
 {
 	CK_SLOT_ID slot = sr_slot(SR_VAULT);
 	CK_SESSION_HANDLE session;
-	ck_assert_rv(p11->C_OpenSession(slot, CKF_RW_SESSION, NULL, NULL, &session), CKR_SESSION_PARALLEL_NOT_SUPPORTED);
+	ck_assert_rv(
+		p11->C_OpenSession(slot, CKF_RW_SESSION, NULL, NULL, &session), CKR_SESSION_PARALLEL_NOT_SUPPORTED);
 	ck_assert_rv(p11->C_OpenSession(slot, 0, NULL, NULL, &session), CKR_SESSION_PARALLEL_NOT_SUPPORTED);
 	ck_assert_rv(p11->C_OpenSession(slot, CKF_SERIAL_SESSION, NULL, NULL, NULL), CKR_ARGUMENTS_BAD);
 	ck_assert_rv(p11->C_OpenSession(NO_SLOT, CKF_SERIAL_SESSION, NULL, NULL, &session), CKR_SLOT_ID_INVALID);
@@ -123,7 +124,8 @@ START_TEST(dead_handle)
 }
 END_TEST
 
-/* -- C_SessionCancel --------------------------------------------------------------------------------------------------- */
+/* -- C_SessionCancel
+ * --------------------------------------------------------------------------------------------------- */
 static void begin_both(CK_SESSION_HANDLE session)
 {
 	CK_MECHANISM sha256 = { CKM_SHA256, NULL, 0 };
@@ -142,7 +144,8 @@ START_TEST(cancel)
 	ck_assert_rv(p11->C_DigestUpdate(session, (CK_BYTE_PTR) "a", 1), CKR_OK);
 	ck_assert_rv(p11->C_SessionCancel(session, CKF_DIGEST), CKR_OK);
 	ck_assert_rv(p11->C_DigestUpdate(session, (CK_BYTE_PTR) "a", 1), CKR_OPERATION_NOT_INITIALIZED);
-	ck_assert_rv(p11->C_SessionCancel(session, CKF_DIGEST | CKF_SIGN | CKF_ENCRYPT), CKR_OK); /* nothing is active */
+	ck_assert_rv(
+		p11->C_SessionCancel(session, CKF_DIGEST | CKF_SIGN | CKF_ENCRYPT), CKR_OK); /* nothing is active */
 	begin_both(session);
 	ck_assert_rv(p11->C_SessionCancel(session, CKF_DIGEST | CKF_FIND_OBJECTS), CKR_OK);
 	begin_both(session);
@@ -160,7 +163,8 @@ START_TEST(cancel_is_for_one_session)
 }
 END_TEST
 
-/* -- saved states -------------------------------------------------------------------------------------------------------- */
+/* -- saved states
+ * -------------------------------------------------------------------------------------------------------- */
 START_TEST(operation_state)
 {
 	CK_MECHANISM sha256 = { CKM_SHA256, NULL, 0 };
@@ -189,6 +193,24 @@ START_TEST(device_error)
 }
 END_TEST
 
+/* 5.4.2: C_Finalize takes sessions, searches and digests with it. */
+START_TEST(finalize_with_everything_open)
+{
+	CK_MECHANISM sha256 = { CKM_SHA256, NULL, 0 };
+	CK_SESSION_HANDLE session = 0;
+	sr_as(sr_place.reader);
+	for (int i = 0; i < 64; i++) {
+		session = sr_rw();
+		ck_assert_rv(p11->C_FindObjectsInit(session, NULL, 0), CKR_OK);
+		ck_assert_rv(p11->C_DigestInit(session, &sha256), CKR_OK);
+	}
+	ck_assert_rv(p11->C_Finalize(NULL), CKR_OK);
+	ck_assert_rv(p11->C_CloseSession(session), CKR_CRYPTOKI_NOT_INITIALIZED);
+	ck_assert_rv(sr_initialize(), CKR_OK);
+	ck_assert_rv(p11->C_CloseSession(session), CKR_SESSION_HANDLE_INVALID);
+}
+END_TEST
+
 Suite *sr_battery_sessions(void)
 {
 	Suite *suite = suite_create("battery: sessions");
@@ -204,5 +226,6 @@ Suite *sr_battery_sessions(void)
 	tcase_add_test(tcase, cancel_is_for_one_session);
 	tcase_add_test(tcase, operation_state);
 	tcase_add_test(tcase, device_error);
+	tcase_add_test(tcase, finalize_with_everything_open);
 	return suite;
 }

@@ -9,7 +9,8 @@
 #define SLOTS 5 /* admin, first, second, environment, the default one */
 #define NO_SLOT 0x7ffffffeUL
 
-/* -- lists ---------------------------------------------------------------------------------------------------------- */
+/* -- lists ----------------------------------------------------------------------------------------------------------
+ */
 START_TEST(slot_list)
 {
 	CK_SLOT_ID all[16], with_token[16];
@@ -64,7 +65,8 @@ START_TEST(slots_stay)
 }
 END_TEST
 
-/* -- one slot, one token ---------------------------------------------------------------------------------------------- */
+/* -- one slot, one token ----------------------------------------------------------------------------------------------
+ */
 static void check_padded(const void *field, size_t size)
 {
 	ck_assert_ptr_null(memchr(field, '\0', size));
@@ -94,7 +96,8 @@ START_TEST(about_a_token)
 	check_padded(info.serialNumber, sizeof info.serialNumber);
 	CK_FLAGS wanted = CKF_RNG | CKF_LOGIN_REQUIRED | CKF_USER_PIN_INITIALIZED | CKF_TOKEN_INITIALIZED;
 	ck_assert_uint_eq(info.flags & wanted, wanted);
-	ck_assert_uint_eq(info.flags & (CKF_WRITE_PROTECTED | CKF_PROTECTED_AUTHENTICATION_PATH | CKF_CLOCK_ON_TOKEN), 0);
+	ck_assert_uint_eq(
+		info.flags & (CKF_WRITE_PROTECTED | CKF_PROTECTED_AUTHENTICATION_PATH | CKF_CLOCK_ON_TOKEN), 0);
 	ck_assert_uint_eq(info.ulMaxPinLen, 255);
 	ck_assert_uint_le(info.ulMinPinLen, SR_TOKEN_LEN);
 	ck_assert_uint_eq(info.ulSessionCount, 0);
@@ -174,7 +177,8 @@ START_TEST(no_token)
 }
 END_TEST
 
-/* -- mechanisms ------------------------------------------------------------------------------------------------------- */
+/* -- mechanisms -------------------------------------------------------------------------------------------------------
+ */
 START_TEST(mechanisms)
 {
 	CK_SLOT_ID slot = sr_slot(SR_VAULT);
@@ -201,7 +205,8 @@ START_TEST(mechanisms)
 }
 END_TEST
 
-/* -- what a vault refuses --------------------------------------------------------------------------------------------- */
+/* -- what a vault refuses ---------------------------------------------------------------------------------------------
+ */
 START_TEST(init_token)
 {
 	CK_UTF8CHAR label[32];
@@ -217,7 +222,8 @@ START_TEST(init_token)
 }
 END_TEST
 
-/* 5.5.8 says CKR_USER_NOT_LOGGED_IN without the security officer, whom a vault never has; design §3 says which it is. */
+/* 5.5.8 says CKR_USER_NOT_LOGGED_IN without the security officer, whom a vault never has; design §3 says which it is.
+ */
 START_TEST(init_pin)
 {
 	ck_assert_rv(p11->C_InitPIN(sr_rw(), (CK_UTF8CHAR_PTR) "1234", 4), CKR_FUNCTION_NOT_SUPPORTED);
@@ -225,7 +231,8 @@ START_TEST(init_pin)
 }
 END_TEST
 
-/* -- C_WaitForSlotEvent ------------------------------------------------------------------------------------------------- */
+/* -- C_WaitForSlotEvent
+ * ------------------------------------------------------------------------------------------------- */
 START_TEST(no_event)
 {
 	CK_SLOT_ID slot;

@@ -32,9 +32,10 @@ START_TEST(nothing_promised)
 	static const struct {
 		const char *name;
 		CK_FLAGS flag;
-	} operations[] = { { "C_EncryptInit", CKF_ENCRYPT }, { "C_DecryptInit", CKF_DECRYPT }, { "C_SignInit", CKF_SIGN },
-		{ "C_VerifyInit", CKF_VERIFY }, { "C_GenerateKey", CKF_GENERATE }, { "C_GenerateKeyPair", CKF_GENERATE_KEY_PAIR },
-		{ "C_WrapKey", CKF_WRAP }, { "C_UnwrapKey", CKF_UNWRAP }, { "C_DeriveKey", CKF_DERIVE } };
+	} operations[] = { { "C_EncryptInit", CKF_ENCRYPT }, { "C_DecryptInit", CKF_DECRYPT },
+		{ "C_SignInit", CKF_SIGN }, { "C_VerifyInit", CKF_VERIFY }, { "C_GenerateKey", CKF_GENERATE },
+		{ "C_GenerateKeyPair", CKF_GENERATE_KEY_PAIR }, { "C_WrapKey", CKF_WRAP },
+		{ "C_UnwrapKey", CKF_UNWRAP }, { "C_DeriveKey", CKF_DERIVE } };
 	ck_assert_rv(p11->C_GetMechanismList(slot, list, &count), CKR_OK);
 	for (CK_ULONG i = 0; i < count; i++) {
 		ck_assert_rv(p11->C_GetMechanismInfo(slot, list[i], &info), CKR_OK);

@@ -176,7 +176,7 @@ START_TEST(login_arguments)
 	ck_rv(CALL(C_Login, fix.rw, 7, GOOD, 4), CKR_USER_TYPE_INVALID);
 	ck_rv(CALL(C_Login, fix.rw, CKU_USER, NULL, 4), CKR_ARGUMENTS_BAD);
 	ck_rv(CALL(C_Login, fix.rw, CKU_USER, NULL, 0), CKR_ARGUMENTS_BAD);
-	ck_rv(CALL(C_Login, fix.rw, CKU_USER, pin, 256), CKR_PIN_LEN_RANGE);
+	ck_rv(CALL(C_Login, fix.rw, CKU_USER, pin, 256), CKR_PIN_INCORRECT);
 	ck_rv(CALL(C_Login, fix.rw, CKU_USER, pin, 255), CKR_PIN_INCORRECT);
 	ck_rv(reason_of(fix.rw), SR_REASON_LOGIN_REFUSED);
 	ck_rv(CALL(C_LoginUser, fix.rw, CKU_USER, GOOD, 4, NULL, 1), CKR_ARGUMENTS_BAD);

@@ -70,7 +70,7 @@ START_TEST(a_version_may_be_expected)
 	static const struct {
 		const char *expected;
 		CK_RV rv;
-	} rows[] = { { "0", CKR_OK }, { "0", CKR_ACTION_PROHIBITED }, { "7", CKR_ACTION_PROHIBITED }, { "1", CKR_OK },
+	} rows[] = { { "0", CKR_OK }, { "0", CKR_TEMPLATE_INCONSISTENT }, { "7", CKR_TEMPLATE_INCONSISTENT }, { "1", CKR_OK },
 		{ "x", CKR_ATTRIBUTE_VALUE_INVALID }, { "-1", CKR_ATTRIBUTE_VALUE_INVALID } };
 	vault_login_admin(&place);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -113,7 +113,7 @@ START_TEST(a_tier_rises_and_binds_members_and_tokens)
 	expect(vault_issue(&place, "secrets:read:a/*", "600", NULL, NULL, pin), CKR_OK, NONE);
 	expect(vault_put(&place, "a/b", "w", "critical"), CKR_OK, NONE);
 	expect(vault_get(&place, "a/b", NULL), CKR_ATTRIBUTE_SENSITIVE, APPROVAL_REQUIRED);
-	expect(vault_put(&place, "a/b", "x", "standard"), CKR_ACTION_PROHIBITED, TIER_LOWERED);
+	expect(vault_put(&place, "a/b", "x", "standard"), CKR_TEMPLATE_INCONSISTENT, TIER_LOWERED);
 	expect(vault_login(&place, pin), CKR_OK, NONE);
 	expect(vault_get(&place, "a/b", NULL), CKR_ATTRIBUTE_SENSITIVE, APPROVAL_REQUIRED);
 }
@@ -135,8 +135,8 @@ START_TEST(a_token_sees_its_scope_and_nothing_else)
 	expect(vault_get(&place, "production/a", value), CKR_OK, NONE);
 	expect(vault_get(&place, "staging/a", value), CKR_OBJECT_HANDLE_INVALID, NOT_FOUND);
 	expect(vault_get(&place, "staging/none", value), CKR_OBJECT_HANDLE_INVALID, NOT_FOUND);
-	expect(vault_put(&place, "production/a", "3", NULL), CKR_ACTION_PROHIBITED, OUT_OF_SCOPE);
-	expect(vault_issue(&place, "secrets:read:production/*", "600", NULL, NULL, NULL), CKR_ACTION_PROHIBITED,
+	expect(vault_put(&place, "production/a", "3", NULL), CKR_TOKEN_WRITE_PROTECTED, OUT_OF_SCOPE);
+	expect(vault_issue(&place, "secrets:read:production/*", "600", NULL, NULL, NULL), CKR_TOKEN_WRITE_PROTECTED,
 		ROLE_NOT_ALLOWED);
 }
 END_TEST
@@ -155,7 +155,7 @@ START_TEST(list_shows_no_value_and_write_needs_no_read)
 	sr_view_clear(&view);
 	expect(vault_get(&place, "a/b", NULL), CKR_ATTRIBUTE_SENSITIVE, OUT_OF_SCOPE);
 	expect(vault_put(&place, "a/b", "w", NULL), CKR_OK, NONE);
-	expect(vault_put(&place, "b/b", "w", NULL), CKR_ACTION_PROHIBITED, OUT_OF_SCOPE);
+	expect(vault_put(&place, "b/b", "w", NULL), CKR_TOKEN_WRITE_PROTECTED, OUT_OF_SCOPE);
 }
 END_TEST
 
@@ -424,13 +424,13 @@ START_TEST(what_a_token_is_not_cleared_for_it_does_not_touch)
 	expect(vault_put(&place, "p/standard", "v", NULL), CKR_OK, NONE);
 	expect(vault_issue(&place, "secrets:*:p/*", "600", NULL, NULL, pin), CKR_OK, NONE);
 	expect(vault_login(&place, pin), CKR_OK, NONE);
-	expect(vault_put(&place, "p/critical", "w", NULL), CKR_ACTION_PROHIBITED, APPROVAL_REQUIRED);
+	expect(vault_put(&place, "p/critical", "w", NULL), CKR_TOKEN_WRITE_PROTECTED, APPROVAL_REQUIRED);
 	expect(data->destroy(&place.caller, "p/critical", &place.err), CKR_ACTION_PROHIBITED, APPROVAL_REQUIRED);
-	expect(vault_put(&place, "p/standard", "w", "critical"), CKR_ACTION_PROHIBITED, ROLE_NOT_ALLOWED);
+	expect(vault_put(&place, "p/standard", "w", "critical"), CKR_TOKEN_WRITE_PROTECTED, ROLE_NOT_ALLOWED);
 	expect(vault_put(&place, "p/standard", "w", NULL), CKR_OK, NONE);
 	vault_login_admin(&place);
 	expect(data->destroy(&place.caller, "p/critical", &place.err), CKR_OK, NONE);
-	expect(vault_put(&place, "p/critical", "w", "standard"), CKR_ACTION_PROHIBITED, TIER_LOWERED);
+	expect(vault_put(&place, "p/critical", "w", "standard"), CKR_TEMPLATE_INCONSISTENT, TIER_LOWERED);
 	expect(vault_put(&place, "p/critical", "w", NULL), CKR_OK, NONE);
 	expect(vault_get(&place, "p/critical", NULL), CKR_ATTRIBUTE_SENSITIVE, APPROVAL_REQUIRED);
 }
