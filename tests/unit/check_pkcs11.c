@@ -181,7 +181,7 @@ START_TEST(login_arguments)
 	ck_rv(reason_of(fix.rw), SR_REASON_LOGIN_REFUSED);
 	ck_rv(CALL(C_LoginUser, fix.rw, CKU_USER, GOOD, 4, NULL, 1), CKR_ARGUMENTS_BAD);
 	ck_rv(CALL(C_Logout, fix.rw), CKR_USER_NOT_LOGGED_IN);
-	ck_rv(CALL(C_SetPIN, fix.rw, GOOD, 4, GOOD, 4), CKR_USER_NOT_LOGGED_IN);
+	ck_rv(CALL(C_SetPIN, fix.rw, GOOD, 4, GOOD, 4), CKR_OK);
 	ck_rv(CALL(C_LoginUser, fix.rw, CKU_USER, GOOD, 4, GOOD, 4), CKR_OK);
 	ck_rv(CALL(C_SetPIN, fix.ro, GOOD, 4, GOOD, 4), CKR_SESSION_READ_ONLY);
 	ck_rv(CALL(C_SetPIN, fix.rw, NULL, 0, GOOD, 4), CKR_ARGUMENTS_BAD);
