@@ -186,3 +186,22 @@ CK_RV sr_hsm_anchor_write(struct sr_hsm *hsm, const char *vault_id, const struct
 	sr_softhsm_tighten(hsm->backend.softhsm_conf);
 	return rv;
 }
+
+static CK_RV destroy_work(const struct sr_hsm_turn *turn, void *job)
+{
+	CK_OBJECT_HANDLE found[ANCHORS_MAX];
+	CK_ULONG count = 0;
+	int lock = sr_softhsm_lock(turn->softhsm_conf, true);
+	CK_RV rv = find_anchors(turn, job, found, &count);
+	for (CK_ULONG i = 0; rv == CKR_OK && i < count; i++)
+		rv = turn->module->C_DestroyObject(turn->session, found[i]);
+	sr_softhsm_unlock(lock);
+	return rv;
+}
+
+void sr_hsm_anchor_destroy(struct sr_hsm *hsm, const char *vault_id)
+{
+	struct anchor_job job;
+	if (prepare(&job, vault_id, NULL) == CKR_OK)
+		(void)sr_hsm_run(hsm, "remove the anchor", destroy_work, &job, NULL);
+}

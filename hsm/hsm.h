@@ -93,6 +93,9 @@ CK_RV sr_hsm_anchor_read(struct sr_hsm *hsm, const char *vault_id, struct sr_buf
 /** sr_hsm_anchor_write(hsm, vault_id, value, err): makes the new object first, then destroys every lower one. */
 CK_RV sr_hsm_anchor_write(struct sr_hsm *hsm, const char *vault_id, const struct sr_buf *value, struct sr_error *err);
 
+/** sr_hsm_anchor_destroy(hsm, vault_id): undoes what a create that came to nothing left (init only). */
+void sr_hsm_anchor_destroy(struct sr_hsm *hsm, const char *vault_id);
+
 /** struct sr_hsm_identity: who answers, for status and probe. Texts without padding. */
 struct sr_hsm_identity {
 	char manufacturer[33], model[17], label[33], serial[17], library[33];

@@ -218,6 +218,10 @@ CK_RV sr_ledger_commit(struct sr_ledger *ledger, struct sr_entry *const *entries
 		return refused(rv, &trouble, err);
 	sr_ledger_staged(ledger);
 	sr_trust_keep(&ledger->trust, &running.stands);
+	for (size_t i = 0; i < count; i++) {
+		const struct sr_event *event = entries[i]->job ? entries[i]->job->event : NULL;
+		ledger->changed = ledger->changed || (event && (event->counted || event->subject[0]));
+	}
 	ledger->standing.head = running.stands.head;
 	ledger->standing.newest_ms = running.stands.newest_ms;
 	ledger->clock = running.now;

@@ -9,11 +9,13 @@
 #define SR_SEAL_RECORDS 1000
 #define SR_SEAL_MS 1000
 #define SR_ANCHOR_MS 60000
+#define SR_ANCHOR_CHANGE_MS 1000
 #define SR_JUMP_MS 300000
 
 /** struct sr_ledger: STANDING is what we know to be committed: by others when we opened, by us since. SIGNED_SEQ and
  *  SIGNED_BOOT_MS: the newest checkpoint that we signed or found, and when. WAITING: NEXT is signed but not stored yet;
- *  the next transaction takes it along. ANCHOR_OWED: a renewal failed. CLOCK: the reading at the last batch, its
+ *  the next transaction takes it along. ANCHOR_OWED: a renewal failed.
+ *  CHANGED: a use was counted or a deciding row made since the anchor, so that it is renewed sooner. CLOCK: the reading at the last batch, its
  * boot_id
  *  "" before the first. */
 struct sr_ledger {
@@ -24,7 +26,7 @@ struct sr_ledger {
 	int64_t signed_boot_ms;
 	bool waiting;
 	struct sr_checkpoint_row next;
-	bool anchor_owed;
+	bool anchor_owed, changed;
 	struct sr_now clock;
 };
 
@@ -63,7 +65,7 @@ void sr_ledger_staged(struct sr_ledger *ledger);
 CK_RV sr_ledger_seal(struct sr_ledger *ledger, struct sr_error *err);
 CK_RV sr_ledger_seal_due(struct sr_ledger *ledger, struct sr_error *err);
 
-/** sr_ledger_anchor(ledger, always, err): the anchor, if it is stale or owed, or ALWAYS. */
+/** sr_ledger_anchor(ledger, always, err): the anchor, if it is stale (sooner where something CHANGED) or owed, or ALWAYS. */
 CK_RV sr_ledger_anchor(struct sr_ledger *ledger, bool always, struct sr_error *err);
 
 #endif

@@ -112,13 +112,16 @@ CK_RV sr_ledger_anchor(struct sr_ledger *ledger, bool always, struct sr_error *e
 	struct sr_now now;
 	sr_clock_now(&now);
 	int64_t age = now.wall_ms - known->wall_ms;
-	bool stale = age >= SR_ANCHOR_MS || age <= -SR_ANCHOR_MS; /* a clock set back must not put renewals off */
+	int64_t bearable = ledger->changed ? SR_ANCHOR_CHANGE_MS : SR_ANCHOR_MS;
+	bool stale = age >= bearable || age <= -bearable; /* a clock set back must not put renewals off */
 	if (ledger->standing.head.seq <= known->head.seq || (!always && !stale && !ledger->anchor_owed))
 		return CKR_OK;
 	struct sr_anchor anchor = { .head = ledger->standing.head, .wall_ms = now.wall_ms };
 	CK_RV rv = sr_anchor_write(place->hsm, place->vault_id, place->chain_id, &anchor, err);
 	ledger->anchor_owed = rv != CKR_OK;
-	if (rv == CKR_OK)
-		*known = anchor;
-	return rv;
+	if (rv != CKR_OK)
+		return rv;
+	*known = anchor;
+	ledger->changed = false;
+	return CKR_OK;
 }

@@ -22,7 +22,6 @@ struct sr_writer {
 	pthread_mutex_t lock; /* of all but LEDGER */
 	struct waiting *first, **last;
 	bool led; /* somebody leads, or was told to; FIRST is NULL otherwise */
-	int64_t not_before_ms;
 	struct sr_error trouble;
 	struct sr_ledger ledger; /* the leader's */
 	char *vault_id, *heads_path;
@@ -105,7 +104,6 @@ static void fail_all(const struct batch *batch, CK_RV rv, const struct sr_error 
 static void answer(struct sr_writer *writer, const struct batch *batch)
 {
 	pthread_mutex_lock(&writer->lock);
-	writer->not_before_ms = writer->ledger.standing.newest_ms;
 	for (size_t i = 0; i < batch->count; i++) {
 		batch->waiting[i]->done = true;
 		pthread_cond_signal(&batch->waiting[i]->wake);
@@ -202,14 +200,6 @@ void sr_writer_look_end(struct sr_writer *writer, struct sr_moment *moment)
 	moment->tx = NULL;
 }
 
-int64_t sr_writer_not_before(struct sr_writer *writer)
-{
-	pthread_mutex_lock(&writer->lock);
-	int64_t not_before_ms = writer->not_before_ms;
-	pthread_mutex_unlock(&writer->lock);
-	return not_before_ms;
-}
-
 CK_RV sr_writer_trouble(struct sr_writer *writer, struct sr_error *err)
 {
 	pthread_mutex_lock(&writer->lock);
@@ -251,7 +241,6 @@ CK_RV sr_writer_open(const struct sr_writer_config *config, struct sr_writer **o
 		return rv;
 	}
 	sr_ledger_begin(ledger);
-	writer->not_before_ms = ledger->standing.newest_ms;
 	*out = writer;
 	return CKR_OK;
 }
@@ -262,7 +251,7 @@ void sr_writer_close(struct sr_writer *writer)
 		return;
 	struct sr_error ignored = SR_ERROR_INIT; /* the next start finds the tail unsealed, and checks and seals it */
 	if (sr_ledger_seal(&writer->ledger, &ignored) == CKR_OK)
-		sr_ledger_anchor(&writer->ledger, false, &ignored);
+		sr_ledger_anchor(&writer->ledger, writer->ledger.changed, &ignored);
 	pthread_mutex_destroy(&writer->lock);
 	sr_writer_abandon(writer);
 }

@@ -80,9 +80,6 @@ struct sr_job {
  *  this process last saw): release nothing. Any thread. */
 CK_RV sr_writer_run(struct sr_writer *writer, struct sr_job *job, struct sr_error *err);
 
-/** sr_writer_not_before(writer): the newest known record's time, for checks outside a transaction. */
-int64_t sr_writer_not_before(struct sr_writer *writer);
-
 /** sr_writer_trouble(writer, err): what failed behind the last commit (heads file, checkpoint, anchor), CKR_OK for
  *  nothing. The commit holds all the same; each later commit tries again. */
 CK_RV sr_writer_trouble(struct sr_writer *writer, struct sr_error *err);

@@ -287,9 +287,12 @@ static CK_RV describe(const struct making *making, char **result, struct sr_erro
 static void undo(struct making *making)
 {
 	struct sr_vault *vault = making->vault;
+	if (vault && vault->writer) {
+		sr_writer_close(vault->writer); /* first: it would leave an anchor behind */
+		vault->writer = NULL;
+	}
 	if (making->keys && making->plan->hsm_uri) {
-		struct sr_buf none = SR_BUF_INIT;
-		sr_hsm_anchor_write(vault->hsm, vault->id, &none, NULL);
+		sr_hsm_anchor_destroy(vault->hsm, vault->id);
 		sr_hsm_destroy_keys(vault->hsm, vault->id, GENERATION);
 	}
 	sr_vault_close(vault);

@@ -149,6 +149,15 @@ struct sr_head get_head(struct audit_place *place)
 	return head;
 }
 
+int64_t newest_time(struct audit_place *place)
+{
+	struct sr_error err = SR_ERROR_INIT;
+	struct sr_moment at;
+	must(sr_writer_look(place->writer, &at, &err), err);
+	sr_writer_look_end(place->writer, &at);
+	return at.not_before_ms;
+}
+
 uint64_t last_checkpoint(struct audit_place *place)
 {
 	struct sr_error err = SR_ERROR_INIT;

@@ -36,6 +36,7 @@ void put_events(struct audit_place *place, unsigned count);
 /* What the database says. */
 struct sr_event get_event(struct audit_place *place, uint64_t id);
 struct sr_head get_head(struct audit_place *place);
+int64_t newest_time(struct audit_place *place);
 uint64_t last_checkpoint(struct audit_place *place);
 uint64_t anchored(struct audit_place *place);
 void get_meta(struct audit_place *place, char *text, size_t size);

@@ -75,7 +75,7 @@ START_TEST(allowed_job_holds)
 	ck_assert(stored.counted);
 	get_meta(&place, name, sizeof name);
 	ck_assert_str_eq(name, "first");
-	ck_assert_int_eq(sr_writer_not_before(place.writer), stored.timestamp_ms);
+	ck_assert_int_eq(newest_time(&place), stored.timestamp_ms);
 	ck_assert(verify(&place).ok);
 }
 END_TEST
