@@ -102,8 +102,8 @@ CK_RV sr_scan_run(const struct sr_place *place, struct sr_tx *tx, struct sr_scan
 	return rv == CKR_OK ? CKR_OK : sr_fail(err, rv, trouble.reason, "%s", trouble.text);
 }
 
-static CK_RV check_witness(const struct sr_place *place, struct sr_tx *tx, uint64_t end,
-	const struct sr_witness *witness, struct sr_error *err)
+CK_RV sr_witness_check(const struct sr_place *place, struct sr_tx *tx, uint64_t end, const struct sr_witness *witness,
+	struct sr_error *err)
 {
 	struct sr_head stored;
 	bool found;
@@ -152,7 +152,7 @@ static CK_RV check_checkpoint(
 	struct sr_witness witness = { .name = "the last checkpoint", .found = true, .head = { .seq = last.seq } };
 	memcpy(witness.head.hash, last.head, sizeof witness.head.hash);
 	*head = witness.head;
-	return check_witness(place, tx, end, &witness, err);
+	return sr_witness_check(place, tx, end, &witness, err);
 }
 
 static CK_RV check_tail(
@@ -189,7 +189,7 @@ static CK_RV look_in(const struct sr_place *place, struct sr_trust *trust, struc
 	if (rv == CKR_OK && standing->head.seq == 0 && !sr_chain_start(place->chain_id, &standing->head))
 		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_INTERNAL, "the chain cannot be hashed");
 	for (size_t i = 0; rv == CKR_OK && i < 2; i++)
-		rv = check_witness(place, tx, standing->head.seq, &witnesses[i], err);
+		rv = sr_witness_check(place, tx, standing->head.seq, &witnesses[i], err);
 	if (rv == CKR_OK)
 		rv = check_tail(place, tx, standing, err);
 	return rv == CKR_OK ? check_standing(place, trust, tx, standing, err) : rv;

@@ -21,6 +21,11 @@ CK_RV sr_witness_heads(const struct sr_place *place, struct sr_witness *witness,
 CK_RV sr_witness_anchor(
 	const struct sr_place *place, struct sr_witness *witness, int64_t *wall_ms, struct sr_error *err);
 
+/** sr_witness_check(place, tx, end, witness, err): whether what WITNESS knows is in a chain that ends at record END:
+ *  ROLLED_BACK where it knows a later record, CHAIN_BROKEN where it knows another one. */
+CK_RV sr_witness_check(const struct sr_place *place, struct sr_tx *tx, uint64_t end, const struct sr_witness *witness,
+	struct sr_error *err);
+
 /** sr_head_stored(place, tx, seq, head, found, err): the database's head after record SEQ, 0 included. */
 CK_RV sr_head_stored(const struct sr_place *place, struct sr_tx *tx, uint64_t seq, struct sr_head *head, bool *found,
 	struct sr_error *err);

@@ -148,8 +148,9 @@ static CK_RV note_clock(const struct sr_ledger *ledger, struct running *running,
 
 CK_RV sr_ledger_continues(struct sr_ledger *ledger, struct sr_tx *tx, struct sr_standing_row *row, struct sr_error *err)
 {
-	const struct sr_head *known = &ledger->standing.head;
-	struct sr_head then;
+	/* What was only looked at counts as seen. */
+	struct sr_head then, seen = sr_trust_head(&ledger->trust);
+	const struct sr_head *known = seen.seq > ledger->standing.head.seq ? &seen : &ledger->standing.head;
 	bool found;
 	CK_RV rv = sr_standing_read(&ledger->trust, &ledger->place, tx, row, err);
 	if (rv == CKR_OK)
@@ -174,11 +175,28 @@ CK_RV sr_ledger_continues(struct sr_ledger *ledger, struct sr_tx *tx, struct sr_
 	return CKR_OK;
 }
 
+/* The heads file is written behind each commit, by whichever process: with the writer's place taken it never is ahead of a
+ * database that nobody put back, and never on another history. */
+static CK_RV ask_heads(const struct sr_ledger *ledger, const struct running *running, struct sr_error *err)
+{
+	struct sr_witness heads;
+	struct sr_error trouble = SR_ERROR_INIT;
+	CK_RV rv = sr_witness_heads(&ledger->place, &heads, &trouble);
+	/* A file that cannot be read is owed, like one that cannot be written; one that says something else is not. */
+	if (rv != CKR_OK && trouble.reason != SR_REASON_CHAIN_BROKEN)
+		return CKR_OK;
+	if (rv != CKR_OK)
+		return sr_fail(err, rv, trouble.reason, "%s", trouble.text);
+	return sr_witness_check(&ledger->place, running->tx, running->stands.head.seq, &heads, err);
+}
+
 static CK_RV run_all(struct sr_ledger *ledger, struct running *running, struct sr_entry *const *entries, size_t count,
 	struct sr_error *err)
 {
 	CK_RV rv = sr_ledger_continues(ledger, running->tx, &running->stands, err);
 	sr_clock_now(&running->now);
+	if (rv == CKR_OK)
+		rv = ask_heads(ledger, running, err);
 	if (rv == CKR_OK)
 		rv = sr_ledger_stage(ledger, running->tx, err);
 	if (rv == CKR_OK)

@@ -105,6 +105,24 @@ CK_RV sr_ledger_seal(struct sr_ledger *ledger, struct sr_error *err)
 	return rv;
 }
 
+/* Before the HSM's witness is replaced it is asked: a history that it does not know must not take its place. */
+static CK_RV ask_anchor(const struct sr_ledger *ledger, struct sr_error *err)
+{
+	const struct sr_place *place = &ledger->place;
+	struct sr_witness anchor;
+	int64_t wall_ms;
+	struct sr_tx *tx;
+	CK_RV rv = sr_witness_anchor(place, &anchor, &wall_ms, err);
+	if (rv == CKR_OK)
+		rv = place->store->ops->begin_read(place->store, &tx, err);
+	if (rv != CKR_OK)
+		return rv;
+	/* Another process may have committed and anchored more than we know of. */
+	rv = sr_witness_check(place, tx, UINT64_MAX, &anchor, err);
+	place->store->ops->rollback(tx);
+	return rv;
+}
+
 CK_RV sr_ledger_anchor(struct sr_ledger *ledger, bool always, struct sr_error *err)
 {
 	const struct sr_place *place = &ledger->place;
@@ -117,7 +135,9 @@ CK_RV sr_ledger_anchor(struct sr_ledger *ledger, bool always, struct sr_error *e
 	if (ledger->standing.head.seq <= known->head.seq || (!always && !stale && !ledger->anchor_owed))
 		return CKR_OK;
 	struct sr_anchor anchor = { .head = ledger->standing.head, .wall_ms = now.wall_ms };
-	CK_RV rv = sr_anchor_write(place->hsm, place->vault_id, place->chain_id, &anchor, err);
+	CK_RV rv = ask_anchor(ledger, err);
+	if (rv == CKR_OK)
+		rv = sr_anchor_write(place->hsm, place->vault_id, place->chain_id, &anchor, err);
 	ledger->anchor_owed = rv != CKR_OK;
 	if (rv != CKR_OK)
 		return rv;

@@ -43,6 +43,14 @@ void sr_trust_keep(struct sr_trust *trust, const struct sr_standing_row *row)
 	pthread_mutex_unlock(&trust->lock);
 }
 
+struct sr_head sr_trust_head(struct sr_trust *trust)
+{
+	pthread_mutex_lock(&trust->lock);
+	struct sr_head head = trust->row.head;
+	pthread_mutex_unlock(&trust->lock);
+	return head;
+}
+
 static bool is_known(struct sr_trust *trust, const struct sr_standing_row *row)
 {
 	pthread_mutex_lock(&trust->lock);

@@ -27,6 +27,9 @@ CK_RV sr_standing_read(struct sr_trust *trust, const struct sr_place *place, str
 CK_RV sr_standing_fits(const struct sr_place *place, struct sr_tx *tx, const struct sr_standing_row *row,
 	struct sr_error *err);
 
+/** sr_trust_head(trust): the newest head that was ever confirmed here; SEQ 0 before the first. */
+struct sr_head sr_trust_head(struct sr_trust *trust);
+
 /** sr_trust_keep(trust, row): ROW is ours, and committed. */
 void sr_trust_keep(struct sr_trust *trust, const struct sr_standing_row *row);
 

@@ -177,5 +177,8 @@ CK_RV sr_state_put(struct sr_store *store, struct sr_moment *at, const char *sub
 		rv = store->ops->state_put(at->tx, walk.key, value, err);
 	if (rv == CKR_OK)
 		rv = read_bucket(store, at->tx, &walk, err);
+	if (rv == CKR_OK && walk.value != value)
+		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROW_FORGED,
+			"%.150s: the vault's state was not taken; restore the database from a backup", subject);
 	return rv == CKR_OK ? rebuild(store, at->tx, &walk, at->root, err) : rv;
 }

@@ -177,12 +177,18 @@ CK_RV sr_writer_seal(struct sr_writer *writer, struct sr_error *err)
 CK_RV sr_writer_look(struct sr_writer *writer, struct sr_moment *moment, struct sr_error *err)
 {
 	struct sr_store *store = writer->ledger.place.store;
+	struct sr_head seen = sr_trust_head(&writer->ledger.trust); /* before the transaction: it sees at least that */
 	struct sr_standing_row row;
 	memset(moment, 0, sizeof *moment);
 	CK_RV rv = store->ops->begin_read(store, &moment->tx, err);
 	if (rv != CKR_OK)
 		return rv;
 	rv = sr_standing_read(&writer->ledger.trust, &writer->ledger.place, moment->tx, &row, err);
+	if (rv == CKR_OK && row.head.seq < seen.seq)
+		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROLLED_BACK,
+			"the vault stands at record %llu, this process has seen record %llu: an older copy was put back; "
+			"restore the right one",
+			(unsigned long long)row.head.seq, (unsigned long long)seen.seq);
 	if (rv != CKR_OK) {
 		sr_writer_look_end(writer, moment);
 		return rv;

@@ -125,6 +125,10 @@ CK_RV sr_sqlite_number(sqlite3 *db, const char *sql, int64_t *number, struct sr_
 /* sr_sqlite_check_schema(db, version, err): that this is a vault of ours, no newer than we are. */
 CK_RV sr_sqlite_check_schema(sqlite3 *db, int64_t *version, struct sr_error *err);
 
+/* sr_sqlite_check_shape(db, err): that tables and indexes are word for word those that our steps make. An altered table
+ * could swallow rows, or give others than were asked for. */
+CK_RV sr_sqlite_check_shape(sqlite3 *db, struct sr_error *err);
+
 /* sr_sqlite_migrate(db, steps, count, err): STEPS[n] leads from schema n to n + 1; runs what is missing up to COUNT in
  * one transaction. The library's own steps are sr_sqlite_steps, SR_STORE_SCHEMA of them. */
 CK_RV sr_sqlite_migrate(sqlite3 *db, const char *const *steps, int64_t count, struct sr_error *err);

@@ -206,7 +206,9 @@ static CK_RV open_in(struct sr_sqlite *store, const char *dir, int dir_fd, struc
 		rv = sr_sqlite_lock(dir_fd, &store->lock_fd, err);
 	if (rv == CKR_OK)
 		rv = sr_sqlite_connect(store, &store->writer, err);
-	return rv == CKR_OK ? bring_up_to_date(store, err) : rv;
+	if (rv == CKR_OK)
+		rv = bring_up_to_date(store, err);
+	return rv == CKR_OK ? sr_sqlite_check_shape(store->writer.db, err) : rv;
 }
 
 CK_RV sr_sqlite_open(const char *dir, struct sr_store **out, struct sr_error *err)

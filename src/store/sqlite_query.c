@@ -154,6 +154,11 @@ CK_RV sr_query_put(
 	if (rv == CKR_OK)
 		rv = sr_query_step(&query, &found, err);
 	sr_query_end(&query);
+	/* Tables that somebody has altered may swallow a row without a word. */
+	if (rv == CKR_OK && sqlite3_changes(tx->db) != 1 && sql != SR_SQL_CHECKPOINT_PUT)
+		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT,
+			"a row of table %s was not taken: the table was altered; restore the database from a backup",
+			columns->table);
 	return rv;
 }
 

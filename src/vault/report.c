@@ -2,6 +2,7 @@
 #include "vault/report.h"
 
 #include "audit/state.h"
+#include "vault/recount.h"
 #include "vault/who.h"
 
 #include <stdio.h>
@@ -92,6 +93,7 @@ CK_RV sr_report_status(struct sr_vault *vault, char **result, struct sr_error *e
 struct row_check {
 	struct sr_vault *vault;
 	struct sr_moment at;
+	struct sr_recount *recount;
 	struct sr_error finding;
 	CK_RV rv;
 };
@@ -170,8 +172,10 @@ static bool check_event(const struct sr_event *event, const uint8_t hash[SR_HASH
 	struct row_check *check = ctx;
 	uint64_t newest;
 	(void)hash;
-	if (!event->subject[0])
-		return true;
+	if (!sr_recount_add(check->recount, event))
+		check->rv = sr_fail(&check->finding, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to count uses");
+	if (check->rv != CKR_OK || !event->subject[0])
+		return check->rv == CKR_OK;
 	check->rv = sr_state_get(check->vault->store, &check->at, event->subject, &newest, &check->finding);
 	if (check->rv == CKR_OK && newest < event->id)
 		check->rv = sr_fail(&check->finding, CKR_DEVICE_ERROR, SR_REASON_ROW_STALE,
@@ -196,7 +200,14 @@ CK_RV sr_report_check_rows(struct sr_vault *vault, struct sr_verdict *verdict, s
 	CK_RV rv = sr_writer_look(vault->writer, &check.at, err);
 	if (rv != CKR_OK)
 		return rv;
-	rv = vault->store->ops->event_query(check.at.tx, &all, check_event, &check, err);
+	check.recount = sr_recount_new();
+	if (!check.recount)
+		check.rv = sr_fail(&check.finding, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to count uses");
+	if (check.rv == CKR_OK)
+		rv = vault->store->ops->event_query(check.at.tx, &all, check_event, &check, err);
+	if (rv == CKR_OK && check.rv == CKR_OK)
+		check.rv = sr_recount_check(check.recount, vault, &check.at, &check.finding);
+	sr_recount_free(check.recount);
 	sr_writer_look_end(vault->writer, &check.at);
 	if (rv != CKR_OK || check.rv == CKR_OK)
 		return rv;

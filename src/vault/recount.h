@@ -1,0 +1,20 @@
+/* Counting the uses of tokens once more, from the records themselves. Private to this folder. */
+#ifndef SR_VAULT_RECOUNT_H
+#define SR_VAULT_RECOUNT_H
+
+#include "vault/core.h"
+
+/** struct sr_recount: a count for each token that a record counted for. */
+struct sr_recount;
+struct sr_recount *sr_recount_new(void);
+void sr_recount_free(struct sr_recount *recount); /* NULL is allowed */
+
+/** sr_recount_add(recount, event): takes a counted record into account; false: no memory. */
+bool sr_recount_add(struct sr_recount *recount, const struct sr_event *event);
+
+/** sr_recount_check(recount, vault, at, err): that the state tree has the same count for every token with a limit, its
+ *  descendants' uses included; ROW_STALE names the first that differs. */
+CK_RV sr_recount_check(struct sr_recount *recount, struct sr_vault *vault, const struct sr_moment *at,
+	struct sr_error *err);
+
+#endif
