@@ -71,8 +71,8 @@ CK_RV sr_hsm_unseal(struct sr_hsm *hsm, const struct sr_buf *aad, const void *se
 CK_RV sr_hsm_mac(struct sr_hsm *hsm, const void *data, size_t len, uint8_t mac[SR_HSM_MAC_LEN], struct sr_error *err);
 
 /** sr_hsm_sign(hsm, digest, signature, err): ECDSA P-256 by the audit key, r || s. */
-CK_RV sr_hsm_sign(struct sr_hsm *hsm, const uint8_t digest[32], uint8_t signature[SR_HSM_SIGNATURE_LEN],
-	struct sr_error *err);
+CK_RV sr_hsm_sign(
+	struct sr_hsm *hsm, const uint8_t digest[32], uint8_t signature[SR_HSM_SIGNATURE_LEN], struct sr_error *err);
 
 /** sr_hsm_audit_key(hsm, spki, err): the audit key's public half as DER SubjectPublicKeyInfo. */
 CK_RV sr_hsm_audit_key(struct sr_hsm *hsm, struct sr_buf *spki, struct sr_error *err);
@@ -113,13 +113,13 @@ struct sr_hsm_finding {
 /** sr_hsm_probe(hsm, each, ctx, err): tries, with session objects that it destroys, each thing that Strongroom uses
  *  now or will (generate, seal, mac, sign, wrap of each key kind, copy to a session object, data object, random), and
  *  tells each finding. */
-CK_RV sr_hsm_probe(struct sr_hsm *hsm, void (*each)(const struct sr_hsm_finding *, void *ctx), void *ctx,
-	struct sr_error *err);
+CK_RV sr_hsm_probe(
+	struct sr_hsm *hsm, void (*each)(const struct sr_hsm_finding *, void *ctx), void *ctx, struct sr_error *err);
 
 /** sr_hsm_make_softhsm(dir, label, uri, conf, err): a new SoftHSM2 token under DIR ("DIR/hsm/": tokens, softhsm2.conf,
- *  pin), a random PIN in a 0600 file, everything 0700/0600. URI gets the RFC 7512 URI to open it with (pin-source file),
- *  CONF the path of its softhsm2.conf. */
-CK_RV sr_hsm_make_softhsm(const char *dir, const char *label, struct sr_buf *uri, struct sr_buf *conf,
-	struct sr_error *err);
+ *  pin), a random PIN in a 0600 file, everything 0700/0600. URI gets the RFC 7512 URI to open it with (pin-source
+ * file), CONF the path of its softhsm2.conf. */
+CK_RV sr_hsm_make_softhsm(
+	const char *dir, const char *label, struct sr_buf *uri, struct sr_buf *conf, struct sr_error *err);
 
 #endif

@@ -195,8 +195,8 @@ static CK_RV look_in(const struct sr_place *place, struct sr_trust *trust, struc
 	return rv == CKR_OK ? check_standing(place, trust, tx, standing, err) : rv;
 }
 
-CK_RV sr_audit_look(const struct sr_place *place, struct sr_trust *trust, struct sr_standing *standing,
-	struct sr_error *err)
+CK_RV sr_audit_look(
+	const struct sr_place *place, struct sr_trust *trust, struct sr_standing *standing, struct sr_error *err)
 {
 	struct sr_witness witnesses[2];
 	struct sr_tx *tx;

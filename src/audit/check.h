@@ -44,8 +44,8 @@ struct sr_scan {
  *  as changed. CKR_OK when it could look, whatever it found. */
 CK_RV sr_scan_run(const struct sr_place *place, struct sr_tx *tx, struct sr_scan *scan, struct sr_error *err);
 
-/** struct sr_standing: how a chain stood when it was opened: the head that the HSM vouches for, what is sealed of it, and
- *  the anchor. */
+/** struct sr_standing: how a chain stood when it was opened: the head that the HSM vouches for, what is sealed of it,
+ * and the anchor. */
 struct sr_standing {
 	struct sr_head head;
 	int64_t newest_ms;
@@ -54,7 +54,7 @@ struct sr_standing {
 };
 
 /** sr_audit_look(place, trust, standing, err): the checks of sr_writer_open. */
-CK_RV sr_audit_look(const struct sr_place *place, struct sr_trust *trust, struct sr_standing *standing,
-	struct sr_error *err);
+CK_RV sr_audit_look(
+	const struct sr_place *place, struct sr_trust *trust, struct sr_standing *standing, struct sr_error *err);
 
 #endif

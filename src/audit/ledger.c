@@ -64,7 +64,8 @@ static CK_RV append(struct running *running, struct sr_event *event, struct sr_e
 {
 	struct sr_head head = running->stands.head;
 	event->id = head.seq + 1;
-	event->timestamp_ms = running->now.wall_ms > running->stands.newest_ms ? running->now.wall_ms : running->stands.newest_ms;
+	event->timestamp_ms =
+		running->now.wall_ms > running->stands.newest_ms ? running->now.wall_ms : running->stands.newest_ms;
 	if (!sr_chain_next(&head, event))
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_AUDIT_FAILED, "the record cannot be hashed");
 	CK_RV rv = running->store->ops->event_put(running->tx, event, head.hash, err);
@@ -76,7 +77,8 @@ static CK_RV append(struct running *running, struct sr_event *event, struct sr_e
 }
 
 /* The job's code in ENTRY; the answer is the transaction's. */
-static CK_RV run_job(const struct sr_ledger *ledger, struct running *running, struct sr_entry *entry, struct sr_error *err)
+static CK_RV run_job(
+	const struct sr_ledger *ledger, struct running *running, struct sr_entry *entry, struct sr_error *err)
 {
 	struct sr_job *job = entry->job;
 	struct sr_moment moment = { .tx = running->tx,
@@ -119,7 +121,8 @@ static void note_outcome(const struct sr_entry *entry, uint64_t version)
 	event->counted = false;
 }
 
-static CK_RV run_entry(const struct sr_ledger *ledger, struct running *running, struct sr_entry *entry, struct sr_error *err)
+static CK_RV run_entry(
+	const struct sr_ledger *ledger, struct running *running, struct sr_entry *entry, struct sr_error *err)
 {
 	if (!entry->job)
 		return CKR_OK;
@@ -175,8 +178,8 @@ CK_RV sr_ledger_continues(struct sr_ledger *ledger, struct sr_tx *tx, struct sr_
 	return CKR_OK;
 }
 
-/* The heads file is written behind each commit, by whichever process: with the writer's place taken it never is ahead of a
- * database that nobody put back, and never on another history. */
+/* The heads file is written behind each commit, by whichever process: with the writer's place taken it never is ahead
+ * of a database that nobody put back, and never on another history. */
 static CK_RV ask_heads(const struct sr_ledger *ledger, const struct running *running, struct sr_error *err)
 {
 	struct sr_witness heads;

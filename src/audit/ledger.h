@@ -15,8 +15,8 @@
 /** struct sr_ledger: STANDING is what we know to be committed: by others when we opened, by us since. SIGNED_SEQ and
  *  SIGNED_BOOT_MS: the newest checkpoint that we signed or found, and when. WAITING: NEXT is signed but not stored yet;
  *  the next transaction takes it along. ANCHOR_OWED: a renewal failed.
- *  CHANGED: a use was counted or a deciding row made since the anchor, so that it is renewed sooner. CLOCK: the reading at the last batch, its
- * boot_id
+ *  CHANGED: a use was counted or a deciding row made since the anchor, so that it is renewed sooner. CLOCK: the reading
+ * at the last batch, its boot_id
  *  "" before the first. */
 struct sr_ledger {
 	struct sr_place place;
@@ -45,9 +45,10 @@ void sr_ledger_begin(struct sr_ledger *ledger);
  *  ROLLED_BACK, CHAIN_BROKEN (the database is not the one that we last saw) or AUDIT_FAILED. */
 CK_RV sr_ledger_commit(struct sr_ledger *ledger, struct sr_entry *const *entries, size_t count, struct sr_error *err);
 
-/** sr_ledger_continues(ledger, tx, row, err): how the vault stands now, refused unless it is as we know or a later moment
- *  of the same history. */
-CK_RV sr_ledger_continues(struct sr_ledger *ledger, struct sr_tx *tx, struct sr_standing_row *row, struct sr_error *err);
+/** sr_ledger_continues(ledger, tx, row, err): how the vault stands now, refused unless it is as we know or a later
+ * moment of the same history. */
+CK_RV sr_ledger_continues(
+	struct sr_ledger *ledger, struct sr_tx *tx, struct sr_standing_row *row, struct sr_error *err);
 
 /** sr_ledger_heads(ledger, err): the heads file, after a commit. */
 CK_RV sr_ledger_heads(const struct sr_ledger *ledger, struct sr_error *err);
@@ -65,7 +66,8 @@ void sr_ledger_staged(struct sr_ledger *ledger);
 CK_RV sr_ledger_seal(struct sr_ledger *ledger, struct sr_error *err);
 CK_RV sr_ledger_seal_due(struct sr_ledger *ledger, struct sr_error *err);
 
-/** sr_ledger_anchor(ledger, always, err): the anchor, if it is stale (sooner where something CHANGED) or owed, or ALWAYS. */
+/** sr_ledger_anchor(ledger, always, err): the anchor, if it is stale (sooner where something CHANGED) or owed, or
+ * ALWAYS. */
 CK_RV sr_ledger_anchor(struct sr_ledger *ledger, bool always, struct sr_error *err);
 
 #endif

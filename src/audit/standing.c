@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-static CK_RV compute(const struct sr_place *place, const struct sr_standing_row *row, uint8_t mac[SR_MAC_LEN],
-	struct sr_error *err)
+static CK_RV compute(
+	const struct sr_place *place, const struct sr_standing_row *row, uint8_t mac[SR_MAC_LEN], struct sr_error *err)
 {
 	struct sr_buf packed = SR_BUF_INIT;
 	sr_pack_text(&packed, "strongroom/standing/1");
@@ -30,8 +30,8 @@ CK_RV sr_standing_seal(const struct sr_place *place, struct sr_standing_row *row
 static bool same_row(const struct sr_standing_row *a, const struct sr_standing_row *b)
 {
 	return a->head.seq == b->head.seq && a->newest_ms == b->newest_ms &&
-		memcmp(a->head.hash, b->head.hash, sizeof a->head.hash) == 0 &&
-		memcmp(a->root, b->root, sizeof a->root) == 0 && sr_equal(a->mac, b->mac, sizeof a->mac);
+	       memcmp(a->head.hash, b->head.hash, sizeof a->head.hash) == 0 &&
+	       memcmp(a->root, b->root, sizeof a->root) == 0 && sr_equal(a->mac, b->mac, sizeof a->mac);
 }
 
 void sr_trust_keep(struct sr_trust *trust, const struct sr_standing_row *row)
@@ -82,8 +82,8 @@ CK_RV sr_standing_read(struct sr_trust *trust, const struct sr_place *place, str
 	return CKR_OK;
 }
 
-CK_RV sr_standing_fits(const struct sr_place *place, struct sr_tx *tx, const struct sr_standing_row *row,
-	struct sr_error *err)
+CK_RV sr_standing_fits(
+	const struct sr_place *place, struct sr_tx *tx, const struct sr_standing_row *row, struct sr_error *err)
 {
 	struct sr_head head;
 	int64_t timestamp_ms;

@@ -22,10 +22,10 @@ CK_RV sr_standing_seal(const struct sr_place *place, struct sr_standing_row *row
 CK_RV sr_standing_read(struct sr_trust *trust, const struct sr_place *place, struct sr_tx *tx,
 	struct sr_standing_row *row, struct sr_error *err);
 
-/** sr_standing_fits(place, tx, row, err): the chain ends where ROW says: ROLLED_BACK where records are missing at its end,
- *  CHAIN_BROKEN where the last one is another or there are more. */
-CK_RV sr_standing_fits(const struct sr_place *place, struct sr_tx *tx, const struct sr_standing_row *row,
-	struct sr_error *err);
+/** sr_standing_fits(place, tx, row, err): the chain ends where ROW says: ROLLED_BACK where records are missing at its
+ * end, CHAIN_BROKEN where the last one is another or there are more. */
+CK_RV sr_standing_fits(
+	const struct sr_place *place, struct sr_tx *tx, const struct sr_standing_row *row, struct sr_error *err);
 
 /** sr_trust_head(trust): the newest head that was ever confirmed here; SEQ 0 before the first. */
 struct sr_head sr_trust_head(struct sr_trust *trust);

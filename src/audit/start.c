@@ -19,8 +19,8 @@ static CK_RV put_key(const struct sr_writer_config *config, struct sr_tx *tx, st
 }
 
 /* Nothing recorded, nothing in the state tree, and the HSM's word for it. */
-static CK_RV put_standing(const struct sr_writer_config *config, struct sr_tx *tx, const char *chain_id,
-	struct sr_error *err)
+static CK_RV put_standing(
+	const struct sr_writer_config *config, struct sr_tx *tx, const char *chain_id, struct sr_error *err)
 {
 	struct sr_place place = { .store = config->store, .hsm = config->hsm, .vault_id = config->vault_id };
 	struct sr_standing_row row = { .newest_ms = 0 };

@@ -139,8 +139,8 @@ static CK_RV walk_up(struct sr_store *store, const struct sr_moment *at, const c
 	return rv == CKR_OK ? prove(walk, at->root, subject, err) : rv;
 }
 
-CK_RV sr_state_get(struct sr_store *store, const struct sr_moment *at, const char *subject, uint64_t *value,
-	struct sr_error *err)
+CK_RV sr_state_get(
+	struct sr_store *store, const struct sr_moment *at, const char *subject, uint64_t *value, struct sr_error *err)
 {
 	struct walk walk;
 	*value = 0;
@@ -151,8 +151,8 @@ CK_RV sr_state_get(struct sr_store *store, const struct sr_moment *at, const cha
 }
 
 /* The bucket's new digest into every node above it, and the last node's own into ROOT. */
-static CK_RV rebuild(struct sr_store *store, struct sr_tx *tx, struct walk *walk, uint8_t root[SR_HASH_LEN],
-	struct sr_error *err)
+static CK_RV rebuild(
+	struct sr_store *store, struct sr_tx *tx, struct walk *walk, uint8_t root[SR_HASH_LEN], struct sr_error *err)
 {
 	uint8_t digest[SR_HASH_LEN];
 	memcpy(digest, walk->digest, sizeof digest);
@@ -168,8 +168,8 @@ static CK_RV rebuild(struct sr_store *store, struct sr_tx *tx, struct walk *walk
 	return CKR_OK;
 }
 
-CK_RV sr_state_put(struct sr_store *store, struct sr_moment *at, const char *subject, uint64_t value,
-	struct sr_error *err)
+CK_RV sr_state_put(
+	struct sr_store *store, struct sr_moment *at, const char *subject, uint64_t value, struct sr_error *err)
 {
 	struct walk walk;
 	CK_RV rv = walk_up(store, at, subject, &walk, err);

@@ -170,7 +170,8 @@ static CK_RV check_standing(struct verifying *verifying)
 	rv = head_is(verifying, row.head.seq, row.head.hash, &same);
 	if (rv == CKR_OK && (!same || row.head.seq < verdict->records))
 		report(verdict, same ? row.head.seq + 1 : row.head.seq,
-			"the HSM vouches for other records up to %" PRIu64 ": some were not written by Strongroom", row.head.seq);
+			"the HSM vouches for other records up to %" PRIu64 ": some were not written by Strongroom",
+			row.head.seq);
 	return rv;
 }
 

@@ -186,7 +186,8 @@ CK_RV sr_writer_look(struct sr_writer *writer, struct sr_moment *moment, struct 
 	rv = sr_standing_read(&writer->ledger.trust, &writer->ledger.place, moment->tx, &row, err);
 	if (rv == CKR_OK && row.head.seq < seen.seq)
 		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROLLED_BACK,
-			"the vault stands at record %llu, this process has seen record %llu: an older copy was put back; "
+			"the vault stands at record %llu, this process has seen record %llu: an older copy was put "
+			"back; "
 			"restore the right one",
 			(unsigned long long)row.head.seq, (unsigned long long)seen.seq);
 	if (rv != CKR_OK) {

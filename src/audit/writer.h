@@ -29,9 +29,9 @@ void sr_writer_close(struct sr_writer *writer);
 /** sr_writer_abandon(writer): in a forked child: frees memory, touches nothing shared. */
 void sr_writer_abandon(struct sr_writer *writer);
 
-/** struct sr_moment: a transaction, and what holds in it: the clock's reading, the newest record's time (NOT_BEFORE_MS) and
- *  the root of the state tree (audit/state.h), which moves with what a job changes. EVENT_ID: the id that the job's event
- *  will have (what row MACs are bound to); 0 where it is only looked. */
+/** struct sr_moment: a transaction, and what holds in it: the clock's reading, the newest record's time (NOT_BEFORE_MS)
+ * and the root of the state tree (audit/state.h), which moves with what a job changes. EVENT_ID: the id that the job's
+ * event will have (what row MACs are bound to); 0 where it is only looked. */
 struct sr_moment {
 	struct sr_tx *tx;
 	struct sr_now now;
@@ -41,8 +41,8 @@ struct sr_moment {
 	uint8_t root[SR_HASH_LEN];
 };
 
-/** sr_writer_look(writer, moment, err): begins a read transaction whose root the HSM has confirmed (once for each commit
- *  of another process); sr_writer_look_end ends it. Any thread. */
+/** sr_writer_look(writer, moment, err): begins a read transaction whose root the HSM has confirmed (once for each
+ * commit of another process); sr_writer_look_end ends it. Any thread. */
 CK_RV sr_writer_look(struct sr_writer *writer, struct sr_moment *moment, struct sr_error *err);
 void sr_writer_look_end(struct sr_writer *writer, struct sr_moment *moment);
 
@@ -51,9 +51,9 @@ void sr_writer_look_end(struct sr_writer *writer, struct sr_moment *moment);
  *  event: filled by the owner but for id, timestamp, status, rv and reason. RUN may refine it (path, version, subject,
  *  counted, metadata).
  *
- *  run: checks again what the owner checked before, and makes its changes through moment->tx. Any code but CKR_OK undoes
- *  its changes (not its neighbours'), clears subject and counted, puts back the version that the owner filled in, and
- *  the event becomes the record of the refusal: status denied, or error for CKR_DEVICE_*, CKR_HOST_MEMORY,
+ *  run: checks again what the owner checked before, and makes its changes through moment->tx. Any code but CKR_OK
+ * undoes its changes (not its neighbours'), clears subject and counted, puts back the version that the owner filled in,
+ * and the event becomes the record of the refusal: status denied, or error for CKR_DEVICE_*, CKR_HOST_MEMORY,
  *  CKR_GENERAL_ERROR, CKR_FUNCTION_FAILED, CKR_ENCRYPTED_DATA_INVALID. It runs on whichever thread leads the commit,
  *  holding the writer's place: no waiting in it, and HSM calls only for row MACs. NULL: the event alone.
  *

@@ -33,8 +33,8 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
-/* Lines are the list's separator, so one argument must not hold two. An empty one is a variable that was not set: it must
- * not end as no restriction at all. */
+/* Lines are the list's separator, so one argument must not hold two. An empty one is a variable that was not set: it
+ * must not end as no restriction at all. */
 static error_t add_line(struct sr_buf *list, const char *arg, const struct argp_state *state)
 {
 	if (arg[0] == '\0') {

@@ -13,7 +13,10 @@ struct sr_locked {
 	size_t cap;
 };
 
-#define SR_LOCKED_INIT { NULL, 0, 0 }
+#define SR_LOCKED_INIT     \
+	{                  \
+		NULL, 0, 0 \
+	}
 
 /** sr_locked_init(memory, cap): room for CAP bytes, all zero; false (and a line on standard error) without memory.
  * Where the system refuses to lock, the memory is still cleansed. */

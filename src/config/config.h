@@ -25,7 +25,8 @@ typedef bool (*sr_pin_prompt)(const char *token_label, struct sr_buf *pin);
  *  [hsm] uri, softhsm-conf
  *  [slot NAME] token-file, token-env
  *  PRIVATE_FILE: the file was readable by its owner alone (so a pin-value in the URI may be used).
- *  PROMPT is not the file's: it asks a person for the HSM's PIN, in the tool and the daemon; NULL in a guest process. */
+ *  PROMPT is not the file's: it asks a person for the HSM's PIN, in the tool and the daemon; NULL in a guest process.
+ */
 struct sr_config {
 	char *file;
 	char *dir;

@@ -7,14 +7,12 @@
 #include "util/error.h"
 
 /** struct sr_backend: a library that serves calls.
- *  open      a client context on the configured vault. A vault or HSM that cannot be opened now is no failure: the slots
- *            are there, without a token, and the reason is given by calls and last_error; CKR_HOST_MEMORY is.
- *            CONFIG is copied.
- *  close     ends every session, seals the audit, closes; no call may be inside
- *  abandon   in a forked child: forgets CLIENT without touching anything that the parent shares
- *  last_error  the calling thread's last reason of any call here: reason number, text valid until its next call
- *  create, probe, doctor  as sr_interface's (pkcs11/strongroom.h), RESULT malloc'ed JSON; CONFIG is empty but for its
- *            prompt where there is no file */
+ *  open      a client context on the configured vault. A vault or HSM that cannot be opened now is no failure: the
+ * slots are there, without a token, and the reason is given by calls and last_error; CKR_HOST_MEMORY is. CONFIG is
+ * copied. close     ends every session, seals the audit, closes; no call may be inside abandon   in a forked child:
+ * forgets CLIENT without touching anything that the parent shares last_error  the calling thread's last reason of any
+ * call here: reason number, text valid until its next call create, probe, doctor  as sr_interface's
+ * (pkcs11/strongroom.h), RESULT malloc'ed JSON; CONFIG is empty but for its prompt where there is no file */
 struct sr_backend {
 	unsigned abi;
 	const struct sr_calls *calls;

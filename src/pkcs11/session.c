@@ -144,8 +144,7 @@ static CK_SESSION_HANDLE next_handle(struct sr_client *client)
 	return next;
 }
 
-static struct sr_session *session_below(
-	struct sr_client *client, const struct sr_slot *slot, CK_SESSION_HANDLE limit)
+static struct sr_session *session_below(struct sr_client *client, const struct sr_slot *slot, CK_SESSION_HANDLE limit)
 {
 	pthread_mutex_lock(&client->lock);
 	struct sr_session *session = client->sessions;

@@ -12,122 +12,124 @@
 #define SR_VENDOR(n) (0x80000000UL | 0x53520000UL | (n))
 
 /* -- object classes ------------------------------------------------------------------------------------------- */
-#define CKO_SR_TOKEN SR_VENDOR(0x01)    /* a scoped token; CKA_VALUE readable once, in the session that issued it;
-                                           C_DestroyObject revokes it */
+#define CKO_SR_TOKEN                                                                               \
+	SR_VENDOR(0x01) /* a scoped token; CKA_VALUE readable once, in the session that issued it; \
+			   C_DestroyObject revokes it */
 #define CKO_SR_AGENT SR_VENDOR(0x02)
 #define CKO_SR_MEMBER SR_VENDOR(0x03)
 #define CKO_SR_APPROVAL SR_VENDOR(0x04)
 #define CKO_SR_POLICY SR_VENDOR(0x05)
-#define CKO_SR_EVENT SR_VENDOR(0x06)    /* an audit event; read-only; the search template is the query */
-#define CKO_SR_JOB SR_VENDOR(0x07)      /* a piece of work: created to start it, read for its result */
+#define CKO_SR_EVENT SR_VENDOR(0x06) /* an audit event; read-only; the search template is the query */
+#define CKO_SR_JOB SR_VENDOR(0x07)   /* a piece of work: created to start it, read for its result */
 
 /* -- attributes ----------------------------------------------------------------------------------------------- */
 /* of secrets */
-#define CKA_SR_TIER SR_VENDOR(0x101)         /* "standard", "sensitive", "critical" */
-#define CKA_SR_TYPE SR_VENDOR(0x102)         /* credential type, [a-z0-9-]{1,32}; "generic" unless given */
-#define CKA_SR_VERSION SR_VENDOR(0x103)      /* current version, from 1 */
-#define CKA_SR_IF_VERSION SR_VENDOR(0x104)   /* in a create or set template only: refuse unless this is the current
-                                                version; "0": the secret must not exist */
+#define CKA_SR_TIER SR_VENDOR(0x101)    /* "standard", "sensitive", "critical" */
+#define CKA_SR_TYPE SR_VENDOR(0x102)    /* credential type, [a-z0-9-]{1,32}; "generic" unless given */
+#define CKA_SR_VERSION SR_VENDOR(0x103) /* current version, from 1 */
+#define CKA_SR_IF_VERSION                                                                       \
+	SR_VENDOR(0x104) /* in a create or set template only: refuse unless this is the current \
+			    version; "0": the secret must not exist */
 #define CKA_SR_CREATED_AT SR_VENDOR(0x105)
 #define CKA_SR_UPDATED_AT SR_VENDOR(0x106)
 #define CKA_SR_ROTATION_DUE SR_VENDOR(0x107)
 #define CKA_SR_GRACE_UNTIL SR_VENDOR(0x108)
 
 /* of tokens */
-#define CKA_SR_ID SR_VENDOR(0x120)           /* the id, never secret: "t-" and 16 base32 characters */
-#define CKA_SR_SCOPES SR_VENDOR(0x121)       /* scopes, one a line */
-#define CKA_SR_TTL SR_VENDOR(0x122)          /* seconds, 1 to 86400 */
-#define CKA_SR_MAX_USES SR_VENDOR(0x123)     /* 1 or more; absent: unlimited */
-#define CKA_SR_USES SR_VENDOR(0x124)         /* uses counted so far */
-#define CKA_SR_ALLOWED_IPS SR_VENDOR(0x125)  /* hosts and CIDR, one a line; absent: anywhere */
-#define CKA_SR_DESCRIPTION SR_VENDOR(0x126)  /* free text, 256 bytes at most */
-#define CKA_SR_STATE SR_VENDOR(0x127)        /* "active", "expired", "used_up", "revoked"; of jobs "done", "failed" */
+#define CKA_SR_ID SR_VENDOR(0x120)          /* the id, never secret: "t-" and 16 base32 characters */
+#define CKA_SR_SCOPES SR_VENDOR(0x121)      /* scopes, one a line */
+#define CKA_SR_TTL SR_VENDOR(0x122)         /* seconds, 1 to 86400 */
+#define CKA_SR_MAX_USES SR_VENDOR(0x123)    /* 1 or more; absent: unlimited */
+#define CKA_SR_USES SR_VENDOR(0x124)        /* uses counted so far */
+#define CKA_SR_ALLOWED_IPS SR_VENDOR(0x125) /* hosts and CIDR, one a line; absent: anywhere */
+#define CKA_SR_DESCRIPTION SR_VENDOR(0x126) /* free text, 256 bytes at most */
+#define CKA_SR_STATE SR_VENDOR(0x127)       /* "active", "expired", "used_up", "revoked"; of jobs "done", "failed" */
 #define CKA_SR_EXPIRES_AT SR_VENDOR(0x128)
-#define CKA_SR_ISSUER SR_VENDOR(0x129)       /* "member:NAME", "token:ID", "agent:NAME" */
-#define CKA_SR_PARENT SR_VENDOR(0x12a)       /* the parent token's id; absent: none */
-#define CKA_SR_REACHES SR_VENDOR(0x12b)      /* in a search template only: live tokens whose scopes reach this path */
-#define CKA_SR_CLEARANCE SR_VENDOR(0x12c)    /* the highest tier that it delivers */
+#define CKA_SR_ISSUER SR_VENDOR(0x129)    /* "member:NAME", "token:ID", "agent:NAME" */
+#define CKA_SR_PARENT SR_VENDOR(0x12a)    /* the parent token's id; absent: none */
+#define CKA_SR_REACHES SR_VENDOR(0x12b)   /* in a search template only: live tokens whose scopes reach this path */
+#define CKA_SR_CLEARANCE SR_VENDOR(0x12c) /* the highest tier that it delivers */
 
 /* of events; as criteria in a search template too */
 #define CKA_SR_EVENT_ID SR_VENDOR(0x140)
 #define CKA_SR_TIMESTAMP SR_VENDOR(0x141)
-#define CKA_SR_EVENT SR_VENDOR(0x142)        /* "secret.read"; as a criterion one a line, any of them */
-#define CKA_SR_STATUS SR_VENDOR(0x143)       /* "allowed", "denied", "error" */
-#define CKA_SR_ACTOR_TYPE SR_VENDOR(0x144)   /* "member", "token", "agent", "anonymous", "system" */
+#define CKA_SR_EVENT SR_VENDOR(0x142)      /* "secret.read"; as a criterion one a line, any of them */
+#define CKA_SR_STATUS SR_VENDOR(0x143)     /* "allowed", "denied", "error" */
+#define CKA_SR_ACTOR_TYPE SR_VENDOR(0x144) /* "member", "token", "agent", "anonymous", "system" */
 #define CKA_SR_ACTOR_ID SR_VENDOR(0x145)
 #define CKA_SR_TOKEN_ID SR_VENDOR(0x146)
-#define CKA_SR_IP SR_VENDOR(0x147)           /* "local" for an embedded caller; as a criterion CIDR */
-#define CKA_SR_PEER SR_VENDOR(0x148)         /* "uid=0 pid=1" */
-#define CKA_SR_FUNCTION SR_VENDOR(0x149)     /* the C_* function */
-#define CKA_SR_RV SR_VENDOR(0x14a)           /* "CKR_OK" */
+#define CKA_SR_IP SR_VENDOR(0x147)       /* "local" for an embedded caller; as a criterion CIDR */
+#define CKA_SR_PEER SR_VENDOR(0x148)     /* "uid=0 pid=1" */
+#define CKA_SR_FUNCTION SR_VENDOR(0x149) /* the C_* function */
+#define CKA_SR_RV SR_VENDOR(0x14a)       /* "CKR_OK" */
 #define CKA_SR_REASON SR_VENDOR(0x14b)
-#define CKA_SR_PATH SR_VENDOR(0x14c)         /* as a criterion a glob */
-#define CKA_SR_METADATA SR_VENDOR(0x14d)     /* a JSON object */
-#define CKA_SR_SINCE SR_VENDOR(0x14e)        /* criterion only */
-#define CKA_SR_UNTIL SR_VENDOR(0x14f)        /* criterion only */
-#define CKA_SR_LIMIT SR_VENDOR(0x150)        /* criterion only: the newest N */
+#define CKA_SR_PATH SR_VENDOR(0x14c)     /* as a criterion a glob */
+#define CKA_SR_METADATA SR_VENDOR(0x14d) /* a JSON object */
+#define CKA_SR_SINCE SR_VENDOR(0x14e)    /* criterion only */
+#define CKA_SR_UNTIL SR_VENDOR(0x14f)    /* criterion only */
+#define CKA_SR_LIMIT SR_VENDOR(0x150)    /* criterion only: the newest N */
 #define CKA_SR_RESOURCE_TIER SR_VENDOR(0x151)
 
 /* of members */
 #define CKA_SR_NAME SR_VENDOR(0x160)
-#define CKA_SR_ROLE SR_VENDOR(0x161)         /* "admin", "editor", "viewer", "auditor" */
+#define CKA_SR_ROLE SR_VENDOR(0x161) /* "admin", "editor", "viewer", "auditor" */
 
 /* of jobs */
-#define CKA_SR_KIND SR_VENDOR(0x180)         /* "audit-verify", "status" */
-#define CKA_SR_RESULT SR_VENDOR(0x181)       /* a JSON object, its keys as docs/ lists them */
+#define CKA_SR_KIND SR_VENDOR(0x180)   /* "audit-verify", "status" */
+#define CKA_SR_RESULT SR_VENDOR(0x181) /* a JSON object, its keys as docs/ lists them */
 
 /* -- reasons: CK_SESSION_INFO.ulDeviceError and sr_last_error -------------------------------------------------- */
 /* X(name, number, word in the audit). A refused login and an object not found are one constant each here; only the
  * audit tells more. */
-#define SR_REASONS(X)                                                                                                  \
-	X(NONE, 0, "none")                                                                                             \
-	X(LOGIN_REFUSED, 1, "login_refused")          /* what every refused login says to the caller */               \
-	X(NOT_FOUND, 2, "not_found")                  /* not there, or not for you */                                 \
-	X(UNKNOWN_TOKEN, 3, "unknown_token")          /* audit only */                                                \
-	X(WRONG_PASSPHRASE, 4, "wrong_passphrase")    /* audit only */                                                \
-	X(ADDRESS_NOT_ALLOWED, 5, "address_not_allowed")                                                              \
-	X(EXPIRED, 6, "expired")                                                                                      \
-	X(REVOKED, 7, "revoked")                                                                                      \
-	X(USED_UP, 8, "used_up")                                                                                      \
-	X(OUT_OF_SCOPE, 9, "out_of_scope")                                                                            \
-	X(APPROVAL_REQUIRED, 10, "approval_required")                                                                 \
-	X(READ_BY_LISTING, 11, "read_by_listing")     /* name the exact CKA_LABEL in the search */                    \
-	X(ROLE_NOT_ALLOWED, 12, "role_not_allowed")                                                                   \
-	X(BAD_PATH, 13, "bad_path")                                                                                   \
-	X(BAD_SCOPE, 14, "bad_scope")                                                                                 \
-	X(BAD_ADDRESS, 15, "bad_address")                                                                             \
-	X(BAD_DURATION, 16, "bad_duration")                                                                           \
-	X(BAD_NUMBER, 17, "bad_number")                                                                               \
-	X(BAD_TEMPLATE, 18, "bad_template")                                                                           \
-	X(TOO_LARGE, 19, "too_large")                                                                                 \
-	X(VERSION_MISMATCH, 20, "version_mismatch")                                                                   \
-	X(TIER_LOWERED, 21, "tier_lowered")                                                                           \
-	X(PATH_TAKEN, 22, "path_taken")                                                                               \
-	X(CHANGED_MEANWHILE, 23, "changed_meanwhile") /* what the check saw was changed before the commit */          \
-	X(WEAK_PASSPHRASE, 24, "weak_passphrase")                                                                     \
-	X(NOT_CONFIGURED, 40, "not_configured")                                                                       \
-	X(BAD_CONFIG, 41, "bad_config")                                                                               \
-	X(VAULT_MISSING, 42, "vault_missing")                                                                         \
-	X(VAULT_PERMISSIONS, 43, "vault_permissions")                                                                 \
-	X(VAULT_INCOMPLETE, 44, "vault_incomplete")                                                                   \
-	X(VAULT_SCHEMA, 45, "vault_schema")                                                                           \
-	X(VAULT_BUSY, 46, "vault_busy")                                                                               \
-	X(VAULT_CORRUPT, 47, "vault_corrupt")                                                                         \
-	X(STORE_FULL, 48, "store_full")                                                                               \
-	X(STORE_FAILED, 49, "store_failed")                                                                           \
-	X(AUDIT_FAILED, 50, "audit_failed")                                                                           \
-	X(ROW_FORGED, 51, "row_forged")               /* its MAC does not fit */                                      \
-	X(ROW_STALE, 52, "row_stale")                 /* an older row than the audit chain knows */                   \
-	X(ROW_MISSING, 53, "row_missing")             /* the audit chain knows a row that is not there */             \
-	X(ROLLED_BACK, 54, "rolled_back")             /* the database is older than the heads file or the HSM's anchor */ \
-	X(CHAIN_BROKEN, 55, "chain_broken")                                                                           \
-	X(HSM_MISSING, 60, "hsm_missing")             /* module or token not there */                                 \
-	X(HSM_PIN, 61, "hsm_pin")                                                                                     \
-	X(HSM_KEY_REFUSED, 62, "hsm_key_refused")     /* imported, extractable, missing or with surplus rights */     \
-	X(HSM_FAILED, 63, "hsm_failed")                                                                               \
-	X(HSM_BACKEND_REFUSED, 64, "hsm_backend_refused") /* ourselves, or p11-kit-proxy */                           \
-	X(SEAL_BROKEN, 65, "seal_broken")             /* a sealed value does not open where it stands */              \
-	X(MEMORY, 70, "memory")                                                                                       \
+#define SR_REASONS(X)                                                                                         \
+	X(NONE, 0, "none")                                                                                    \
+	X(LOGIN_REFUSED, 1, "login_refused")       /* what every refused login says to the caller */          \
+	X(NOT_FOUND, 2, "not_found")               /* not there, or not for you */                            \
+	X(UNKNOWN_TOKEN, 3, "unknown_token")       /* audit only */                                           \
+	X(WRONG_PASSPHRASE, 4, "wrong_passphrase") /* audit only */                                           \
+	X(ADDRESS_NOT_ALLOWED, 5, "address_not_allowed")                                                      \
+	X(EXPIRED, 6, "expired")                                                                              \
+	X(REVOKED, 7, "revoked")                                                                              \
+	X(USED_UP, 8, "used_up")                                                                              \
+	X(OUT_OF_SCOPE, 9, "out_of_scope")                                                                    \
+	X(APPROVAL_REQUIRED, 10, "approval_required")                                                         \
+	X(READ_BY_LISTING, 11, "read_by_listing") /* name the exact CKA_LABEL in the search */                \
+	X(ROLE_NOT_ALLOWED, 12, "role_not_allowed")                                                           \
+	X(BAD_PATH, 13, "bad_path")                                                                           \
+	X(BAD_SCOPE, 14, "bad_scope")                                                                         \
+	X(BAD_ADDRESS, 15, "bad_address")                                                                     \
+	X(BAD_DURATION, 16, "bad_duration")                                                                   \
+	X(BAD_NUMBER, 17, "bad_number")                                                                       \
+	X(BAD_TEMPLATE, 18, "bad_template")                                                                   \
+	X(TOO_LARGE, 19, "too_large")                                                                         \
+	X(VERSION_MISMATCH, 20, "version_mismatch")                                                           \
+	X(TIER_LOWERED, 21, "tier_lowered")                                                                   \
+	X(PATH_TAKEN, 22, "path_taken")                                                                       \
+	X(CHANGED_MEANWHILE, 23, "changed_meanwhile") /* what the check saw was changed before the commit */  \
+	X(WEAK_PASSPHRASE, 24, "weak_passphrase")                                                             \
+	X(NOT_CONFIGURED, 40, "not_configured")                                                               \
+	X(BAD_CONFIG, 41, "bad_config")                                                                       \
+	X(VAULT_MISSING, 42, "vault_missing")                                                                 \
+	X(VAULT_PERMISSIONS, 43, "vault_permissions")                                                         \
+	X(VAULT_INCOMPLETE, 44, "vault_incomplete")                                                           \
+	X(VAULT_SCHEMA, 45, "vault_schema")                                                                   \
+	X(VAULT_BUSY, 46, "vault_busy")                                                                       \
+	X(VAULT_CORRUPT, 47, "vault_corrupt")                                                                 \
+	X(STORE_FULL, 48, "store_full")                                                                       \
+	X(STORE_FAILED, 49, "store_failed")                                                                   \
+	X(AUDIT_FAILED, 50, "audit_failed")                                                                   \
+	X(ROW_FORGED, 51, "row_forged")   /* its MAC does not fit */                                          \
+	X(ROW_STALE, 52, "row_stale")     /* an older row than the audit chain knows */                       \
+	X(ROW_MISSING, 53, "row_missing") /* the audit chain knows a row that is not there */                 \
+	X(ROLLED_BACK, 54, "rolled_back") /* the database is older than the heads file or the HSM's anchor */ \
+	X(CHAIN_BROKEN, 55, "chain_broken")                                                                   \
+	X(HSM_MISSING, 60, "hsm_missing") /* module or token not there */                                     \
+	X(HSM_PIN, 61, "hsm_pin")                                                                             \
+	X(HSM_KEY_REFUSED, 62, "hsm_key_refused") /* imported, extractable, missing or with surplus rights */ \
+	X(HSM_FAILED, 63, "hsm_failed")                                                                       \
+	X(HSM_BACKEND_REFUSED, 64, "hsm_backend_refused") /* ourselves, or p11-kit-proxy */                   \
+	X(SEAL_BROKEN, 65, "seal_broken")                 /* a sealed value does not open where it stands */  \
+	X(MEMORY, 70, "memory")                                                                               \
 	X(INTERNAL, 71, "internal")
 
 #define SR_REASON_CONSTANT(name, number, word) SR_REASON_##name = number,
@@ -154,15 +156,16 @@ struct sr_vault_plan {
 typedef struct sr_interface {
 	CK_VERSION version; /* 1.0 */
 
-	/** The calling thread's last reason: its SR_REASON_* number, and one English line (valid until the thread's next
-	 *  call; "" for none). Never more revealing than the code that was returned. */
+	/** The calling thread's last reason: its SR_REASON_* number, and one English line (valid until the thread's
+	 * next call; "" for none). Never more revealing than the code that was returned. */
 	CK_ULONG (*sr_last_error)(const char **text);
 
 	/** Makes a new vault and its configuration file; all or nothing. RESULT: "vault_id", "config",
 	 *  "audit_key_fingerprint". */
 	CK_RV (*sr_vault_create)(const struct sr_vault_plan *plan, char **result);
 
-	/** What the HSM behind HSM_URI (NULL: the configured one) can do and what Strongroom will use: see docs/hsm.md. */
+	/** What the HSM behind HSM_URI (NULL: the configured one) can do and what Strongroom will use: see docs/hsm.md.
+	 */
 	CK_RV (*sr_hsm_probe)(const char *hsm_uri, char **result);
 
 	/** Looks at the configured set-up from the outside, without a login, and changes nothing. RESULT: an array
@@ -171,9 +174,10 @@ typedef struct sr_interface {
 
 	void (*sr_free)(char *text);
 
-	/** For a program with a person before it: ASK is called where the HSM's pin-source is "prompt:", with the HSM token's
-	 *  label; it writes at most *LEN bytes to PIN, sets *LEN and answers 1, or 0 when nobody answers. NULL takes it back.
-	 *  Set it before C_Initialize, from one thread. Without it such an HSM is refused: a guest never asks. */
+	/** For a program with a person before it: ASK is called where the HSM's pin-source is "prompt:", with the HSM
+	 * token's label; it writes at most *LEN bytes to PIN, sets *LEN and answers 1, or 0 when nobody answers. NULL
+	 * takes it back. Set it before C_Initialize, from one thread. Without it such an HSM is refused: a guest never
+	 * asks. */
 	void (*sr_set_prompt)(int (*ask)(const char *token_label, unsigned char *pin, unsigned long *len));
 } SR_INTERFACE;
 

@@ -1,4 +1,5 @@
-/* The audit event as a row: one for each call that touches policy (design §5). Never a PIN, a value or a token string in it. */
+/* The audit event as a row: one for each call that touches policy (design §5). Never a PIN, a value or a token string
+ * in it. */
 #ifndef SR_STORE_EVENT_H
 #define SR_STORE_EVENT_H
 
@@ -6,22 +7,22 @@
 #include <stdint.h>
 
 /* X(constant, name) */
-#define SR_EVENTS(X)                                                                                                   \
-	X(SECRET_CREATED, "secret.created")                                                                            \
-	X(SECRET_READ, "secret.read")                                                                                  \
-	X(SECRET_UPDATED, "secret.updated")                                                                            \
-	X(SECRET_DELETED, "secret.deleted")                                                                            \
-	X(KEY_USED, "key.used")                                                                                        \
-	X(TOKEN_ISSUED, "token.issued")                                                                                \
-	X(TOKEN_REVOKED, "token.revoked")                                                                              \
-	X(MEMBER_ADDED, "member.added")                                                                                \
-	X(MEMBER_PASSPHRASE, "member.passphrase_changed")                                                              \
-	X(SESSION_LOGIN, "session.login")                                                                              \
-	X(SESSION_LOGOUT, "session.logout")                                                                            \
-	X(AUDIT_QUERIED, "audit.queried")                                                                              \
-	X(AUDIT_VERIFIED, "audit.verified")                                                                            \
-	X(HSM_OPENED, "hsm.opened")                                                                                    \
-	X(VAULT_CREATED, "vault.created")                                                                              \
+#define SR_EVENTS(X)                                      \
+	X(SECRET_CREATED, "secret.created")               \
+	X(SECRET_READ, "secret.read")                     \
+	X(SECRET_UPDATED, "secret.updated")               \
+	X(SECRET_DELETED, "secret.deleted")               \
+	X(KEY_USED, "key.used")                           \
+	X(TOKEN_ISSUED, "token.issued")                   \
+	X(TOKEN_REVOKED, "token.revoked")                 \
+	X(MEMBER_ADDED, "member.added")                   \
+	X(MEMBER_PASSPHRASE, "member.passphrase_changed") \
+	X(SESSION_LOGIN, "session.login")                 \
+	X(SESSION_LOGOUT, "session.logout")               \
+	X(AUDIT_QUERIED, "audit.queried")                 \
+	X(AUDIT_VERIFIED, "audit.verified")               \
+	X(HSM_OPENED, "hsm.opened")                       \
+	X(VAULT_CREATED, "vault.created")                 \
 	X(VAULT_CLOCK, "vault.clock_jumped")
 
 #define SR_EVENT_CONSTANT(constant, name) SR_EVENT_##constant,

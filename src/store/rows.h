@@ -8,16 +8,16 @@
 #include "util/buf.h"
 #include "util/clock.h"
 
-#define SR_ID_MAX 20     /* "t-" and 16 base32 characters, and the NUL */
+#define SR_ID_MAX 20 /* "t-" and 16 base32 characters, and the NUL */
 #define SR_NAME_MAX 33
 #define SR_TYPE_MAX 33
 #define SR_MAC_LEN 32
 #define SR_HASH_LEN 32
-#define SR_ATTRIBUTE_MAX 4096 /* CKA_APPLICATION, CKA_OBJECT_ID */
+#define SR_ATTRIBUTE_MAX 4096                 /* CKA_APPLICATION, CKA_OBJECT_ID */
 #define SR_SUBJECT_MAX (16 + SR_PATH_MAX + 1) /* "secret:PATH", "token:ID", "member:NAME" */
 
-/** struct sr_mark: what every deciding row carries: the audit event that made it, and the HSM's MAC over the row's kind,
- *  key, content and that event (vault/rows.h computes and checks it). */
+/** struct sr_mark: what every deciding row carries: the audit event that made it, and the HSM's MAC over the row's
+ * kind, key, content and that event (vault/rows.h computes and checks it). */
 struct sr_mark {
 	uint64_t event_id;
 	uint8_t mac[SR_MAC_LEN];
@@ -25,8 +25,8 @@ struct sr_mark {
 
 enum sr_secret_state { SR_SECRET_ACTIVE, SR_SECRET_DELETED };
 
-/** struct sr_secret_row: a secret's head. UID is random, made with the path's first secret, and part of the additional data of
- *  its versions. APPLICATION and OBJECT_ID as the application gave them (empty: not given). */
+/** struct sr_secret_row: a secret's head. UID is random, made with the path's first secret, and part of the additional
+ * data of its versions. APPLICATION and OBJECT_ID as the application gave them (empty: not given). */
 struct sr_secret_row {
 	char path[SR_PATH_MAX + 1];
 	char uid[33];

@@ -282,11 +282,9 @@ CK_RV sr_sqlite_event_get(struct sr_tx *tx, uint64_t id, struct sr_event *event,
 CK_RV sr_sqlite_event_query(
 	struct sr_tx *tx, const struct sr_event_query *query, sr_event_each each, void *ctx, struct sr_error *err);
 
-CK_RV sr_sqlite_state_bucket(
-	struct sr_tx *tx, uint16_t bucket, sr_state_each each, void *ctx, struct sr_error *err);
+CK_RV sr_sqlite_state_bucket(struct sr_tx *tx, uint16_t bucket, sr_state_each each, void *ctx, struct sr_error *err);
 CK_RV sr_sqlite_state_put(struct sr_tx *tx, const uint8_t key[SR_HASH_LEN], uint64_t value, struct sr_error *err);
-CK_RV sr_sqlite_node_get(
-	struct sr_tx *tx, uint64_t id, struct sr_node_row *row, bool *found, struct sr_error *err);
+CK_RV sr_sqlite_node_get(struct sr_tx *tx, uint64_t id, struct sr_node_row *row, bool *found, struct sr_error *err);
 CK_RV sr_sqlite_node_put(struct sr_tx *tx, const struct sr_node_row *row, struct sr_error *err);
 CK_RV sr_sqlite_standing_get(struct sr_tx *tx, struct sr_standing_row *row, bool *found, struct sr_error *err);
 CK_RV sr_sqlite_standing_put(struct sr_tx *tx, const struct sr_standing_row *row, struct sr_error *err);

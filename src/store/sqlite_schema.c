@@ -201,9 +201,10 @@ CK_RV sr_sqlite_migrate(sqlite3 *db, const char *const *steps, int64_t count, st
 
 /* -- the shape of the tables -- */
 
-#define SHAPE                                                                                      \
-	"SELECT group_concat(type || ' ' || name || ' ' || tbl_name || ' ' || coalesce(sql, ''), char(10)) " \
-	"FROM (SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%' ORDER BY type, name)"
+#define SHAPE                                                                                                          \
+	"SELECT group_concat(type || ' ' || name || ' ' || tbl_name || ' ' || coalesce(sql, ''), char(10)) "           \
+	"FROM (SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%' ORDER BY type, " \
+	"name)"
 
 static CK_RV read_shape(sqlite3 *db, struct sr_buf *shape, struct sr_error *err)
 {
@@ -240,7 +241,8 @@ CK_RV sr_sqlite_check_shape(sqlite3 *db, struct sr_error *err)
 		rv = sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "out of memory");
 	if (rv == CKR_OK && (expected.len != found.len || memcmp(expected.data, found.data, found.len) != 0))
 		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT,
-			"the tables of %s are not as Strongroom makes them: they were altered; restore it from a backup",
+			"the tables of %s are not as Strongroom makes them: they were altered; restore it from a "
+			"backup",
 			SR_SQLITE_FILE);
 	sr_buf_clear(&expected);
 	sr_buf_clear(&found);

@@ -8,14 +8,14 @@ struct entry {
 	uint64_t value;
 };
 
-#define BYTES(type, field, column)                                                                             \
-	{                                                                                                      \
-		.name = column, .kind = SR_COLUMN_BYTES, .offset = offsetof(type, field),                      \
-		.size = sizeof(((type *)NULL)->field)                                                          \
+#define BYTES(type, field, column)                                                        \
+	{                                                                                 \
+		.name = column, .kind = SR_COLUMN_BYTES, .offset = offsetof(type, field), \
+		.size = sizeof(((type *)NULL)->field)                                     \
 	}
-#define NUMBER(type, field, column, least)                                                                     \
-	{                                                                                                      \
-		.name = column, .kind = SR_COLUMN_U64, .offset = offsetof(type, field), .min = least           \
+#define NUMBER(type, field, column, least)                                                           \
+	{                                                                                            \
+		.name = column, .kind = SR_COLUMN_U64, .offset = offsetof(type, field), .min = least \
 	}
 static const struct sr_column entry_list[] = {
 	BYTES(struct entry, key, "key"),
@@ -41,8 +41,7 @@ static const struct sr_columns standing_columns = { "standing", standing_list, 5
 #undef NUMBER
 
 /* A bucket is every key with the same first two bytes: a range of the primary key. */
-CK_RV sr_sqlite_state_bucket(
-	struct sr_tx *tx, uint16_t bucket, sr_state_each each, void *ctx, struct sr_error *err)
+CK_RV sr_sqlite_state_bucket(struct sr_tx *tx, uint16_t bucket, sr_state_each each, void *ctx, struct sr_error *err)
 {
 	uint8_t first[SR_HASH_LEN] = { (uint8_t)(bucket >> 8), (uint8_t)bucket }, last[SR_HASH_LEN];
 	struct sr_query query;
@@ -70,8 +69,7 @@ CK_RV sr_sqlite_state_put(struct sr_tx *tx, const uint8_t key[SR_HASH_LEN], uint
 	return sr_query_put(tx, SR_SQL_STATE_PUT, &entry_columns, &entry, err);
 }
 
-CK_RV sr_sqlite_node_get(
-	struct sr_tx *tx, uint64_t id, struct sr_node_row *row, bool *found, struct sr_error *err)
+CK_RV sr_sqlite_node_get(struct sr_tx *tx, uint64_t id, struct sr_node_row *row, bool *found, struct sr_error *err)
 {
 	struct sr_query query;
 	*found = false;

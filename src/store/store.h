@@ -56,37 +56,47 @@ struct sr_store_ops {
 	CK_RV (*meta_get)(struct sr_tx *tx, const char *name, struct sr_buf *text, struct sr_error *err);
 	CK_RV (*meta_put)(struct sr_tx *tx, const char *name, const char *text, struct sr_error *err);
 
-	CK_RV (*secret_get)(struct sr_tx *tx, const char *path, struct sr_secret_row *row, bool *found, struct sr_error *err);
-	CK_RV (*secret_put)(struct sr_tx *tx, const struct sr_secret_row *row, struct sr_error *err); /* insert or replace */
+	CK_RV(*secret_get)
+	(struct sr_tx *tx, const char *path, struct sr_secret_row *row, bool *found, struct sr_error *err);
+	CK_RV(*secret_put)
+	(struct sr_tx *tx, const struct sr_secret_row *row, struct sr_error *err); /* insert or replace */
 	/* in path order, paths that begin with PREFIX (an index range) */
-	CK_RV (*secret_list)(struct sr_tx *tx, const char *prefix, sr_secret_each each, void *ctx, struct sr_error *err);
-	CK_RV (*version_get)(struct sr_tx *tx, const char *path, uint64_t version, struct sr_version_row *row, bool *found,
+	CK_RV(*secret_list)
+	(struct sr_tx *tx, const char *prefix, sr_secret_each each, void *ctx, struct sr_error *err);
+	CK_RV(*version_get)
+	(struct sr_tx *tx, const char *path, uint64_t version, struct sr_version_row *row, bool *found,
 		struct sr_error *err);
 	/* the sealed length alone: what a length query needs */
-	CK_RV (*version_len)(struct sr_tx *tx, const char *path, uint64_t version, size_t *sealed_len, bool *found,
-		struct sr_error *err);
-	CK_RV (*version_put)(struct sr_tx *tx, const struct sr_version_row *row, struct sr_error *err); /* insert only */
+	CK_RV(*version_len)
+	(struct sr_tx *tx, const char *path, uint64_t version, size_t *sealed_len, bool *found, struct sr_error *err);
+	CK_RV(*version_put)
+	(struct sr_tx *tx, const struct sr_version_row *row, struct sr_error *err); /* insert only */
 
-	CK_RV (*token_get)(struct sr_tx *tx, const char *id, struct sr_token_row *row, bool *found, struct sr_error *err);
-	CK_RV (*token_by_hash)(struct sr_tx *tx, const uint8_t hash[SR_HASH_LEN], struct sr_token_row *row, bool *found,
+	CK_RV(*token_get)
+	(struct sr_tx *tx, const char *id, struct sr_token_row *row, bool *found, struct sr_error *err);
+	CK_RV(*token_by_hash)
+	(struct sr_tx *tx, const uint8_t hash[SR_HASH_LEN], struct sr_token_row *row, bool *found,
 		struct sr_error *err);
 	CK_RV (*token_put)(struct sr_tx *tx, const struct sr_token_row *row, struct sr_error *err);
 	CK_RV (*token_list)(struct sr_tx *tx, sr_token_each each, void *ctx, struct sr_error *err); /* newest first */
-	CK_RV (*token_children)(struct sr_tx *tx, const char *parent, sr_token_each each, void *ctx, struct sr_error *err);
+	CK_RV(*token_children)
+	(struct sr_tx *tx, const char *parent, sr_token_each each, void *ctx, struct sr_error *err);
 
-	CK_RV (*member_get)(struct sr_tx *tx, const char *name, struct sr_member_row *row, bool *found, struct sr_error *err);
+	CK_RV(*member_get)
+	(struct sr_tx *tx, const char *name, struct sr_member_row *row, bool *found, struct sr_error *err);
 	CK_RV (*member_put)(struct sr_tx *tx, const struct sr_member_row *row, struct sr_error *err);
 	CK_RV (*member_list)(struct sr_tx *tx, sr_member_each each, void *ctx, struct sr_error *err);
 
 	/* the chain: append-only; HASH is the head after the event */
-	CK_RV (*event_put)(struct sr_tx *tx, const struct sr_event *event, const uint8_t hash[SR_HASH_LEN],
-		struct sr_error *err);
+	CK_RV(*event_put)
+	(struct sr_tx *tx, const struct sr_event *event, const uint8_t hash[SR_HASH_LEN], struct sr_error *err);
 	/* the newest event's id, time and head; SEQ 0 where there is none */
 	CK_RV (*event_head)(struct sr_tx *tx, struct sr_head *head, int64_t *timestamp_ms, struct sr_error *err);
-	CK_RV (*event_get)(struct sr_tx *tx, uint64_t id, struct sr_event *event, uint8_t hash[SR_HASH_LEN], bool *found,
+	CK_RV(*event_get)
+	(struct sr_tx *tx, uint64_t id, struct sr_event *event, uint8_t hash[SR_HASH_LEN], bool *found,
 		struct sr_error *err);
-	CK_RV (*event_query)(struct sr_tx *tx, const struct sr_event_query *query, sr_event_each each, void *ctx,
-		struct sr_error *err);
+	CK_RV(*event_query)
+	(struct sr_tx *tx, const struct sr_event_query *query, sr_event_each each, void *ctx, struct sr_error *err);
 	/* the state tree (audit/state.h): entries by key, and nodes; a node that was never put is not found */
 	CK_RV (*state_bucket)(struct sr_tx *tx, uint16_t bucket, sr_state_each each, void *ctx, struct sr_error *err);
 	CK_RV (*state_put)(struct sr_tx *tx, const uint8_t key[SR_HASH_LEN], uint64_t value, struct sr_error *err);
@@ -95,14 +105,17 @@ struct sr_store_ops {
 	CK_RV (*standing_get)(struct sr_tx *tx, struct sr_standing_row *row, bool *found, struct sr_error *err);
 	CK_RV (*standing_put)(struct sr_tx *tx, const struct sr_standing_row *row, struct sr_error *err);
 
-	CK_RV (*checkpoint_put)(struct sr_tx *tx, const struct sr_checkpoint_row *row, struct sr_error *err); /* a double is kept */
+	CK_RV(*checkpoint_put)
+	(struct sr_tx *tx, const struct sr_checkpoint_row *row, struct sr_error *err); /* a double is kept */
 	CK_RV (*checkpoint_last)(struct sr_tx *tx, struct sr_checkpoint_row *row, bool *found, struct sr_error *err);
-	CK_RV (*checkpoint_list)(struct sr_tx *tx, sr_checkpoint_each each, void *ctx, struct sr_error *err); /* by seq */
+	CK_RV(*checkpoint_list)
+	(struct sr_tx *tx, sr_checkpoint_each each, void *ctx, struct sr_error *err); /* by seq */
 	CK_RV (*audit_key_put)(struct sr_tx *tx, const struct sr_audit_key_row *row, struct sr_error *err);
 	CK_RV (*audit_key_list)(struct sr_tx *tx, sr_audit_key_each each, void *ctx, struct sr_error *err);
 
 	/* what status shows: number of live secrets, tokens, events, bytes on disk */
-	CK_RV (*counts)(struct sr_tx *tx, uint64_t *secrets, uint64_t *tokens, uint64_t *events, uint64_t *bytes,
+	CK_RV(*counts)
+	(struct sr_tx *tx, uint64_t *secrets, uint64_t *tokens, uint64_t *events, uint64_t *bytes,
 		struct sr_error *err);
 };
 
@@ -110,9 +123,9 @@ struct sr_store_ops {
 CK_RV sr_sqlite_create(const char *dir, struct sr_error *err);
 
 /** sr_sqlite_open(dir, store, err): opens DIR/vault.db. Refuses (with the reason and the cure in the text) a directory
- *  that is missing (VAULT_MISSING), not 0700 or not the user's own (VAULT_PERMISSIONS), a file readable by others or not
- *  writable, a newer schema (VAULT_SCHEMA), a file that is no database (VAULT_CORRUPT). Migrates an older schema forward
- *  in one transaction. */
+ *  that is missing (VAULT_MISSING), not 0700 or not the user's own (VAULT_PERMISSIONS), a file readable by others or
+ * not writable, a newer schema (VAULT_SCHEMA), a file that is no database (VAULT_CORRUPT). Migrates an older schema
+ * forward in one transaction. */
 CK_RV sr_sqlite_open(const char *dir, struct sr_store **store, struct sr_error *err);
 
 #endif

@@ -15,7 +15,10 @@ struct sr_buf {
 	bool failed;
 };
 
-#define SR_BUF_INIT { NULL, 0, 0, false }
+#define SR_BUF_INIT               \
+	{                         \
+		NULL, 0, 0, false \
+	}
 #define SR_BUF_MAX (32u << 20)
 
 void sr_buf_append(struct sr_buf *buf, const void *data, size_t len);

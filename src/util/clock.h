@@ -32,7 +32,8 @@ struct sr_end sr_end_after(const struct sr_now *now, int64_t ms);
 
 /** sr_end_passed(end, now, not_before_ms): within the boot that END was made in, CLOCK_BOOTTIME decides alone;
  *  across boots the wall clock does, taken as no earlier than NOT_BEFORE_MS (the newest sealed record). Where it stands
- *  more than SR_CLOCK_SLACK_MS before that, it was set back and tells nothing: everything of another boot has passed. */
+ *  more than SR_CLOCK_SLACK_MS before that, it was set back and tells nothing: everything of another boot has passed.
+ */
 bool sr_end_passed(const struct sr_end *end, const struct sr_now *now, int64_t not_before_ms);
 
 /** sr_clock_replace(source): tests put their own clock here; NULL gives the system's back. Not thread-safe. */

@@ -19,7 +19,10 @@ struct sr_error {
 	char text[SR_ERROR_TEXT_MAX];
 };
 
-#define SR_ERROR_INIT { CKR_OK, SR_REASON_NONE, "" }
+#define SR_ERROR_INIT                      \
+	{                                  \
+		CKR_OK, SR_REASON_NONE, "" \
+	}
 
 /** sr_fail(err, rv, reason, format, ...): fills ERR (which may be NULL) and returns RV, so that
  *  `return sr_fail(...)` is the one way to refuse. Control characters in the text become '?'. */

@@ -2,7 +2,8 @@
  *
  * A packed record is a sequence of fields, each a 32-bit big-endian length and that many bytes. A number is a
  * field of 8 bytes, big-endian. An absent text is the length 0xffffffff without bytes, so absent and empty differ.
- * The first field is always a domain label ("strongroom/token/1"), so no two kinds of record are ever the same bytes. */
+ * The first field is always a domain label ("strongroom/token/1"), so no two kinds of record are ever the same bytes.
+ */
 #ifndef SR_UTIL_PACK_H
 #define SR_UTIL_PACK_H
 

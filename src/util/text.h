@@ -29,7 +29,8 @@ void sr_text_base32(const void *in, size_t len, char *out);
 void sr_text_time(int64_t ms, char out[SR_TIME_TEXT]);
 
 /** sr_text_parse_time(text, out_ms): RFC 3339 with "Z" or an offset, fraction optional, years 1970–9999; strict:
- *  upper-case T and Z, one to nine digits of fraction (cut to milliseconds), no second 60. False leaves OUT_MS alone. */
+ *  upper-case T and Z, one to nine digits of fraction (cut to milliseconds), no second 60. False leaves OUT_MS alone.
+ */
 bool sr_text_parse_time(const char *text, int64_t *out_ms);
 
 #endif

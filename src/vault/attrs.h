@@ -14,14 +14,18 @@ struct sr_attr {
 	uint8_t *value; /* NULL when LEN is 0 */
 };
 
-/** struct sr_attrs: FAILED is sticky: no memory, or more than SR_ATTRS_MAX. A type stands at most once: put replaces. */
+/** struct sr_attrs: FAILED is sticky: no memory, or more than SR_ATTRS_MAX. A type stands at most once: put replaces.
+ */
 struct sr_attrs {
 	struct sr_attr *items;
 	size_t count;
 	bool failed;
 };
 
-#define SR_ATTRS_INIT { NULL, 0, false }
+#define SR_ATTRS_INIT          \
+	{                      \
+		NULL, 0, false \
+	}
 
 void sr_attrs_put(struct sr_attrs *attrs, CK_ATTRIBUTE_TYPE type, const void *value, size_t len);
 void sr_attrs_put_bool(struct sr_attrs *attrs, CK_ATTRIBUTE_TYPE type, bool value);
@@ -32,8 +36,8 @@ void sr_attrs_put_time(struct sr_attrs *attrs, CK_ATTRIBUTE_TYPE type, int64_t m
 
 const struct sr_attr *sr_attrs_find(const struct sr_attrs *attrs, CK_ATTRIBUTE_TYPE type);
 
-/** sr_attrs_bool(attrs, type, fallback), sr_attrs_ulong(attrs, type, fallback): FALLBACK where absent. The call layer has
- *  checked the lengths (1 byte, sizeof(CK_ULONG)) of the types it knows; another length gives the fallback. */
+/** sr_attrs_bool(attrs, type, fallback), sr_attrs_ulong(attrs, type, fallback): FALLBACK where absent. The call layer
+ * has checked the lengths (1 byte, sizeof(CK_ULONG)) of the types it knows; another length gives the fallback. */
 bool sr_attrs_bool(const struct sr_attrs *attrs, CK_ATTRIBUTE_TYPE type, bool fallback);
 CK_ULONG sr_attrs_ulong(const struct sr_attrs *attrs, CK_ATTRIBUTE_TYPE type, CK_ULONG fallback);
 

@@ -41,24 +41,23 @@ struct sr_vault *sr_vault_new(const struct sr_config *config); /* nothing open y
 
 /* -- rows (rows.c) ---------------------------------------------------------------------------------------------- */
 /** sr_rows_secret(vault, at, path, row, found, err): the row with its MAC checked and its event the one that the state
- *  tree names for that key. FOUND false only where the tree knows of no such row either; a deleted secret is found with its state. Refuses with
- *  CKR_DEVICE_ERROR and ROW_FORGED, ROW_STALE or ROW_MISSING. sr_rows_token and sr_rows_member likewise. */
-CK_RV sr_rows_secret(struct sr_vault *vault, const struct sr_moment *at, const char *path, struct sr_secret_row *row, bool *found,
-	struct sr_error *err);
-CK_RV sr_rows_token(struct sr_vault *vault, const struct sr_moment *at, const char *id, struct sr_token_row *row, bool *found,
-	struct sr_error *err);
+ *  tree names for that key. FOUND false only where the tree knows of no such row either; a deleted secret is found with
+ * its state. Refuses with CKR_DEVICE_ERROR and ROW_FORGED, ROW_STALE or ROW_MISSING. sr_rows_token and sr_rows_member
+ * likewise. */
+CK_RV sr_rows_secret(struct sr_vault *vault, const struct sr_moment *at, const char *path, struct sr_secret_row *row,
+	bool *found, struct sr_error *err);
+CK_RV sr_rows_token(struct sr_vault *vault, const struct sr_moment *at, const char *id, struct sr_token_row *row,
+	bool *found, struct sr_error *err);
 CK_RV sr_rows_token_by_hash(struct sr_vault *vault, const struct sr_moment *at, const uint8_t hash[SR_HASH_LEN],
 	struct sr_token_row *row, bool *found, struct sr_error *err);
-CK_RV sr_rows_member(struct sr_vault *vault, const struct sr_moment *at, const char *name, struct sr_member_row *row, bool *found,
-	struct sr_error *err);
+CK_RV sr_rows_member(struct sr_vault *vault, const struct sr_moment *at, const char *name, struct sr_member_row *row,
+	bool *found, struct sr_error *err);
 
-/** sr_rows_check_secret(vault, at, row, err), …_token, …_member: the same check for a row that a listing gave. */
-CK_RV sr_rows_check_secret(struct sr_vault *vault, const struct sr_moment *at, const struct sr_secret_row *row,
-	struct sr_error *err);
-CK_RV sr_rows_check_token(struct sr_vault *vault, const struct sr_moment *at, const struct sr_token_row *row,
-	struct sr_error *err);
-CK_RV sr_rows_check_member(struct sr_vault *vault, const struct sr_moment *at, const struct sr_member_row *row,
-	struct sr_error *err);
+/** sr_rows_check_token(vault, at, row, err), …_member: the same check for a row that a listing gave. */
+CK_RV sr_rows_check_token(
+	struct sr_vault *vault, const struct sr_moment *at, const struct sr_token_row *row, struct sr_error *err);
+CK_RV sr_rows_check_member(
+	struct sr_vault *vault, const struct sr_moment *at, const struct sr_member_row *row, struct sr_error *err);
 
 /** sr_rows_put_secret(vault, at, event, row, err): binds ROW to this job's event (its subject is set), has the HSM
  *  compute the MAC, stores it. Likewise for the others. */
@@ -83,8 +82,8 @@ void sr_seen_add(struct sr_seen *seen, const uint8_t digest[SR_SHA256_LEN]);
 
 /* -- acting (act.c) --------------------------------------------------------------------------------------------- */
 /** struct sr_act: one audited act. The owner fills it by sr_act_begin and may set PATH, VERSION, metadata in EVENT. RUN
- *  is a job's (audit/writer.h), called after the identity has been checked again inside the transaction. COUNTS: the act
- *  takes one use of the caller's token and of each of its ancestors. */
+ *  is a job's (audit/writer.h), called after the identity has been checked again inside the transaction. COUNTS: the
+ * act takes one use of the caller's token and of each of its ancestors. */
 struct sr_act {
 	const struct sr_caller *caller;
 	struct sr_event event;
@@ -101,8 +100,8 @@ void sr_act_begin(struct sr_act *act, const struct sr_caller *caller, enum sr_ev
 /** sr_act_commit(act, err): runs it; CKR_OK when it is durable. */
 CK_RV sr_act_commit(struct sr_act *act, struct sr_error *err);
 
-/** sr_act_record(act, rv, err): CKR_OK commits; anything else records that it was refused for what ERR holds, and answers
- *  that code, or another where the record could not be written. */
+/** sr_act_record(act, rv, err): CKR_OK commits; anything else records that it was refused for what ERR holds, and
+ * answers that code, or another where the record could not be written. */
 CK_RV sr_act_record(struct sr_act *act, CK_RV rv, struct sr_error *err);
 
 #endif

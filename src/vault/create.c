@@ -19,7 +19,8 @@
 
 #define GENERATION 1
 
-/** struct making: a vault in the making. DIR is absolute; KEYS: the HSM has our keys, so a failure has to take them away. */
+/** struct making: a vault in the making. DIR is absolute; KEYS: the HSM has our keys, so a failure has to take them
+ * away. */
 struct making {
 	const struct sr_vault_plan *plan;
 	const char *name, *admin;
@@ -39,7 +40,8 @@ static CK_RV check_plan(struct making *making, struct sr_error *err)
 	making->name = plan->name ? plan->name : "strongroom";
 	making->admin = plan->admin ? plan->admin : "admin";
 	if (!plan->dir || !plan->dir[0])
-		return sr_fail(err, CKR_ARGUMENTS_BAD, SR_REASON_BAD_TEMPLATE, "vault not made: no directory was named");
+		return sr_fail(
+			err, CKR_ARGUMENTS_BAD, SR_REASON_BAD_TEMPLATE, "vault not made: no directory was named");
 	if (!sr_name_valid(making->name, strlen(making->name)))
 		return sr_fail(err, CKR_ARGUMENTS_BAD, SR_REASON_BAD_TEMPLATE,
 			"vault not made: its name must be 1 to 32 of a-z, 0-9, '.', '_' and '-'");
@@ -77,7 +79,8 @@ static CK_RV make_directory(struct making *making, struct sr_error *err)
 	if (!realpath(dir, making->dir))
 		return no_directory(err, dir, strerror(errno));
 	/* A configuration line is bounded and knows no escapes. */
-	if (strlen(making->dir) > 120 || !sr_text_utf8(making->dir, strlen(making->dir)) || strpbrk(making->dir, ";#\"'"))
+	if (strlen(making->dir) > 120 || !sr_text_utf8(making->dir, strlen(making->dir)) ||
+		strpbrk(making->dir, ";#\"'"))
 		return no_directory(err, dir, "its absolute path must be 120 bytes at most, without ; # or quotes");
 	if (!is_empty(making->dir))
 		return no_directory(err, dir, "it is not empty; name a new directory");
@@ -119,8 +122,9 @@ static CK_RV make_config(struct making *making, struct sr_error *err)
 	config->hsm_uri = strdup(sr_buf_string(&making->uri));
 	config->softhsm_conf = making->softhsm_conf.len ? strdup(sr_buf_string(&making->softhsm_conf)) : NULL;
 	config->private_file = true;
-	return config->dir && config->hsm_uri ? CKR_OK
-					      : sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to make a vault");
+	return config->dir && config->hsm_uri
+		       ? CKR_OK
+		       : sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to make a vault");
 }
 
 static CK_RV make_id(struct sr_vault *vault, struct sr_error *err)
@@ -209,8 +213,8 @@ static CK_RV add_admin(struct sr_act *act, struct sr_moment *at, struct sr_error
 	return sr_rows_put_member(act->caller->vault, at, &act->event, row, err);
 }
 
-static CK_RV record(const struct sr_caller *caller, enum sr_event_kind kind, struct sr_member_row *admin,
-	struct sr_error *err)
+static CK_RV record(
+	const struct sr_caller *caller, enum sr_event_kind kind, struct sr_member_row *admin, struct sr_error *err)
 {
 	struct sr_act act;
 	sr_act_begin(&act, caller, kind, NULL);
@@ -229,8 +233,8 @@ static CK_RV make_records(struct making *making, struct sr_error *err)
 	const char *const ready[][2] = { { "ready", "1" } };
 	CK_RV rv;
 	snprintf(admin.name, sizeof(admin.name), "%s", making->admin);
-	if ((rv = sr_member_set_passphrase(vault, &admin, making->plan->passphrase, making->plan->passphrase_len, err)) ==
-			CKR_OK &&
+	if ((rv = sr_member_set_passphrase(
+		     vault, &admin, making->plan->passphrase, making->plan->passphrase_len, err)) == CKR_OK &&
 		(rv = record(&caller, SR_EVENT_VAULT_CREATED, NULL, err)) == CKR_OK &&
 		(rv = record(&caller, SR_EVENT_HSM_OPENED, NULL, err)) == CKR_OK &&
 		(rv = record(&caller, SR_EVENT_MEMBER_ADDED, &admin, err)) == CKR_OK &&

@@ -12,8 +12,8 @@
 
 static void add_check(json_t *checks, const char *check, bool ok, const char *detail, const char *advice)
 {
-	json_array_append_new(checks, json_pack("{s:s, s:b, s:s, s:s}", "check", check, "ok", ok, "detail", detail, "advice",
-					      advice));
+	json_array_append_new(checks,
+		json_pack("{s:s, s:b, s:s, s:s}", "check", check, "ok", ok, "detail", detail, "advice", advice));
 }
 
 static void check_space(json_t *checks, const char *dir)
@@ -83,8 +83,8 @@ CK_RV sr_vault_doctor(const struct sr_config *config, char **result, struct sr_e
 
 static void add_finding(const struct sr_hsm_finding *finding, void *ctx)
 {
-	json_array_append_new(ctx, json_pack("{s:s, s:b, s:b, s:s}", "feature", finding->feature, "ok", finding->ok, "needed",
-					   finding->needed, "detail", finding->detail));
+	json_array_append_new(ctx, json_pack("{s:s, s:b, s:b, s:s}", "feature", finding->feature, "ok", finding->ok,
+					   "needed", finding->needed, "detail", finding->detail));
 }
 
 static json_t *identity_json(struct sr_hsm *hsm)
@@ -93,8 +93,8 @@ static json_t *identity_json(struct sr_hsm *hsm)
 	char cryptoki[16];
 	sr_hsm_identity(hsm, &who);
 	snprintf(cryptoki, sizeof(cryptoki), "%u.%u", who.cryptoki.major, who.cryptoki.minor);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "token", who.label, "manufacturer", who.manufacturer, "model",
-		who.model, "serial", who.serial, "library", who.library, "cryptoki", cryptoki);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "token", who.label, "manufacturer", who.manufacturer,
+		"model", who.model, "serial", who.serial, "library", who.library, "cryptoki", cryptoki);
 }
 
 static CK_RV probe(struct sr_hsm *hsm, char **result, struct sr_error *err)
@@ -105,7 +105,8 @@ static CK_RV probe(struct sr_hsm *hsm, char **result, struct sr_error *err)
 		json_decref(findings);
 		return rv;
 	}
-	return sr_report_text(json_pack("{s:o, s:o}", "identity", identity_json(hsm), "findings", findings), result, err);
+	return sr_report_text(
+		json_pack("{s:o, s:o}", "identity", identity_json(hsm), "findings", findings), result, err);
 }
 
 CK_RV sr_vault_probe(const char *hsm_uri, const struct sr_config *config, char **result, struct sr_error *err)

@@ -131,7 +131,7 @@ static bool take_status(struct criteria *criteria, const struct sr_attr *attr)
 static bool take_path(struct criteria *criteria, const struct sr_attr *attr)
 {
 	return sr_glob_valid((const char *)attr->value, attr->len) &&
-		copy_text(attr, criteria->path, sizeof(criteria->path), &criteria->query.path_glob);
+	       copy_text(attr, criteria->path, sizeof(criteria->path), &criteria->query.path_glob);
 }
 
 static bool take_actor(struct criteria *criteria, const struct sr_attr *attr)
@@ -148,7 +148,7 @@ static bool take_tier(struct criteria *criteria, const struct sr_attr *attr)
 {
 	enum sr_tier tier;
 	return sr_tier_parse((const char *)attr->value, attr->len, &tier) &&
-		copy_text(attr, criteria->tier, sizeof(criteria->tier), &criteria->query.tier);
+	       copy_text(attr, criteria->tier, sizeof(criteria->tier), &criteria->query.tier);
 }
 
 static bool take_ip(struct criteria *criteria, const struct sr_attr *attr)
@@ -178,7 +178,7 @@ static bool take_until(struct criteria *criteria, const struct sr_attr *attr)
 static bool take_limit(struct criteria *criteria, const struct sr_attr *attr)
 {
 	return sr_text_u64((const char *)attr->value, attr->len, UINT32_MAX, &criteria->query.limit) &&
-		criteria->query.limit > 0;
+	       criteria->query.limit > 0;
 }
 
 static bool take_nothing(struct criteria *criteria, const struct sr_attr *attr)
@@ -252,10 +252,10 @@ static CK_RV run_query(const struct sr_caller *caller, const struct criteria *cr
 	return rv;
 }
 
-/* Looking at the audit is in the audit: first the record, then the answer. A bad query is nobody's business. To those who
- * may not look there are no events (PKCS#11 v3.1, 5.7.7: what cannot be viewed is not found); ERR keeps why. */
-static CK_RV event_find(const struct sr_caller *caller, const struct sr_attrs *query, sr_found found, void *ctx,
-	struct sr_error *err)
+/* Looking at the audit is in the audit: first the record, then the answer. A bad query is nobody's business. To those
+ * who may not look there are no events (PKCS#11 v3.1, 5.7.7: what cannot be viewed is not found); ERR keeps why. */
+static CK_RV event_find(
+	const struct sr_caller *caller, const struct sr_attrs *query, sr_found found, void *ctx, struct sr_error *err)
 {
 	struct criteria criteria = { .query = { 0 } };
 	struct sr_act act;

@@ -7,10 +7,10 @@
 #include "vault/vault.h"
 
 /** sr_login(caller, user_type, name, pin, identity, err): CALLER->identity is NULL. The pin is `srt_…` or
- *  `name:passphrase`; with NAME (C_LoginUser) the passphrase alone. One session.login event, allowed or denied, is durable
- *  before this answers. Codes as design §3; every refusal that could tell an unknown from a wrong one has the reason
- *  LOGIN_REFUSED, and only the audit says more. Takes as long as scrypt for a member: hold no lock. The identity starts
- *  with one reference. */
+ *  `name:passphrase`; with NAME (C_LoginUser) the passphrase alone. One session.login event, allowed or denied, is
+ * durable before this answers. Codes as design §3; every refusal that could tell an unknown from a wrong one has the
+ * reason LOGIN_REFUSED, and only the audit says more. Takes as long as scrypt for a member: hold no lock. The identity
+ * starts with one reference. */
 CK_RV sr_login(const struct sr_caller *caller, CK_USER_TYPE user_type, const void *name, size_t name_len,
 	const void *pin, size_t pin_len, struct sr_identity **identity, struct sr_error *err);
 

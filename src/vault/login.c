@@ -82,8 +82,8 @@ static CK_RV find_token(struct sr_act *act, struct sr_identity *who, const uint8
 	return rv != CKR_OK ? rv : judge_token(act, who, at, err);
 }
 
-static CK_RV login_token(struct sr_act *act, const void *pin, size_t pin_len, struct sr_identity **identity,
-	struct sr_error *err)
+static CK_RV login_token(
+	struct sr_act *act, const void *pin, size_t pin_len, struct sr_identity **identity, struct sr_error *err)
 {
 	struct sr_vault *vault = act->caller->vault;
 	uint8_t hash[SR_HASH_LEN];

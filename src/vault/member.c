@@ -41,7 +41,8 @@ static CK_RV passphrase_hash(struct sr_vault *vault, const struct sr_member_row 
 {
 	uint8_t stretched[32];
 	struct sr_buf packed = SR_BUF_INIT;
-	if (!sr_scrypt(pass, len, row->salt, sizeof(row->salt), row->log2n, row->r, row->p, stretched, sizeof(stretched)))
+	if (!sr_scrypt(
+		    pass, len, row->salt, sizeof(row->salt), row->log2n, row->r, row->p, stretched, sizeof(stretched)))
 		return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to check a passphrase");
 	sr_pack_text(&packed, "strongroom/passphrase/1");
 	sr_pack_text(&packed, vault->id);
@@ -53,8 +54,8 @@ static CK_RV passphrase_hash(struct sr_vault *vault, const struct sr_member_row 
 	return rv;
 }
 
-CK_RV sr_member_set_passphrase(struct sr_vault *vault, struct sr_member_row *row, const void *pass, size_t len,
-	struct sr_error *err)
+CK_RV sr_member_set_passphrase(
+	struct sr_vault *vault, struct sr_member_row *row, const void *pass, size_t len, struct sr_error *err)
 {
 	CK_RV rv = sr_member_passphrase_ok(pass, len, err);
 	if (rv == CKR_OK)
@@ -78,7 +79,6 @@ CK_RV sr_member_passphrase_fits(struct sr_vault *vault, const struct sr_member_r
 }
 
 /* -- C_SetPIN --------------------------------------------------------------------------------------------------- */
-
 
 /* FRESH carries the mark of the row that the old passphrase was checked against: two changes at once are one change. */
 static CK_RV passwd_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
@@ -120,8 +120,8 @@ static CK_RV load_current(const struct sr_caller *caller, struct sr_member_row *
 	return rv;
 }
 
-static CK_RV check_old(const struct sr_caller *caller, struct sr_member_row *row, const void *pin, size_t len,
-	struct sr_error *err)
+static CK_RV check_old(
+	const struct sr_caller *caller, struct sr_member_row *row, const void *pin, size_t len, struct sr_error *err)
 {
 	bool fits = false;
 	CK_RV rv = load_current(caller, row, err);
@@ -130,7 +130,8 @@ static CK_RV check_old(const struct sr_caller *caller, struct sr_member_row *row
 	without_name(row->name, &pin, &len);
 	rv = sr_member_passphrase_fits(caller->vault, row, pin, len, &fits, err);
 	if (rv == CKR_OK && !fits)
-		rv = sr_fail(err, CKR_PIN_INCORRECT, SR_REASON_WRONG_PASSPHRASE, "passphrase not changed: the old one is wrong");
+		rv = sr_fail(err, CKR_PIN_INCORRECT, SR_REASON_WRONG_PASSPHRASE,
+			"passphrase not changed: the old one is wrong");
 	return rv;
 }
 
@@ -227,8 +228,8 @@ static bool match_member(const struct sr_member_row *row, void *ctx)
 	return more;
 }
 
-static CK_RV member_find(const struct sr_caller *caller, const struct sr_attrs *query, sr_found found, void *ctx,
-	struct sr_error *err)
+static CK_RV member_find(
+	const struct sr_caller *caller, const struct sr_attrs *query, sr_found found, void *ctx, struct sr_error *err)
 {
 	struct sr_moment at;
 	struct member_search search = { caller, query, &at, found, ctx, CKR_OK, err };

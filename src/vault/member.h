@@ -11,8 +11,8 @@
 CK_RV sr_member_passphrase_ok(const void *pass, size_t len, struct sr_error *err);
 
 /** sr_member_set_passphrase(vault, row, pass, len, err): a new salt and hash in ROW. */
-CK_RV sr_member_set_passphrase(struct sr_vault *vault, struct sr_member_row *row, const void *pass, size_t len,
-	struct sr_error *err);
+CK_RV sr_member_set_passphrase(
+	struct sr_vault *vault, struct sr_member_row *row, const void *pass, size_t len, struct sr_error *err);
 
 /** sr_member_passphrase_fits(vault, row, pass, len, fits, err): with ROW NULL the same work for nothing. */
 CK_RV sr_member_passphrase_fits(struct sr_vault *vault, const struct sr_member_row *row, const void *pass, size_t len,

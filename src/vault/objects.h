@@ -14,8 +14,8 @@ enum sr_value_state {
 	SR_VALUE_SENSITIVE /* hidden from this caller: CKR_ATTRIBUTE_SENSITIVE */
 };
 
-/** struct sr_view: an object as this caller may see it. ATTRS is everything but CKA_VALUE. BY_NAME: the value only for a
- *  handle whose search named the exact label, or that the session created. VALUE_REASON: why SENSITIVE. */
+/** struct sr_view: an object as this caller may see it. ATTRS is everything but CKA_VALUE. BY_NAME: the value only for
+ * a handle whose search named the exact label, or that the session created. VALUE_REASON: why SENSITIVE. */
 struct sr_view {
 	struct sr_attrs attrs;
 	enum sr_value_state value;
@@ -25,8 +25,9 @@ struct sr_view {
 };
 void sr_view_clear(struct sr_view *view);
 
-/** struct sr_created: what a create made. A vault object has ID; ONCE is a value to be read once, in the creating session
- *  (a token's string). An object that lives in the session alone (a job) has ID "" and its attributes in HELD. */
+/** struct sr_created: what a create made. A vault object has ID; ONCE is a value to be read once, in the creating
+ * session (a token's string). An object that lives in the session alone (a job) has ID "" and its attributes in HELD.
+ */
 struct sr_created {
 	char id[SR_OBJECT_ID_MAX];
 	struct sr_buf once;
@@ -37,11 +38,11 @@ void sr_created_clear(struct sr_created *created);
 /* A found id; answers true to go on. */
 typedef bool (*sr_found)(const char *id, void *ctx);
 
-/** struct sr_class: the operations of one class, all for any thread, each complete with policy and audit: when it answers
- *  CKR_OK the event is durable. A NULL operation does not exist for the class (the call layer answers
+/** struct sr_class: the operations of one class, all for any thread, each complete with policy and audit: when it
+ * answers CKR_OK the event is durable. A NULL operation does not exist for the class (the call layer answers
  *  CKR_ACTION_PROHIBITED). CALLER->identity is never NULL and was checked a moment ago.
- *    find     objects that match QUERY and that the caller may see, in the class's order. The class matches every attribute
- *             of QUERY itself. Where the caller may not search the class it finds none, and ERR may say why all the same.
+ *    find     objects that match QUERY and that the caller may see, in the class's order. The class matches every
+ * attribute of QUERY itself. Where the caller may not search the class it finds none, and ERR may say why all the same.
  *    view     CKR_OBJECT_HANDLE_INVALID when there is nothing (any more) that the caller may see
  *    value    delivers the value: audited, and a counted use
  *    create   a token object from a checked template, CKA_CLASS, CKA_TOKEN and CKA_PRIVATE included
@@ -52,13 +53,15 @@ struct sr_class {
 	CK_OBJECT_CLASS object_class;
 	bool only_by_class;
 	bool needs_rw;
-	CK_RV (*find)(const struct sr_caller *caller, const struct sr_attrs *query, sr_found found, void *ctx,
-		struct sr_error *err);
+	CK_RV(*find)
+	(const struct sr_caller *caller, const struct sr_attrs *query, sr_found found, void *ctx, struct sr_error *err);
 	CK_RV (*view)(const struct sr_caller *caller, const char *id, struct sr_view *view, struct sr_error *err);
 	CK_RV (*value)(const struct sr_caller *caller, const char *id, struct sr_buf *value, struct sr_error *err);
-	CK_RV (*create)(const struct sr_caller *caller, const struct sr_attrs *template, struct sr_created *created,
+	CK_RV(*create)
+	(const struct sr_caller *caller, const struct sr_attrs *template, struct sr_created *created,
 		struct sr_error *err);
-	CK_RV (*set)(const struct sr_caller *caller, const char *id, const struct sr_attrs *template, struct sr_error *err);
+	CK_RV(*set)
+	(const struct sr_caller *caller, const char *id, const struct sr_attrs *template, struct sr_error *err);
 	CK_RV (*destroy)(const struct sr_caller *caller, const char *id, struct sr_error *err);
 };
 

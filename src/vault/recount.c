@@ -75,7 +75,8 @@ static CK_RV add_upwards(struct sr_recount *sums, struct sr_vault *vault, const 
 	return CKR_OK;
 }
 
-static CK_RV check_one(struct sr_vault *vault, const struct sr_moment *at, const struct tally *sum, struct sr_error *err)
+static CK_RV check_one(
+	struct sr_vault *vault, const struct sr_moment *at, const struct tally *sum, struct sr_error *err)
 {
 	uint64_t uses;
 	CK_RV rv = sr_who_uses(vault, at, sum->id, &uses, err);
@@ -86,8 +87,8 @@ static CK_RV check_one(struct sr_vault *vault, const struct sr_moment *at, const
 	return rv;
 }
 
-CK_RV sr_recount_check(struct sr_recount *recount, struct sr_vault *vault, const struct sr_moment *at,
-	struct sr_error *err)
+CK_RV sr_recount_check(
+	struct sr_recount *recount, struct sr_vault *vault, const struct sr_moment *at, struct sr_error *err)
 {
 	struct sr_recount *sums = sr_recount_new();
 	CK_RV rv = sums ? CKR_OK : sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to count uses");

@@ -14,7 +14,7 @@ bool sr_recount_add(struct sr_recount *recount, const struct sr_event *event);
 
 /** sr_recount_check(recount, vault, at, err): that the state tree has the same count for every token with a limit, its
  *  descendants' uses included; ROW_STALE names the first that differs. */
-CK_RV sr_recount_check(struct sr_recount *recount, struct sr_vault *vault, const struct sr_moment *at,
-	struct sr_error *err);
+CK_RV sr_recount_check(
+	struct sr_recount *recount, struct sr_vault *vault, const struct sr_moment *at, struct sr_error *err);
 
 #endif

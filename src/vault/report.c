@@ -16,16 +16,16 @@ CK_RV sr_report_text(json_t *object, char **text, struct sr_error *err)
 	return *text ? CKR_OK : sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory for a report");
 }
 
-CK_RV sr_report_verdict(const struct sr_verdict *verdict, char **result, char metadata[SR_METADATA_MAX],
-	struct sr_error *err)
+CK_RV sr_report_verdict(
+	const struct sr_verdict *verdict, char **result, char metadata[SR_METADATA_MAX], struct sr_error *err)
 {
 	snprintf(metadata, SR_METADATA_MAX, "{\"ok\":%s,\"records\":%llu,\"first_bad\":%llu}",
 		verdict->ok ? "true" : "false", (unsigned long long)verdict->records,
 		(unsigned long long)verdict->first_bad);
 	json_t *object = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:s}", "ok", verdict->ok, "first_bad",
 		(json_int_t)verdict->first_bad, "records", (json_int_t)verdict->records, "checkpoints",
-		(json_int_t)verdict->checkpoints, "sealed", (json_int_t)verdict->sealed, "tail", (json_int_t)verdict->tail,
-		"detail", verdict->detail);
+		(json_int_t)verdict->checkpoints, "sealed", (json_int_t)verdict->sealed, "tail",
+		(json_int_t)verdict->tail, "detail", verdict->detail);
 	return sr_report_text(object, result, err);
 }
 
@@ -35,8 +35,9 @@ static json_t *hsm_status(struct sr_vault *vault)
 {
 	struct sr_hsm_identity hsm;
 	sr_hsm_identity(vault->hsm, &hsm);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i}", "token", hsm.label, "manufacturer", hsm.manufacturer, "model",
-		hsm.model, "serial", hsm.serial, "library", hsm.library, "generation", (int)sr_hsm_generation(vault->hsm));
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i}", "token", hsm.label, "manufacturer", hsm.manufacturer,
+		"model", hsm.model, "serial", hsm.serial, "library", hsm.library, "generation",
+		(int)sr_hsm_generation(vault->hsm));
 }
 
 static CK_RV audit_status(struct sr_vault *vault, struct sr_tx *tx, json_t **out, struct sr_error *err)
@@ -51,8 +52,8 @@ static CK_RV audit_status(struct sr_vault *vault, struct sr_tx *tx, json_t **out
 	struct sr_error trouble = SR_ERROR_INIT;
 	uint64_t sealed = found ? checkpoint.seq : 0;
 	sr_writer_trouble(vault->writer, &trouble);
-	*out = json_pack("{s:I, s:I, s:I, s:s, s:s}", "records", (json_int_t)head.seq, "sealed", (json_int_t)sealed, "tail",
-		(json_int_t)(head.seq - sealed), "heads_file", vault->heads, "trouble", trouble.text);
+	*out = json_pack("{s:I, s:I, s:I, s:s, s:s}", "records", (json_int_t)head.seq, "sealed", (json_int_t)sealed,
+		"tail", (json_int_t)(head.seq - sealed), "heads_file", vault->heads, "trouble", trouble.text);
 	return rv;
 }
 
@@ -60,8 +61,8 @@ static CK_RV store_status(struct sr_vault *vault, struct sr_tx *tx, json_t **out
 {
 	uint64_t secrets = 0, tokens = 0, events = 0, bytes = 0;
 	CK_RV rv = vault->store->ops->counts(tx, &secrets, &tokens, &events, &bytes, err);
-	*out = json_pack("{s:I, s:I, s:I, s:I, s:i}", "secrets", (json_int_t)secrets, "tokens", (json_int_t)tokens, "events",
-		(json_int_t)events, "bytes", (json_int_t)bytes, "schema", SR_STORE_SCHEMA);
+	*out = json_pack("{s:I, s:I, s:I, s:I, s:i}", "secrets", (json_int_t)secrets, "tokens", (json_int_t)tokens,
+		"events", (json_int_t)events, "bytes", (json_int_t)bytes, "schema", SR_STORE_SCHEMA);
 	return rv;
 }
 
@@ -81,15 +82,16 @@ CK_RV sr_report_status(struct sr_vault *vault, char **result, struct sr_error *e
 		json_decref(store);
 		return rv;
 	}
-	return sr_report_text(json_pack("{s:{s:s, s:s, s:s}, s:o, s:o, s:o}", "vault", "id", vault->id, "name", vault->name,
-				      "mode", "embedded", "hsm", hsm_status(vault), "audit", audit, "store", store),
+	return sr_report_text(
+		json_pack("{s:{s:s, s:s, s:s}, s:o, s:o, s:o}", "vault", "id", vault->id, "name", vault->name, "mode",
+			"embedded", "hsm", hsm_status(vault), "audit", audit, "store", store),
 		result, err);
 }
 
 /* -- every row --------------------------------------------------------------------------------------------------- */
 
-/** struct row_check: one pass over the records. The newest record of each subject has to have its row there and genuine.
- *  The first that does not fit is the FINDING. */
+/** struct row_check: one pass over the records. The newest record of each subject has to have its row there and
+ * genuine. The first that does not fit is the FINDING. */
 struct row_check {
 	struct sr_vault *vault;
 	struct sr_moment at;
@@ -105,10 +107,11 @@ static CK_RV check_value(struct row_check *check, const struct sr_secret_row *ro
 	struct sr_buf aad = SR_BUF_INIT, value = SR_BUF_INIT;
 	struct sr_vault *vault = check->vault;
 	bool found = false;
-	CK_RV rv = vault->store->ops->version_get(check->at.tx, row->path, row->version, &version, &found, &check->finding);
+	CK_RV rv = vault->store->ops->version_get(
+		check->at.tx, row->path, row->version, &version, &found, &check->finding);
 	if (rv == CKR_OK && !found)
-		rv = sr_fail(&check->finding, CKR_DEVICE_ERROR, SR_REASON_ROW_MISSING, "secret:%.120s: version %llu is gone",
-			row->path, (unsigned long long)row->version);
+		rv = sr_fail(&check->finding, CKR_DEVICE_ERROR, SR_REASON_ROW_MISSING,
+			"secret:%.120s: version %llu is gone", row->path, (unsigned long long)row->version);
 	if (rv == CKR_OK) {
 		sr_rows_aad(vault, row, &version, &aad);
 		rv = sr_hsm_unseal(vault->hsm, &aad, version.sealed.data, version.sealed.len, &value, &check->finding);
@@ -190,7 +193,7 @@ static bool check_event(const struct sr_event *event, const uint8_t hash[SR_HASH
 static bool is_finding(CK_ULONG reason)
 {
 	return reason == SR_REASON_ROW_FORGED || reason == SR_REASON_ROW_STALE || reason == SR_REASON_ROW_MISSING ||
-		reason == SR_REASON_SEAL_BROKEN || reason == SR_REASON_VAULT_CORRUPT || reason == SR_REASON_CHAIN_BROKEN;
+	       reason == SR_REASON_SEAL_BROKEN || reason == SR_REASON_VAULT_CORRUPT || reason == SR_REASON_CHAIN_BROKEN;
 }
 
 CK_RV sr_report_check_rows(struct sr_vault *vault, struct sr_verdict *verdict, struct sr_error *err)

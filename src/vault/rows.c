@@ -92,12 +92,13 @@ static CK_RV check_fresh(struct sr_vault *vault, const struct sr_moment *at, con
 		return rv;
 	if (newest > mark->event_id)
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROW_STALE,
-			"%.150s: the row is older than audit record %llu says; it was put back; run: strongroom audit verify",
+			"%.150s: the row is older than audit record %llu says; it was put back; run: strongroom audit "
+			"verify",
 			subject, (unsigned long long)newest);
 	if (newest < mark->event_id)
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROW_FORGED,
-			"%.150s: the audit has no record %llu that made this row; run: strongroom audit verify", subject,
-			(unsigned long long)mark->event_id);
+			"%.150s: the audit has no record %llu that made this row; run: strongroom audit verify",
+			subject, (unsigned long long)mark->event_id);
 	return CKR_OK;
 }
 
@@ -115,7 +116,8 @@ static CK_RV check_mac(struct sr_vault *vault, const char *subject, const struct
 		return rv;
 	if (!sr_equal(mac, mark->mac, sizeof(mac)))
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROW_FORGED,
-			"%.150s: the row was changed outside Strongroom (its MAC does not fit); restore it from a backup",
+			"%.150s: the row was changed outside Strongroom (its MAC does not fit); restore it from a "
+			"backup",
 			subject);
 	sr_seen_add(vault->seen, digest);
 	return CKR_OK;
@@ -148,8 +150,8 @@ static void subject_of(const char *kind, const char *key, char subject[SR_SUBJEC
 	snprintf(subject, SR_SUBJECT_MAX, "%s:%s", kind, key);
 }
 
-CK_RV sr_rows_check_secret(struct sr_vault *vault, const struct sr_moment *at, const struct sr_secret_row *row,
-	struct sr_error *err)
+static CK_RV check_secret(
+	struct sr_vault *vault, const struct sr_moment *at, const struct sr_secret_row *row, struct sr_error *err)
 {
 	struct sr_buf packed = SR_BUF_INIT;
 	char subject[SR_SUBJECT_MAX];
@@ -158,8 +160,8 @@ CK_RV sr_rows_check_secret(struct sr_vault *vault, const struct sr_moment *at, c
 	return check_row(vault, at, subject, &packed, &row->mark, err);
 }
 
-CK_RV sr_rows_check_token(struct sr_vault *vault, const struct sr_moment *at, const struct sr_token_row *row,
-	struct sr_error *err)
+CK_RV sr_rows_check_token(
+	struct sr_vault *vault, const struct sr_moment *at, const struct sr_token_row *row, struct sr_error *err)
 {
 	struct sr_buf packed = SR_BUF_INIT;
 	char subject[SR_SUBJECT_MAX];
@@ -168,8 +170,8 @@ CK_RV sr_rows_check_token(struct sr_vault *vault, const struct sr_moment *at, co
 	return check_row(vault, at, subject, &packed, &row->mark, err);
 }
 
-CK_RV sr_rows_check_member(struct sr_vault *vault, const struct sr_moment *at, const struct sr_member_row *row,
-	struct sr_error *err)
+CK_RV sr_rows_check_member(
+	struct sr_vault *vault, const struct sr_moment *at, const struct sr_member_row *row, struct sr_error *err)
 {
 	struct sr_buf packed = SR_BUF_INIT;
 	char subject[SR_SUBJECT_MAX];
@@ -180,21 +182,21 @@ CK_RV sr_rows_check_member(struct sr_vault *vault, const struct sr_moment *at, c
 
 /* -- loading ---------------------------------------------------------------------------------------------------- */
 
-CK_RV sr_rows_secret(struct sr_vault *vault, const struct sr_moment *at, const char *path, struct sr_secret_row *row, bool *found,
-	struct sr_error *err)
+CK_RV sr_rows_secret(struct sr_vault *vault, const struct sr_moment *at, const char *path, struct sr_secret_row *row,
+	bool *found, struct sr_error *err)
 {
 	char subject[SR_SUBJECT_MAX];
 	subject_of("secret", path, subject);
 	CK_RV rv = vault->store->ops->secret_get(at->tx, path, row, found, err);
 	if (rv == CKR_OK)
-		rv = *found ? sr_rows_check_secret(vault, at, row, err) : check_absent(vault, at, subject, err);
+		rv = *found ? check_secret(vault, at, row, err) : check_absent(vault, at, subject, err);
 	if (rv != CKR_OK)
 		sr_secret_row_clear(row);
 	return rv;
 }
 
-CK_RV sr_rows_token(struct sr_vault *vault, const struct sr_moment *at, const char *id, struct sr_token_row *row, bool *found,
-	struct sr_error *err)
+CK_RV sr_rows_token(struct sr_vault *vault, const struct sr_moment *at, const char *id, struct sr_token_row *row,
+	bool *found, struct sr_error *err)
 {
 	char subject[SR_SUBJECT_MAX];
 	subject_of("token", id, subject);
@@ -217,8 +219,8 @@ CK_RV sr_rows_token_by_hash(struct sr_vault *vault, const struct sr_moment *at, 
 	return rv;
 }
 
-CK_RV sr_rows_member(struct sr_vault *vault, const struct sr_moment *at, const char *name, struct sr_member_row *row, bool *found,
-	struct sr_error *err)
+CK_RV sr_rows_member(struct sr_vault *vault, const struct sr_moment *at, const char *name, struct sr_member_row *row,
+	bool *found, struct sr_error *err)
 {
 	char subject[SR_SUBJECT_MAX];
 	subject_of("member", name, subject);
@@ -231,8 +233,8 @@ CK_RV sr_rows_member(struct sr_vault *vault, const struct sr_moment *at, const c
 /* -- writing ---------------------------------------------------------------------------------------------------- */
 
 /* A row of KEY made by this job: bound to its event, under the HSM's MAC, known to the state tree. */
-static void bind_row(const struct sr_moment *at, struct sr_event *event, const char *kind, const char *key,
-	struct sr_mark *mark)
+static void bind_row(
+	const struct sr_moment *at, struct sr_event *event, const char *kind, const char *key, struct sr_mark *mark)
 {
 	subject_of(kind, key, event->subject);
 	mark->event_id = at->event_id;
@@ -244,12 +246,11 @@ static CK_RV seal_row(struct sr_vault *vault, struct sr_moment *at, const struct
 	CK_RV rv = packed->failed ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to seal a row")
 				  : sr_hsm_mac(vault->hsm, packed->data, packed->len, mark->mac, err);
 	sr_buf_clear(packed);
-	return rv != CKR_OK ? rv
-			    : sr_state_put(vault->store, at, event->subject, at->event_id, err);
+	return rv != CKR_OK ? rv : sr_state_put(vault->store, at, event->subject, at->event_id, err);
 }
 
-CK_RV sr_rows_put_secret(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event, struct sr_secret_row *row,
-	struct sr_error *err)
+CK_RV sr_rows_put_secret(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event,
+	struct sr_secret_row *row, struct sr_error *err)
 {
 	struct sr_buf packed = SR_BUF_INIT;
 	bind_row(at, event, "secret", row->path, &row->mark);
@@ -268,8 +269,8 @@ CK_RV sr_rows_put_token(struct sr_vault *vault, struct sr_moment *at, struct sr_
 	return rv != CKR_OK ? rv : vault->store->ops->token_put(at->tx, row, err);
 }
 
-CK_RV sr_rows_put_member(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event, struct sr_member_row *row,
-	struct sr_error *err)
+CK_RV sr_rows_put_member(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event,
+	struct sr_member_row *row, struct sr_error *err)
 {
 	struct sr_buf packed = SR_BUF_INIT;
 	bind_row(at, event, "member", row->name, &row->mark);

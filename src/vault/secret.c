@@ -108,7 +108,8 @@ struct secret_search {
 	void *ctx;
 };
 
-/* A listing does not have the HSM check each of 100,000 rows: every row is checked when it is looked at (secret_view). */
+/* A listing does not have the HSM check each of 100,000 rows: every row is checked when it is looked at (secret_view).
+ */
 static bool match_secret(const struct sr_secret_row *row, void *ctx)
 {
 	struct secret_search *search = ctx;
@@ -124,8 +125,8 @@ static bool match_secret(const struct sr_secret_row *row, void *ctx)
 	return more;
 }
 
-static CK_RV find_exact(struct secret_search *search, const struct sr_moment *at, const struct sr_attr *label,
-	struct sr_error *err)
+static CK_RV find_exact(
+	struct secret_search *search, const struct sr_moment *at, const struct sr_attr *label, struct sr_error *err)
 {
 	struct sr_secret_row row = { 0 };
 	char path[SR_PATH_MAX + 1];
@@ -143,8 +144,8 @@ static CK_RV find_exact(struct secret_search *search, const struct sr_moment *at
 	return rv;
 }
 
-static CK_RV secret_find(const struct sr_caller *caller, const struct sr_attrs *query, sr_found found, void *ctx,
-	struct sr_error *err)
+static CK_RV secret_find(
+	const struct sr_caller *caller, const struct sr_attrs *query, sr_found found, void *ctx, struct sr_error *err)
 {
 	struct secret_search search = { caller, query, found, ctx };
 	struct sr_store *store = caller->vault->store;

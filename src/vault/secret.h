@@ -5,8 +5,8 @@
 #include "vault/objects.h"
 #include "vault/who.h"
 
-/** sr_secret_actions(caller, path): the SR_ACTION_* bits that CALLER has on the data object at PATH; 0: it does not exist
- *  for CALLER. */
+/** sr_secret_actions(caller, path): the SR_ACTION_* bits that CALLER has on the data object at PATH; 0: it does not
+ * exist for CALLER. */
 uint32_t sr_secret_actions(const struct sr_caller *caller, const char *path);
 
 /** sr_secret_gone(err): "not found", in the one form that tells nothing. */
@@ -16,8 +16,8 @@ CK_RV sr_secret_gone(struct sr_error *err);
  *  (secret_read.c). */
 CK_RV sr_secret_create(const struct sr_caller *caller, const struct sr_attrs *template, struct sr_created *created,
 	struct sr_error *err);
-CK_RV sr_secret_set(const struct sr_caller *caller, const char *path, const struct sr_attrs *template,
-	struct sr_error *err);
+CK_RV sr_secret_set(
+	const struct sr_caller *caller, const char *path, const struct sr_attrs *template, struct sr_error *err);
 CK_RV sr_secret_delete(const struct sr_caller *caller, const char *path, struct sr_error *err);
 CK_RV sr_secret_value(const struct sr_caller *caller, const char *path, struct sr_buf *value, struct sr_error *err);
 

@@ -19,12 +19,14 @@ static CK_RV may_read(const struct sr_caller *caller, const struct sr_secret_row
 			"value not delivered: your scope has no secrets:read for this path");
 	if (row->tier > sr_who_clearance(caller->identity))
 		return sr_fail(err, CKR_ATTRIBUTE_SENSITIVE, SR_REASON_APPROVAL_REQUIRED,
-			"value not delivered: the secret is %s and your login is not cleared for it; ask for an approved token",
+			"value not delivered: the secret is %s and your login is not cleared for it; ask for an "
+			"approved token",
 			sr_tier_name(row->tier));
 	return CKR_OK;
 }
 
-/* A version keeps the tier that it was sealed under, whatever the secret's is now. Asked once the seal has confirmed it. */
+/* A version keeps the tier that it was sealed under, whatever the secret's is now. Asked once the seal has confirmed
+ * it. */
 static CK_RV may_open(const struct sr_caller *caller, const struct sr_version_row *version, struct sr_error *err)
 {
 	if (version->tier <= sr_who_clearance(caller->identity))
@@ -46,7 +48,8 @@ static CK_RV load(struct sr_act *act, const struct sr_moment *at, struct reading
 		return rv;
 	act->event.version = reading->row.version;
 	strcpy(act->event.tier, sr_tier_name(reading->row.tier));
-	rv = vault->store->ops->version_get(at->tx, act->event.path, reading->row.version, &reading->version, &found, err);
+	rv = vault->store->ops->version_get(
+		at->tx, act->event.path, reading->row.version, &reading->version, &found, err);
 	if (rv == CKR_OK && !found)
 		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROW_MISSING, "secret:%s: its version %llu is gone",
 			act->event.path, (unsigned long long)reading->row.version);
@@ -59,12 +62,13 @@ static CK_RV open_value(struct sr_act *act, const struct reading *reading, struc
 	struct sr_buf aad = SR_BUF_INIT;
 	sr_rows_aad(vault, &reading->row, &reading->version, &aad);
 	CK_RV rv = aad.failed ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to open a secret")
-			      : sr_hsm_unseal(vault->hsm, &aad, reading->version.sealed.data, reading->version.sealed.len,
-					value, err);
+			      : sr_hsm_unseal(vault->hsm, &aad, reading->version.sealed.data,
+					reading->version.sealed.len, value, err);
 	sr_buf_clear(&aad);
 	if (err && rv == CKR_ENCRYPTED_DATA_INVALID)
 		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_SEAL_BROKEN,
-			"secret:%s: version %llu does not open: it was sealed for another path, version, tier or vault; "
+			"secret:%s: version %llu does not open: it was sealed for another path, version, tier or "
+			"vault; "
 			"restore it from a backup",
 			act->event.path, (unsigned long long)reading->version.version);
 	return rv;

@@ -81,7 +81,8 @@ static CK_RV take_application(struct change *change, const struct sr_attr *attr,
 	change->application = attr;
 	if (attr->len <= SR_PATH_MAX && sr_text_utf8(attr->value, attr->len))
 		return CKR_OK;
-	return bad(err, SR_REASON_BAD_TEMPLATE, "bad CKA_APPLICATION", "UTF-8 without control characters, 512 bytes at most");
+	return bad(err, SR_REASON_BAD_TEMPLATE, "bad CKA_APPLICATION",
+		"UTF-8 without control characters, 512 bytes at most");
 }
 
 static CK_RV take_object_id(struct change *change, const struct sr_attr *attr, struct sr_error *err)
@@ -152,7 +153,8 @@ static CK_RV take_template(struct change *change, const struct sr_attrs *templat
 			return rv;
 	}
 	if (!change->must_exist && !change->value)
-		return sr_fail(err, CKR_TEMPLATE_INCOMPLETE, SR_REASON_BAD_TEMPLATE, "secret not written: it has no value");
+		return sr_fail(
+			err, CKR_TEMPLATE_INCOMPLETE, SR_REASON_BAD_TEMPLATE, "secret not written: it has no value");
 	return CKR_OK;
 }
 
@@ -164,8 +166,8 @@ static CK_RV refusal(const struct change *change, CK_RV when_created)
 
 /* -- the change -------------------------------------------------------------------------------------------------- */
 
-static CK_RV check_version(const struct change *change, const struct sr_secret_row *row, bool exists,
-	struct sr_error *err)
+static CK_RV check_version(
+	const struct change *change, const struct sr_secret_row *row, bool exists, struct sr_error *err)
 {
 	uint64_t current = exists ? row->version : 0;
 	if (!change->has_expected || change->expected == current)
@@ -196,8 +198,8 @@ static void replace(struct sr_buf *buf, const struct sr_attr *attr)
 	sr_buf_append(buf, attr->value, attr->len);
 }
 
-static CK_RV apply(const struct change *change, struct sr_secret_row *row, bool exists, int64_t now_ms,
-	struct sr_error *err)
+static CK_RV apply(
+	const struct change *change, struct sr_secret_row *row, bool exists, int64_t now_ms, struct sr_error *err)
 {
 	CK_RV rv = apply_tier(change, row, err);
 	if (rv != CKR_OK)
@@ -218,12 +220,12 @@ static CK_RV apply(const struct change *change, struct sr_secret_row *row, bool 
 	if (change->value)
 		row->version++;
 	return row->application.failed || row->object_id.failed
-		? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to write a secret")
-		: CKR_OK;
+		       ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to write a secret")
+		       : CKR_OK;
 }
 
-/* The number of a version is known only here, inside the transaction, and it is part of what the seal covers; so the HSM
- * seals here too. Writes are rare beside reads. */
+/* The number of a version is known only here, inside the transaction, and it is part of what the seal covers; so the
+ * HSM seals here too. Writes are rare beside reads. */
 static CK_RV put_version(struct sr_vault *vault, struct sr_moment *at, const struct change *change,
 	const struct sr_secret_row *row, struct sr_error *err)
 {
@@ -233,7 +235,8 @@ static CK_RV put_version(struct sr_vault *vault, struct sr_moment *at, const str
 	memcpy(version.type, row->type, sizeof(version.type));
 	sr_rows_aad(vault, row, &version, &aad);
 	CK_RV rv = aad.failed ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to seal a secret")
-			      : sr_hsm_seal(vault->hsm, &aad, change->value->value, change->value->len, &version.sealed, err);
+			      : sr_hsm_seal(vault->hsm, &aad, change->value->value, change->value->len, &version.sealed,
+					err);
 	if (rv == CKR_OK)
 		rv = vault->store->ops->version_put(at->tx, &version, err);
 	sr_buf_clear(&aad);
@@ -247,8 +250,8 @@ static void describe(struct sr_event *event, const struct sr_secret_row *row)
 	snprintf(event->tier, sizeof(event->tier), "%s", sr_tier_name(row->tier));
 }
 
-static CK_RV write_row(struct sr_act *act, struct sr_moment *at, const struct change *change,
-	struct sr_secret_row *row, bool exists, struct sr_error *err)
+static CK_RV write_row(struct sr_act *act, struct sr_moment *at, const struct change *change, struct sr_secret_row *row,
+	bool exists, struct sr_error *err)
 {
 	struct sr_vault *vault = act->caller->vault;
 	int64_t now_ms = at->now.wall_ms > at->not_before_ms ? at->now.wall_ms : at->not_before_ms;
@@ -264,10 +267,10 @@ static CK_RV write_row(struct sr_act *act, struct sr_moment *at, const struct ch
 	return sr_rows_put_secret(vault, at, &act->event, row, err);
 }
 
-/* What a token is not cleared for it neither reads nor replaces nor deletes; and only a member changes the tier of a secret
- * that is there: nothing lowers it again. */
-static CK_RV check_clearance(const struct sr_act *act, const struct sr_secret_row *row, bool new_tier, CK_RV refusal,
-	struct sr_error *err)
+/* What a token is not cleared for it neither reads nor replaces nor deletes; and only a member changes the tier of a
+ * secret that is there: nothing lowers it again. */
+static CK_RV check_clearance(
+	const struct sr_act *act, const struct sr_secret_row *row, bool new_tier, CK_RV refusal, struct sr_error *err)
 {
 	const struct sr_identity *who = act->caller->identity;
 	if (who->type != SR_IDENTITY_TOKEN || !row->uid[0])
@@ -312,7 +315,8 @@ static CK_RV may_write(const struct sr_caller *caller, const struct change *chan
 static CK_RV commit_change(const struct sr_caller *caller, struct change *change, CK_RV rv, struct sr_error *err)
 {
 	struct sr_act act;
-	sr_act_begin(&act, caller, change->must_exist ? SR_EVENT_SECRET_UPDATED : SR_EVENT_SECRET_CREATED, change->path);
+	sr_act_begin(
+		&act, caller, change->must_exist ? SR_EVENT_SECRET_UPDATED : SR_EVENT_SECRET_CREATED, change->path);
 	if (rv == CKR_OK)
 		rv = may_write(caller, change, err);
 	act.run = write_run;
@@ -348,8 +352,8 @@ CK_RV sr_secret_create(const struct sr_caller *caller, const struct sr_attrs *te
 	return rv;
 }
 
-CK_RV sr_secret_set(const struct sr_caller *caller, const char *path, const struct sr_attrs *template,
-	struct sr_error *err)
+CK_RV sr_secret_set(
+	const struct sr_caller *caller, const char *path, const struct sr_attrs *template, struct sr_error *err)
 {
 	struct change change = { .must_exist = true };
 	if (sr_secret_actions(caller, path) == 0)

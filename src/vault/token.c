@@ -18,8 +18,8 @@ bool sr_token_looks_like(const void *pin, size_t len)
 	return len == SR_TOKEN_STRING_LEN && memcmp(pin, SR_TOKEN_PREFIX, strlen(SR_TOKEN_PREFIX)) == 0;
 }
 
-CK_RV sr_token_hash(struct sr_vault *vault, const void *string, size_t len, uint8_t hash[SR_HASH_LEN],
-	struct sr_error *err)
+CK_RV sr_token_hash(
+	struct sr_vault *vault, const void *string, size_t len, uint8_t hash[SR_HASH_LEN], struct sr_error *err)
 {
 	struct sr_buf packed = SR_BUF_INIT;
 	sr_pack_text(&packed, "strongroom/token-string/1");
@@ -130,7 +130,8 @@ static CK_RV only_issue_attributes(const struct sr_attrs *template, struct sr_er
 			k++;
 		if (k == n)
 			return sr_fail(err, CKR_ATTRIBUTE_TYPE_INVALID, SR_REASON_BAD_TEMPLATE,
-				"token not issued: attribute 0x%lx does not belong to a token", template->items[i].type);
+				"token not issued: attribute 0x%lx does not belong to a token",
+				template->items[i].type);
 	}
 	return CKR_OK;
 }
@@ -341,8 +342,8 @@ static CK_RV take_reaches(struct token_search *search, struct sr_error *err)
 	return CKR_OK;
 }
 
-static CK_RV token_find(const struct sr_caller *caller, const struct sr_attrs *query, sr_found found, void *ctx,
-	struct sr_error *err)
+static CK_RV token_find(
+	const struct sr_caller *caller, const struct sr_attrs *query, sr_found found, void *ctx, struct sr_error *err)
 {
 	struct token_search search = { .caller = caller, .query = query, .found = found, .ctx = ctx, .err = err };
 	CK_RV rv = take_reaches(&search, err);

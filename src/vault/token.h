@@ -11,8 +11,8 @@
 bool sr_token_looks_like(const void *pin, size_t len);
 
 /** sr_token_hash(vault, string, len, hash, err): the keyed hash that is stored and looked up. */
-CK_RV sr_token_hash(struct sr_vault *vault, const void *string, size_t len, uint8_t hash[SR_HASH_LEN],
-	struct sr_error *err);
+CK_RV sr_token_hash(
+	struct sr_vault *vault, const void *string, size_t len, uint8_t hash[SR_HASH_LEN], struct sr_error *err);
 
 /** sr_random_text(vault, bytes, out, err): BYTES (16 at most) from the HSM in base32: (bytes*8+4)/5 characters. */
 CK_RV sr_random_text(struct sr_vault *vault, size_t bytes, char *out, struct sr_error *err);

@@ -13,14 +13,15 @@ static CK_RV enter_store(struct sr_vault *vault, const struct sr_config *config,
 	return sr_sqlite_open(vault->dir, &vault->store, err);
 }
 
-static CK_RV read_meta(struct sr_vault *vault, struct sr_tx *tx, const char *name, char *out, size_t cap,
-	struct sr_error *err)
+static CK_RV read_meta(
+	struct sr_vault *vault, struct sr_tx *tx, const char *name, char *out, size_t cap, struct sr_error *err)
 {
 	struct sr_buf text = SR_BUF_INIT;
 	CK_RV rv = vault->store->ops->meta_get(tx, name, &text, err);
 	if (rv == CKR_OK && (text.len == 0 || text.len >= cap))
 		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_INCOMPLETE,
-			"%s: the vault is half-initialised (no %s): init did not finish; remove the directory and run init again",
+			"%s: the vault is half-initialised (no %s): init did not finish; remove the directory and run "
+			"init again",
 			vault->dir, name);
 	if (rv == CKR_OK)
 		snprintf(out, cap, "%s", sr_buf_string(&text));
@@ -52,7 +53,8 @@ static CK_RV enter_hsm(struct sr_vault *vault, const struct sr_config *config, s
 		.prompt = config->prompt };
 	if (!hsm.uri)
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_BAD_CONFIG,
-			"%s: it has no [hsm] uri =; name the HSM's token there", config->file ? config->file : "configuration");
+			"%s: it has no [hsm] uri =; name the HSM's token there",
+			config->file ? config->file : "configuration");
 	return sr_hsm_open(&hsm, &vault->hsm, err);
 }
 

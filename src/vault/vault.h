@@ -9,8 +9,8 @@
 struct sr_vault;
 struct sr_identity;
 
-/** struct sr_caller: whose call this is, for policy and for the audit. IDENTITY NULL: nobody has logged in. FUNCTION: the
- *  C_* name. */
+/** struct sr_caller: whose call this is, for policy and for the audit. IDENTITY NULL: nobody has logged in. FUNCTION:
+ * the C_* name. */
 struct sr_caller {
 	struct sr_vault *vault;
 	const struct sr_peer *peer;

@@ -71,8 +71,8 @@ static CK_RV lapsed(struct sr_error *err, CK_ULONG reason, const char *why)
 	return sr_fail(err, CKR_USER_NOT_LOGGED_IN, reason, "the login has ended: %s; log in with another token", why);
 }
 
-CK_RV sr_who_uses(struct sr_vault *vault, const struct sr_moment *at, const char *token_id, uint64_t *uses,
-	struct sr_error *err)
+CK_RV sr_who_uses(
+	struct sr_vault *vault, const struct sr_moment *at, const char *token_id, uint64_t *uses, struct sr_error *err)
 {
 	char subject[SR_ID_MAX + 8];
 	snprintf(subject, sizeof(subject), "use:%s", token_id);
@@ -80,8 +80,8 @@ CK_RV sr_who_uses(struct sr_vault *vault, const struct sr_moment *at, const char
 }
 
 /* One token of the line from the login's own up to the first ancestor. */
-static CK_RV token_holds(struct sr_vault *vault, const struct sr_moment *at, const struct sr_token_row *token,
-	struct sr_error *err)
+static CK_RV token_holds(
+	struct sr_vault *vault, const struct sr_moment *at, const struct sr_token_row *token, struct sr_error *err)
 {
 	uint64_t uses = 0;
 	if (token->state != SR_TOKEN_ACTIVE)
@@ -95,8 +95,8 @@ static CK_RV token_holds(struct sr_vault *vault, const struct sr_moment *at, con
 }
 
 /* Every ancestor, from the parent up, each verified; VISIT says whether to go on. */
-typedef CK_RV (*ancestor_fn)(struct sr_vault *vault, struct sr_moment *at, const struct sr_token_row *ancestor,
-	struct sr_error *err);
+typedef CK_RV (*ancestor_fn)(
+	struct sr_vault *vault, struct sr_moment *at, const struct sr_token_row *ancestor, struct sr_error *err);
 
 static CK_RV each_ancestor(struct sr_vault *vault, struct sr_moment *at, const struct sr_token_row *token,
 	ancestor_fn visit, struct sr_error *err)
@@ -107,7 +107,8 @@ static CK_RV each_ancestor(struct sr_vault *vault, struct sr_moment *at, const s
 		struct sr_token_row row = { 0 };
 		bool found = false;
 		if (depth == 4)
-			return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "a token has too many ancestors");
+			return sr_fail(
+				err, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "a token has too many ancestors");
 		CK_RV rv = sr_rows_token(vault, at, parent, &row, &found, err);
 		if (rv == CKR_OK && !found)
 			rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROW_MISSING, "a token's parent is gone");
@@ -121,8 +122,8 @@ static CK_RV each_ancestor(struct sr_vault *vault, struct sr_moment *at, const s
 	return CKR_OK;
 }
 
-static CK_RV ancestor_holds(struct sr_vault *vault, struct sr_moment *at, const struct sr_token_row *ancestor,
-	struct sr_error *err)
+static CK_RV ancestor_holds(
+	struct sr_vault *vault, struct sr_moment *at, const struct sr_token_row *ancestor, struct sr_error *err)
 {
 	return token_holds(vault, at, ancestor, err);
 }
@@ -171,13 +172,13 @@ static CK_RV member_still(const struct sr_caller *caller, const struct sr_moment
 CK_RV sr_who_still(const struct sr_caller *caller, const struct sr_moment *at, struct sr_error *err)
 {
 	return caller->identity->type == SR_IDENTITY_MEMBER ? member_still(caller, at, err)
-							     : token_still(caller, at, err);
+							    : token_still(caller, at, err);
 }
 
 /* -- uses ------------------------------------------------------------------------------------------------------- */
 
-static CK_RV count_one(struct sr_vault *vault, struct sr_moment *at, const struct sr_token_row *token,
-	struct sr_error *err)
+static CK_RV count_one(
+	struct sr_vault *vault, struct sr_moment *at, const struct sr_token_row *token, struct sr_error *err)
 {
 	char subject[SR_ID_MAX + 8];
 	uint64_t uses;

@@ -9,8 +9,8 @@
 enum sr_identity_type { SR_IDENTITY_MEMBER, SR_IDENTITY_TOKEN };
 
 /** struct sr_identity: fixed at login. MEMBER or TOKEN is the row as it was verified then; SCOPES and ALLOWED are a
- *  token's, parsed. KNOWN is the event that made the row, as known here: another one ends the login. A member's login has
- *  an END, and ends when it is not used for SR_MEMBER_IDLE_MS. */
+ *  token's, parsed. KNOWN is the event that made the row, as known here: another one ends the login. A member's login
+ * has an END, and ends when it is not used for SR_MEMBER_IDLE_MS. */
 struct sr_identity {
 	atomic_uint refs;
 	enum sr_identity_type type;
@@ -43,13 +43,13 @@ void sr_who_name(const struct sr_identity *identity, char out[SR_NAME_MAX + 8]);
  *  holds SR_PATH_MAX + 1. */
 void sr_who_prefix(const struct sr_identity *identity, enum sr_resource resource, char *out);
 
-/** sr_who_still(caller, at, err): whether the identity holds at this moment: the row is what it was at login, nothing has
- *  ended, no ancestor was revoked, uses are left. CKR_USER_NOT_LOGGED_IN with the reason, or the store's trouble. */
+/** sr_who_still(caller, at, err): whether the identity holds at this moment: the row is what it was at login, nothing
+ * has ended, no ancestor was revoked, uses are left. CKR_USER_NOT_LOGGED_IN with the reason, or the store's trouble. */
 CK_RV sr_who_still(const struct sr_caller *caller, const struct sr_moment *at, struct sr_error *err);
 
 /** sr_who_uses(vault, at, token_id, uses, err): the uses counted so far, as the state tree proves them. */
-CK_RV sr_who_uses(struct sr_vault *vault, const struct sr_moment *at, const char *token_id, uint64_t *uses,
-	struct sr_error *err);
+CK_RV sr_who_uses(
+	struct sr_vault *vault, const struct sr_moment *at, const char *token_id, uint64_t *uses, struct sr_error *err);
 
 /** sr_who_count_use(caller, at, err): one use of the token and of each ancestor that has a limit, in this job;
  *  SR_REASON_USED_UP when one has none left. */
@@ -57,6 +57,7 @@ CK_RV sr_who_count_use(const struct sr_caller *caller, struct sr_moment *at, str
 
 /** sr_need_duty(caller, duty, refusal, what, err): CKR_OK, or REFUSAL (which differs from function to function) with
  *  ROLE_NOT_ALLOWED, and WHAT in the line. */
-CK_RV sr_need_duty(const struct sr_caller *caller, uint32_t duty, CK_RV refusal, const char *what, struct sr_error *err);
+CK_RV sr_need_duty(
+	const struct sr_caller *caller, uint32_t duty, CK_RV refusal, const char *what, struct sr_error *err);
 
 #endif

@@ -1,5 +1,5 @@
-/* Every chapter of the battery, one a line: NAME stands for sr_battery_NAME(). Included plainly this declares them; main.c
- * makes its table of it too. */
+/* Every chapter of the battery, one a line: NAME stands for sr_battery_NAME(). Included plainly this declares them;
+ * main.c makes its table of it too. */
 #include <check.h>
 
 #ifndef SR_CHAPTER

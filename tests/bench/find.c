@@ -1,6 +1,6 @@
-/* find [MANY]: how long a search by label and the first read take with 100 secrets and with MANY (100,000), and how long
- * from C_Initialize to the answer of C_Login. Two vaults, each made by the tool, asked in turn, so that a slow moment of
- * the machine hits both. Prints medians in microseconds and their ratios; judges nothing.
+/* find [MANY]: how long a search by label and the first read take with 100 secrets and with MANY (100,000), and how
+ * long from C_Initialize to the answer of C_Login. Two vaults, each made by the tool, asked in turn, so that a slow
+ * moment of the machine hits both. Prints medians in microseconds and their ratios; judges nothing.
  *
  * STRONGROOM and STRONGROOM_MODULE name the tool and the module. */
 #define _GNU_SOURCE
@@ -125,8 +125,8 @@ static void make(struct place *place, const char *name, int secrets)
 	place->secrets = secrets;
 	snprintf(place->dir, sizeof(place->dir), "%s/%s", place_dir, name);
 	snprintf(place->conf, sizeof(place->conf), "%s/strongroom.conf", place->dir);
-	run(out, sizeof(out), "\"$STRONGROOM\" init --dir '%s' --passphrase-file '%s/passphrase' 2>/dev/null", place->dir,
-		place_dir);
+	run(out, sizeof(out), "\"$STRONGROOM\" init --dir '%s' --passphrase-file '%s/passphrase' 2>/dev/null",
+		place->dir, place_dir);
 	setenv("STRONGROOM_CONF", place->conf, 1);
 	setenv("STRONGROOM_PIN", "admin:" PASSPHRASE, 1);
 	fill(place);

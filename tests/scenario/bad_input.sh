@@ -154,6 +154,10 @@ if mount -t tmpfs -o size=2m,mode=700 tmpfs "$full" 2>/dev/null; then
 	same "after room was made, the value is there" 'a value' "$(at "$full/vault" "$sr" secret get good/path)"
 	exits 4 "and the refused put left nothing" at "$full/vault" "$sr" secret get full/disk
 	exits 0 "and the audit verifies" at "$full/vault" "$sr" audit verify
+	mount -o remount,ro "$full"
+	fails "a vault that cannot be written" 'cannot be written' at "$full/vault" "$sr" secret get good/path
+	exits 1 "doctor sees it" at "$full/vault" "$sr" doctor
+	mount -o remount,rw "$full"
 else
 	echo "skip - a full disk: no right to mount a tmpfs here"
 fi

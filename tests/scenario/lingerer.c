@@ -1,6 +1,6 @@
-/* lingerer PATH PREFIX: reads a secret as an application would, wipes its own copies, and then writes every readable byte
- * of its own memory to PREFIX.memory and its arguments to PREFIX.cmdline: what a core dump would hold, with the session
- * still open. The PIN is taken from SR_PIN and wiped out of the environment. */
+/* lingerer PATH PREFIX: reads a secret as an application would, wipes its own copies, and then writes every readable
+ * byte of its own memory to PREFIX.memory and its arguments to PREFIX.cmdline: what a core dump would hold, with the
+ * session still open. The PIN is taken from SR_PIN and wiped out of the environment. */
 #include "pkcs11/cryptoki.h"
 
 #include <dlfcn.h>

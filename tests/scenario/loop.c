@@ -1,5 +1,5 @@
-/* loop N PATH: N times writes "value I" to PATH and reads it back through the C_* calls, saying "put I" and "read I" once
- * each has answered. The PIN is in SR_PIN, the module in STRONGROOM_MODULE. */
+/* loop N PATH: N times writes "value I" to PATH and reads it back through the C_* calls, saying "put I" and "read I"
+ * once each has answered. The PIN is in SR_PIN, the module in STRONGROOM_MODULE. */
 #include "pkcs11/cryptoki.h"
 
 #include <dlfcn.h>

@@ -30,8 +30,8 @@ static CK_RV put(struct sr_moment *at, void *arg, struct sr_error *err)
 	const struct change *change = arg;
 	CK_RV rv = sr_state_put(place.store, at, change->subject, change->value, err);
 	return rv == CKR_OK && change->answer != CKR_OK
-		? sr_fail(err, change->answer, SR_REASON_OUT_OF_SCOPE, "refused by the test")
-		: rv;
+		       ? sr_fail(err, change->answer, SR_REASON_OUT_OF_SCOPE, "refused by the test")
+		       : rv;
 }
 
 static CK_RV change(const char *subject, uint64_t value, CK_ULONG answer)
@@ -108,7 +108,8 @@ static const struct {
 	{ "UPDATE state_node SET digests = zeroblob(512) WHERE id = 1", SR_REASON_ROW_FORGED },
 	{ "DELETE FROM state_node", SR_REASON_ROW_FORGED },
 	{ "DELETE FROM state; DELETE FROM state_node", SR_REASON_ROW_FORGED },
-	{ "DELETE FROM state; DELETE FROM state_node; UPDATE standing SET root = zeroblob(32)", SR_REASON_CHAIN_BROKEN },
+	{ "DELETE FROM state; DELETE FROM state_node; UPDATE standing SET root = zeroblob(32)",
+		SR_REASON_CHAIN_BROKEN },
 	{ "UPDATE standing SET newest_ms = newest_ms + 1", SR_REASON_CHAIN_BROKEN },
 	{ "UPDATE standing SET seq = seq + 1", SR_REASON_CHAIN_BROKEN },
 	{ "UPDATE standing SET mac = zeroblob(32)", SR_REASON_CHAIN_BROKEN },
@@ -147,8 +148,10 @@ END_TEST
 START_TEST(records_that_somebody_else_appends_are_refused)
 {
 	ck_assert(change("secret:a", 1, CKR_OK) == CKR_OK);
-	tamper(&place, "INSERT INTO event SELECT id + 1, timestamp_ms, event, status, actor_type, actor_id, token_id, ip, peer, function, "
-	    "rv, reason, path, tier, version, subject, counted, metadata, hash FROM event ORDER BY id DESC LIMIT 1");
+	tamper(&place, "INSERT INTO event SELECT id + 1, timestamp_ms, event, status, actor_type, actor_id, token_id, "
+		       "ip, peer, function, "
+		       "rv, reason, path, tier, version, subject, counted, metadata, hash FROM event ORDER BY id DESC "
+		       "LIMIT 1");
 	ck_assert(change("secret:a", 2, CKR_OK) == CKR_DEVICE_ERROR);
 	expect("secret:a", 1);
 }
@@ -160,13 +163,15 @@ START_TEST(a_running_process_does_not_go_back)
 	struct sr_error err;
 	uint64_t value;
 	ck_assert(change("use:t", 1, CKR_OK) == CKR_OK);
-	tamper(&place, "CREATE TABLE s AS SELECT * FROM standing; CREATE TABLE t AS SELECT * FROM state; CREATE TABLE n AS SELECT * "
+	tamper(&place, "CREATE TABLE s AS SELECT * FROM standing; CREATE TABLE t AS SELECT * FROM state; CREATE TABLE "
+		       "n AS SELECT * "
 		       "FROM state_node; UPDATE s SET seq = seq");
 	ck_assert(change("use:t", 2, CKR_OK) == CKR_OK);
 	expect("use:t", 2);
-	tamper(&place, "DELETE FROM event WHERE id = (SELECT max(id) FROM event); DELETE FROM standing; DELETE FROM state; "
-		       "DELETE FROM state_node; INSERT INTO state SELECT * FROM t; INSERT INTO state_node SELECT * FROM n; "
-		       "INSERT INTO standing SELECT * FROM s");
+	tamper(&place,
+		"DELETE FROM event WHERE id = (SELECT max(id) FROM event); DELETE FROM standing; DELETE FROM state; "
+		"DELETE FROM state_node; INSERT INTO state SELECT * FROM t; INSERT INTO state_node SELECT * FROM n; "
+		"INSERT INTO standing SELECT * FROM s");
 	ck_assert(look("use:t", &value, &err) == CKR_DEVICE_ERROR);
 	ck_assert_uint_eq(err.reason, SR_REASON_ROLLED_BACK);
 	ck_assert(change("use:t", 2, CKR_OK) == CKR_DEVICE_ERROR);
@@ -179,7 +184,8 @@ START_TEST(an_altered_table_is_noticed)
 {
 	static const char *const alterations[] = {
 		"CREATE TRIGGER t AFTER INSERT ON state BEGIN DELETE FROM state; END; UPDATE standing SET seq = seq",
-		"DROP TABLE state; CREATE TABLE state (key BLOB PRIMARY KEY, value INTEGER, d INTEGER DEFAULT 1 UNIQUE ON CONFLICT "
+		"DROP TABLE state; CREATE TABLE state (key BLOB PRIMARY KEY, value INTEGER, d INTEGER DEFAULT 1 UNIQUE "
+		"ON CONFLICT "
 		"IGNORE) WITHOUT ROWID; INSERT INTO state VALUES (x'00', 1, 1)",
 		"ALTER TABLE state ADD COLUMN more INTEGER; UPDATE standing SET seq = seq",
 		"CREATE INDEX more ON event (subject); UPDATE standing SET seq = seq",

@@ -17,13 +17,13 @@ static void teardown(void)
 	vault_place_remove(&place);
 }
 
-#define expect(call, code, why)                                                                                        \
-	do {                                                                                                           \
-		sr_error_clear(&place.err);                                                                            \
-		CK_RV rv_ = (call);                                                                                    \
-		ck_assert_msg(rv_ == (code), "%s: %s: %s", #call, sr_rv_name(rv_), place.err.text);                    \
-		ck_assert_msg(place.err.reason == SR_REASON_##why, "%s: reason %s", #call,                             \
-			sr_reason_name(place.err.reason));                                                             \
+#define expect(call, code, why)                                                                     \
+	do {                                                                                        \
+		sr_error_clear(&place.err);                                                         \
+		CK_RV rv_ = (call);                                                                 \
+		ck_assert_msg(rv_ == (code), "%s: %s: %s", #call, sr_rv_name(rv_), place.err.text); \
+		ck_assert_msg(place.err.reason == SR_REASON_##why, "%s: reason %s", #call,          \
+			sr_reason_name(place.err.reason));                                          \
 	} while (0)
 
 #define HOUR 3600000ll
@@ -70,8 +70,8 @@ START_TEST(a_version_may_be_expected)
 	static const struct {
 		const char *expected;
 		CK_RV rv;
-	} rows[] = { { "0", CKR_OK }, { "0", CKR_TEMPLATE_INCONSISTENT }, { "7", CKR_TEMPLATE_INCONSISTENT }, { "1", CKR_OK },
-		{ "x", CKR_ATTRIBUTE_VALUE_INVALID }, { "-1", CKR_ATTRIBUTE_VALUE_INVALID } };
+	} rows[] = { { "0", CKR_OK }, { "0", CKR_TEMPLATE_INCONSISTENT }, { "7", CKR_TEMPLATE_INCONSISTENT },
+		{ "1", CKR_OK }, { "x", CKR_ATTRIBUTE_VALUE_INVALID }, { "-1", CKR_ATTRIBUTE_VALUE_INVALID } };
 	vault_login_admin(&place);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct sr_attrs template = SR_ATTRS_INIT;
@@ -197,8 +197,8 @@ START_TEST(bad_tokens_are_refused)
 	vault_login_admin(&place);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		CK_RV rv = vault_issue(&place, rows[i].scope, rows[i].ttl, rows[i].uses, rows[i].ips, NULL);
-		ck_assert_msg(rv == CKR_ATTRIBUTE_VALUE_INVALID && place.err.reason == rows[i].reason, "row %zu: %s %s", i,
-			sr_rv_name(rv), place.err.text);
+		ck_assert_msg(rv == CKR_ATTRIBUTE_VALUE_INVALID && place.err.reason == rows[i].reason, "row %zu: %s %s",
+			i, sr_rv_name(rv), place.err.text);
 	}
 	expect(vault_issue(&place, NULL, "60", NULL, NULL, NULL), CKR_TEMPLATE_INCOMPLETE, BAD_SCOPE);
 	expect(vault_issue(&place, "secrets:read:*", NULL, NULL, NULL, NULL), CKR_TEMPLATE_INCOMPLETE, BAD_DURATION);
@@ -236,7 +236,8 @@ START_TEST(revoked_at_the_next_call_and_listed_by_what_they_reach)
 
 	struct sr_caller by_admin = place.caller;
 	by_admin.identity = admin;
-	expect(sr_class_find(CKO_SR_TOKEN)->destroy(&by_admin, "t-unknown", &place.err), CKR_OBJECT_HANDLE_INVALID, NOT_FOUND);
+	expect(sr_class_find(CKO_SR_TOKEN)->destroy(&by_admin, "t-unknown", &place.err), CKR_OBJECT_HANDLE_INVALID,
+		NOT_FOUND);
 	sr_error_clear(&place.err);
 	expect(sr_class_find(CKO_SR_TOKEN)->destroy(&by_admin, id, &place.err), CKR_OK, NONE);
 	expect(vault_get(&place, "production/a", NULL), CKR_USER_NOT_LOGGED_IN, REVOKED);
@@ -284,8 +285,9 @@ END_TEST
 
 START_TEST(logins_are_refused_alike)
 {
-	static const char *const pins[] = { "admin:wrong passphrase here", "nobody:" PASSPHRASE, "admin:", ":" PASSPHRASE,
-		PASSPHRASE, "srt_aaaaaaaaaaaaaaaaaaaaaaaaaa", "srk_aaaaaaaaaaaaaaaaaaaaaaaaaa", "Admin:" PASSPHRASE };
+	static const char *const pins[] = { "admin:wrong passphrase here", "nobody:" PASSPHRASE,
+		"admin:", ":" PASSPHRASE, PASSPHRASE, "srt_aaaaaaaaaaaaaaaaaaaaaaaaaa",
+		"srk_aaaaaaaaaaaaaaaaaaaaaaaaaa", "Admin:" PASSPHRASE };
 	char first[SR_ERROR_TEXT_MAX] = "";
 	for (size_t i = 0; i < sizeof(pins) / sizeof(*pins); i++) {
 		expect(vault_login(&place, pins[i]), CKR_PIN_INCORRECT, LOGIN_REFUSED);
@@ -303,19 +305,20 @@ START_TEST(a_passphrase_is_changed)
 	vault_login_admin(&place);
 	expect(sr_set_passphrase(&place.caller, "wrong", 5, fresh, strlen(fresh), &place.err), CKR_PIN_INCORRECT,
 		WRONG_PASSPHRASE);
-	expect(sr_set_passphrase(&place.caller, PASSPHRASE, strlen(PASSPHRASE), "short", 5, &place.err), CKR_PIN_LEN_RANGE,
-		WEAK_PASSPHRASE);
+	expect(sr_set_passphrase(&place.caller, PASSPHRASE, strlen(PASSPHRASE), "short", 5, &place.err),
+		CKR_PIN_LEN_RANGE, WEAK_PASSPHRASE);
 	expect(sr_set_passphrase(&place.caller, PASSPHRASE, strlen(PASSPHRASE), "aaaaaaaaaaaaaaa", 15, &place.err),
 		CKR_PIN_TOO_WEAK, WEAK_PASSPHRASE);
 	sr_error_clear(&place.err);
-	expect(sr_set_passphrase(&place.caller, PASSPHRASE, strlen(PASSPHRASE), fresh, strlen(fresh), &place.err), CKR_OK,
-		NONE);
+	expect(sr_set_passphrase(&place.caller, PASSPHRASE, strlen(PASSPHRASE), fresh, strlen(fresh), &place.err),
+		CKR_OK, NONE);
 	expect(vault_login(&place, "admin:" PASSPHRASE), CKR_PIN_INCORRECT, LOGIN_REFUSED);
 	expect(vault_login(&place, "admin:another long passphrase"), CKR_OK, NONE);
 }
 END_TEST
 
-/* -- the database in somebody else's hands -------------------------------------------------------------------------- */
+/* -- the database in somebody else's hands --------------------------------------------------------------------------
+ */
 
 START_TEST(forged_rows_are_refused_by_name)
 {
@@ -328,7 +331,8 @@ START_TEST(forged_rows_are_refused_by_name)
 		{ "UPDATE secret SET type = 'other'", SR_REASON_ROW_FORGED, "secret:a/b" },
 		{ "UPDATE secret_version SET sealed = (SELECT sealed FROM secret_version WHERE version = 1)",
 			SR_REASON_SEAL_BROKEN, "secret:a/b" },
-		{ "UPDATE secret_version SET tier = 'critical' WHERE version = 2", SR_REASON_SEAL_BROKEN, "secret:a/b" },
+		{ "UPDATE secret_version SET tier = 'critical' WHERE version = 2", SR_REASON_SEAL_BROKEN,
+			"secret:a/b" },
 		{ "DELETE FROM secret_version WHERE version = 2", SR_REASON_ROW_MISSING, "secret:a/b" },
 		{ "PRAGMA foreign_keys = OFF; DELETE FROM secret", SR_REASON_ROW_MISSING, "secret:a/b" },
 	};
@@ -349,7 +353,8 @@ START_TEST(an_old_row_put_back_is_refused)
 	expect(vault_put(&place, "a/b", "one", NULL), CKR_OK, NONE);
 	vault_sql(&place, "CREATE TABLE kept AS SELECT * FROM secret");
 	expect(vault_put(&place, "a/b", "two", NULL), CKR_OK, NONE);
-	vault_sql(&place, "PRAGMA foreign_keys = OFF; DELETE FROM secret; INSERT INTO secret SELECT * FROM kept; DROP TABLE kept");
+	vault_sql(&place, "PRAGMA foreign_keys = OFF; DELETE FROM secret; INSERT INTO secret SELECT * FROM kept; DROP "
+			  "TABLE kept");
 	expect(vault_get(&place, "a/b", NULL), CKR_DEVICE_ERROR, ROW_STALE);
 }
 END_TEST
@@ -405,10 +410,10 @@ START_TEST(a_deleted_secret_put_back_is_refused)
 	expect(vault_put(&place, "a/b", "one", NULL), CKR_OK, NONE);
 	vault_sql(&place, "CREATE TABLE kept AS SELECT * FROM secret");
 	expect(sr_class_find(CKO_DATA)->destroy(&place.caller, "a/b", &place.err), CKR_OK, NONE);
-	vault_sql(&place,
-		"UPDATE secret SET state = (SELECT state FROM kept), updated_ms = (SELECT updated_ms FROM kept), event_id = "
-		"(SELECT event_id FROM kept), mac = (SELECT mac FROM kept); DROP TABLE kept; "
-		"UPDATE event SET subject = NULL WHERE event = 'secret.deleted'");
+	vault_sql(&place, "UPDATE secret SET state = (SELECT state FROM kept), updated_ms = (SELECT updated_ms FROM "
+			  "kept), event_id = "
+			  "(SELECT event_id FROM kept), mac = (SELECT mac FROM kept); DROP TABLE kept; "
+			  "UPDATE event SET subject = NULL WHERE event = 'secret.deleted'");
 	expect(vault_get(&place, "a/b", NULL), CKR_DEVICE_ERROR, ROW_STALE);
 }
 END_TEST
@@ -457,8 +462,8 @@ START_TEST(a_members_login_ends)
 	other = place.caller;
 	sr_identity_ref(other.identity);
 	vault_login_admin(&place);
-	expect(sr_set_passphrase(&place.caller, PASSPHRASE, strlen(PASSPHRASE), fresh, strlen(fresh), &place.err), CKR_OK,
-		NONE);
+	expect(sr_set_passphrase(&place.caller, PASSPHRASE, strlen(PASSPHRASE), fresh, strlen(fresh), &place.err),
+		CKR_OK, NONE);
 	expect(sr_identity_check(&place.caller, &place.err), CKR_OK, NONE);
 	expect(sr_identity_check(&other, &place.err), CKR_USER_NOT_LOGGED_IN, CHANGED_MEANWHILE);
 	sr_identity_unref(other.identity);

@@ -1,5 +1,5 @@
-/* check_strongroom [SUITE...]: runs the suites named, or all. Check's own variables (CK_FORK, CK_VERBOSITY, CK_RUN_CASE,
- * CK_TIMEOUT_MULTIPLIER) work as its manual says. */
+/* check_strongroom [SUITE...]: runs the suites named, or all. Check's own variables (CK_FORK, CK_VERBOSITY,
+ * CK_RUN_CASE, CK_TIMEOUT_MULTIPLIER) work as its manual says. */
 #include "tests/unit/suites.h"
 
 #include <stdbool.h>

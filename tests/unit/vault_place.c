@@ -146,7 +146,8 @@ static void put_if(struct sr_attrs *template, CK_ATTRIBUTE_TYPE type, const char
 		sr_attrs_put_text(template, type, text);
 }
 
-CK_RV vault_issue(struct vault_place *place, const char *scope, const char *ttl, const char *uses, const char *ips, char *pin)
+CK_RV vault_issue(
+	struct vault_place *place, const char *scope, const char *ttl, const char *uses, const char *ips, char *pin)
 {
 	struct sr_attrs template = SR_ATTRS_INIT;
 	struct sr_created created = { .id = "" };
@@ -177,8 +178,8 @@ static bool take_one(const char *id, void *ctx)
 	return true;
 }
 
-static struct found search(struct vault_place *place, CK_OBJECT_CLASS object_class, CK_ATTRIBUTE_TYPE type,
-	const char *text)
+static struct found search(
+	struct vault_place *place, CK_OBJECT_CLASS object_class, CK_ATTRIBUTE_TYPE type, const char *text)
 {
 	struct sr_attrs query = SR_ATTRS_INIT;
 	struct found found = { 0, "" };

@@ -1,4 +1,5 @@
-/* A vault of its own for each test: created by sr_vault_create on a SoftHSM2 token, opened, one clock that tests move. */
+/* A vault of its own for each test: created by sr_vault_create on a SoftHSM2 token, opened, one clock that tests move.
+ */
 #ifndef SR_TESTS_VAULT_PLACE_H
 #define SR_TESTS_VAULT_PLACE_H
 
@@ -21,7 +22,8 @@ void vault_place_make(struct vault_place *place);
 void vault_place_reopen(struct vault_place *place);
 void vault_place_remove(struct vault_place *place);
 
-/** vault_login(place, pin): the code; on CKR_OK the place's caller is who logged in (whoever was before is released). */
+/** vault_login(place, pin): the code; on CKR_OK the place's caller is who logged in (whoever was before is released).
+ */
 CK_RV vault_login(struct vault_place *place, const char *pin);
 void vault_login_admin(struct vault_place *place);
 
@@ -29,8 +31,10 @@ void vault_login_admin(struct vault_place *place);
 CK_RV vault_put(struct vault_place *place, const char *path, const char *value, const char *tier);
 CK_RV vault_get(struct vault_place *place, const char *path, char *value);
 
-/** vault_issue(place, scope, ttl, uses, ips, pin): a token by the present caller; texts may be NULL. PIN holds 64 bytes. */
-CK_RV vault_issue(struct vault_place *place, const char *scope, const char *ttl, const char *uses, const char *ips, char *pin);
+/** vault_issue(place, scope, ttl, uses, ips, pin): a token by the present caller; texts may be NULL. PIN holds 64
+ * bytes. */
+CK_RV vault_issue(
+	struct vault_place *place, const char *scope, const char *ttl, const char *uses, const char *ips, char *pin);
 
 /** vault_count(place, class, attribute, text): how many objects a search finds. */
 int vault_count(struct vault_place *place, CK_OBJECT_CLASS object_class, CK_ATTRIBUTE_TYPE type, const char *text);
