@@ -13,6 +13,7 @@ void sr_ledger_begin(struct sr_ledger *ledger)
 	ledger->signed_boot_ms = now.boot_ms;
 	if (ledger->standing.head.seq > ledger->signed_seq)
 		ledger->signed_boot_ms -= SR_SEAL_MS;
+	ledger->changed = ledger->standing.head.seq > ledger->standing.anchor.head.seq;
 }
 
 CK_RV sr_ledger_heads(const struct sr_ledger *ledger, struct sr_error *err)

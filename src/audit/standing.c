@@ -69,7 +69,8 @@ CK_RV sr_standing_read(struct sr_trust *trust, const struct sr_place *place, str
 		return rv;
 	if (!found)
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_CHAIN_BROKEN,
-			"the database does not say how the vault stands; restore the right one");
+			"the database lacks its standing record; run strongroom doctor, and restore the right "
+			"database");
 	if (is_known(trust, row))
 		return CKR_OK;
 	rv = compute(place, row, mac, err);
@@ -77,7 +78,7 @@ CK_RV sr_standing_read(struct sr_trust *trust, const struct sr_place *place, str
 		return rv;
 	if (!sr_equal(mac, row->mac, sizeof mac))
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_CHAIN_BROKEN,
-			"how the vault stands was changed outside Strongroom; restore the right database");
+			"the database's standing record was changed outside Strongroom; restore the right database");
 	sr_trust_keep(trust, row);
 	return CKR_OK;
 }

@@ -18,8 +18,8 @@ struct sr_verdict {
 };
 
 /** sr_audit_verify(config, verdict, err): CKR_OK when it could look, whatever it found. Finds edits, deletions,
- *  reordering, truncation of the tail, a recomputed chain and records that somebody else appended. The use table and
- * every deciding row's event are checked against the chain by vault/check.h, not here. */
+ *  reordering, truncation of the tail, a recomputed chain and records that somebody else appended. Deciding rows
+ *  are looked at by vault/report.h. */
 CK_RV sr_audit_verify(const struct sr_writer_config *config, struct sr_verdict *verdict, struct sr_error *err);
 
 #endif

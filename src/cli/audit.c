@@ -82,7 +82,7 @@ static const struct argp_option options[] = {
 static error_t add_event(struct query *query, const char *arg, const struct argp_state *state)
 {
 	if (strchr(arg, '\n')) {
-		argp_error(state, "an event with a line break is refused");
+		sr_usage(state, "an event with a line break is refused");
 		return EINVAL;
 	}
 	if (query->events.len > 0)
@@ -101,8 +101,7 @@ static error_t take_time(char out[SR_TIME_TEXT], const char *arg, const struct a
 		sr_clock_now(&now);
 		ms = now.wall_ms - (int64_t)seconds * 1000;
 	} else if (!sr_text_parse_time(arg, &ms)) {
-		argp_error(
-			state, "'%s' is no time; give RFC 3339, as 2026-01-31T12:00:00Z, or how long ago, as 2h", arg);
+		sr_usage(state, "'%s' is no time; give RFC 3339, as 2026-01-31T12:00:00Z, or how long ago, as 2h", arg);
 		return EINVAL;
 	}
 	sr_text_time(ms, out);
@@ -148,7 +147,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return take_time(query->until, arg, state);
 	case ARGP_KEY_ARG:
 		if (!in_events)
-			argp_error(state, "'%s' belongs to no option", arg);
+			sr_usage(state, "'%s' belongs to no option", arg);
 		return add_event(query, arg, state);
 	case OPTION_EVENT:
 		return add_event(query, arg, state);

@@ -29,7 +29,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		request->uri = arg;
 		return 0;
 	case ARGP_KEY_ARG:
-		argp_error(state, "'%s' is one argument too many", arg);
+		sr_usage(state, "'%s' is one argument too many", arg);
 		return EINVAL;
 	default:
 		return ARGP_ERR_UNKNOWN;

@@ -51,11 +51,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		request->hsm = arg;
 		return 0;
 	case ARGP_KEY_ARG:
-		argp_error(state, "'%s' is one argument too many", arg);
+		sr_usage(state, "'%s' is one argument too many", arg);
 		return EINVAL;
 	case ARGP_KEY_END:
 		if (!request->dir || !request->dir[0])
-			argp_error(state, "--dir is missing");
+			sr_usage(state, "--dir is missing");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;

@@ -38,11 +38,11 @@ static const struct argp_option options[] = {
 static error_t add_line(struct sr_buf *list, const char *arg, const struct argp_state *state)
 {
 	if (arg[0] == '\0') {
-		argp_error(state, "an empty scope or address is refused");
+		sr_usage(state, "an empty scope or address is refused");
 		return EINVAL;
 	}
 	if (strchr(arg, '\n')) {
-		argp_error(state, "a scope or address with a line break is refused");
+		sr_usage(state, "a scope or address with a line break is refused");
 		return EINVAL;
 	}
 	if (list->len > 0)
@@ -56,7 +56,7 @@ static error_t take_ttl(struct request *request, const char *arg, const struct a
 {
 	uint64_t seconds;
 	if (!sr_duration_parse(arg, strlen(arg), &seconds)) {
-		argp_error(state, "--ttl '%s' is no duration; give a number and one of s, m, h, d, as 30m", arg);
+		sr_usage(state, "--ttl '%s' is no duration; give a number and one of s, m, h, d, as 30m", arg);
 		return EINVAL;
 	}
 	snprintf(request->ttl, sizeof request->ttl, "%" PRIu64, seconds);
@@ -67,9 +67,9 @@ static error_t take_ttl(struct request *request, const char *arg, const struct a
 static void check_complete(const struct request *request, const struct argp_state *state)
 {
 	if (request->scopes.len == 0)
-		argp_error(state, "--scope is missing");
+		sr_usage(state, "--scope is missing");
 	if (!request->has_ttl)
-		argp_error(state, "--ttl is missing");
+		sr_usage(state, "--ttl is missing");
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -98,7 +98,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_ARG:
 		if (list)
 			return add_line(list, arg, state);
-		argp_error(state, "'%s' belongs to no option", arg);
+		sr_usage(state, "'%s' belongs to no option", arg);
 		return EINVAL;
 	case ARGP_KEY_END:
 		check_complete(request, state);

@@ -45,7 +45,15 @@ struct level {
 };
 
 /* -- global options ------------------------------------------------------------------------------------------- */
-enum { OPTION_CONFIG = 256, OPTION_MODULE, OPTION_PIN_FILE, OPTION_SLOT, OPTION_JSON };
+enum {
+	OPTION_CONFIG = 256,
+	OPTION_MODULE,
+	OPTION_PIN_FILE,
+	OPTION_SLOT,
+	OPTION_JSON,
+	OPTION_VERSION,
+	OPTION_HELP = '?'
+};
 
 static const struct argp_option global_options[] = {
 	{ "config", OPTION_CONFIG, "FILE", 0, "Use this configuration file (default: $STRONGROOM_CONF)", 0 },
@@ -53,13 +61,29 @@ static const struct argp_option global_options[] = {
 	{ "pin-file", OPTION_PIN_FILE, "FILE", 0, "Read the PIN from this file", 0 },
 	{ "slot", OPTION_SLOT, "NAME", 0, "Use the slot with this token label", 0 },
 	{ "json", OPTION_JSON, NULL, 0, "Write JSON", 0 },
+	{ "help", OPTION_HELP, NULL, 0, "Tell this", 0 },
+	{ "version", OPTION_VERSION, NULL, 0, "Tell the version", 0 },
 	{ 0 },
 };
+
+/* ARGP_NO_ERRS, which sr_parse sets, would keep help silent too. */
+static void help(struct argp_state *state)
+{
+	state->flags &= ~(unsigned)ARGP_NO_ERRS;
+	argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
+	exit(SR_EXIT_DONE);
+}
 
 static error_t parse_global(int key, char *arg, struct argp_state *state)
 {
 	struct sr_tool *tool = state->input;
 	switch (key) {
+	case OPTION_HELP:
+		help(state);
+		return 0;
+	case OPTION_VERSION:
+		puts(PACKAGE_STRING);
+		exit(SR_EXIT_DONE);
 	case OPTION_CONFIG:
 		/* our own environment, before the module is loaded: that is where it looks */
 		return setenv("STRONGROOM_CONF", arg, 1) == 0 ? 0 : ENOMEM;
@@ -84,11 +108,30 @@ static const struct argp global_argp = { global_options, parse_global, NULL, NUL
 const struct argp_child sr_global_children[] = { { &global_argp, 0, "Options of every command:", 1 }, { 0 } };
 
 /* -- parsing that commands share ------------------------------------------------------------------------------ */
+void sr_usage(const struct argp_state *state, const char *format, ...)
+{
+	struct sr_buf line = SR_BUF_INIT;
+	char text[256];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	sr_buf_printf(&line, "%s; see `%s --help'", text, state->name);
+	const char *words = strchr(state->name, ' ');
+	sr_complain("%s%s%s", words ? words + 1 : "", words ? ": " : "", sr_buf_string(&line));
+	sr_buf_clear(&line);
+	exit(SR_EXIT_USAGE);
+}
+
+/* argp says every error in two lines or three; ours are one line, so it is kept silent. */
 int sr_parse(const struct argp *argp, int argc, char **argv, unsigned flags, void *input)
 {
-	error_t error = argp_parse(argp, argc, argv, flags, NULL, input);
+	const struct argp_state state = { .name = argv[0] };
+	error_t error = argp_parse(argp, argc, argv, flags | ARGP_NO_ERRS | ARGP_NO_HELP, NULL, input);
 	if (error == 0)
 		return SR_EXIT_DONE;
+	if (error == EINVAL)
+		sr_usage(&state, "an option is not known here, or lacks its value");
 	sr_complain("the command line could not be read: %s", strerror(error));
 	return SR_EXIT_FAILED;
 }
@@ -100,7 +143,7 @@ static error_t parse_none(int key, char *arg, struct argp_state *state)
 		state->child_inputs[0] = state->input;
 		return 0;
 	case ARGP_KEY_ARG:
-		argp_error(state, "'%s' is one argument too many", arg);
+		sr_usage(state, "'%s' is one argument too many", arg);
 		return EINVAL;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -116,7 +159,7 @@ int sr_parse_none(struct sr_tool *tool, const char *doc, int argc, char **argv)
 error_t sr_take_one(const char **slot, const char *arg, const struct argp_state *state)
 {
 	if (*slot) {
-		argp_error(state, "'%s' is one argument too many", arg);
+		sr_usage(state, "'%s' is one argument too many", arg);
 		return EINVAL;
 	}
 	*slot = arg;
@@ -167,12 +210,12 @@ static error_t parse_word(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_ARG:
 		if (!find_command(level->group, arg))
-			argp_error(state, "there is no command '%s'", arg);
+			sr_usage(state, "there is no command '%s'", arg);
 		level->at = state->next - 1;
 		state->next = state->argc; /* the rest belongs to the command */
 		return 0;
 	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "a command is missing");
+		sr_usage(state, "a command is missing");
 		return EINVAL;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -229,8 +272,6 @@ int main(int argc, char **argv)
 	harden();
 	setlocale(LC_CTYPE, ""); /* for the width of characters in tables */
 	json_set_alloc_funcs(malloc, free_cleansed);
-	argp_program_version = "strongroom " PACKAGE_VERSION;
-	argp_err_exit_status = SR_EXIT_USAGE;
 	if (argc < 1)
 		return SR_EXIT_USAGE;
 	struct sr_tool tool = { 0 };

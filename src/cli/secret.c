@@ -45,7 +45,7 @@ static error_t parse_path(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_ARG:
 		return sr_take_one(&request->path, arg, state);
 	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "PATH is missing");
+		sr_usage(state, "PATH is missing");
 		return EINVAL;
 	default:
 		return ARGP_ERR_UNKNOWN;

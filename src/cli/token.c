@@ -52,7 +52,7 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_ARG:
 		if (request->count == IDS_MAX) {
-			argp_error(state, "more than %d IDs are given", IDS_MAX);
+			sr_usage(state, "more than %d IDs are given", IDS_MAX);
 			return EINVAL;
 		}
 		request->ids[request->count++] = arg;
@@ -79,9 +79,9 @@ static error_t parse_list(int key, char *arg, struct argp_state *state)
 {
 	const struct request *request = state->input;
 	if (key == ARGP_KEY_ARG)
-		argp_error(state, "'%s' is one argument too many", arg);
+		sr_usage(state, "'%s' is one argument too many", arg);
 	if (key == ARGP_KEY_END && request->all && request->path)
-		argp_error(state, "--path shows live tokens only; it does not go with --all");
+		sr_usage(state, "--path shows live tokens only; it does not go with --all");
 	return parse_common(key, arg, state);
 }
 
@@ -124,9 +124,9 @@ static error_t parse_show(int key, char *arg, struct argp_state *state)
 {
 	const struct request *request = state->input;
 	if (key == ARGP_KEY_NO_ARGS)
-		argp_error(state, "ID is missing; `strongroom token list' shows them");
+		sr_usage(state, "ID is missing; `strongroom token list' shows them");
 	if (key == ARGP_KEY_END && request->count > 1)
-		argp_error(state, "'%s' is one argument too many", request->ids[1]);
+		sr_usage(state, "'%s' is one argument too many", request->ids[1]);
 	return parse_common(key, arg, state);
 }
 
@@ -163,7 +163,7 @@ static error_t parse_revoke(int key, char *arg, struct argp_state *state)
 {
 	const struct request *request = state->input;
 	if (key == ARGP_KEY_END && (request->count > 0) == (request->path != NULL))
-		argp_error(state, "give either IDs or --path");
+		sr_usage(state, "give either IDs or --path");
 	return parse_common(key, arg, state);
 }
 

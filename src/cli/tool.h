@@ -52,6 +52,10 @@ struct sr_command {
  *    `case ARGP_KEY_INIT: state->child_inputs[0] = tool;` ------------------------------------------------------- */
 extern const struct argp_child sr_global_children[];
 
+/** sr_usage(state, format, ...): one line with the command, what is wrong and where help is; ends the process with
+ *  SR_EXIT_USAGE. */
+void sr_usage(const struct argp_state *state, const char *format, ...) __attribute__((noreturn, format(printf, 2, 3)));
+
 /** sr_parse(argp, argc, argv, flags, input): argp_parse; a usage error ends the process with SR_EXIT_USAGE, which is
  * safe because nothing is open yet. */
 int sr_parse(const struct argp *argp, int argc, char **argv, unsigned flags, void *input);

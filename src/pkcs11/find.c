@@ -76,7 +76,6 @@ static void found_in_session(CK_OBJECT_HANDLE handle, void *ctx)
 static void note_refusal(struct sr_call *call)
 {
 	call->session->device_error = call->err.reason;
-	sr_last_error_set(&call->err);
 }
 
 static CK_RV search_class(struct collecting *to, const struct sr_attrs *query)

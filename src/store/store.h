@@ -52,7 +52,7 @@ struct sr_store_ops {
 	CK_RV (*undo)(struct sr_tx *tx, struct sr_error *err);
 	CK_RV (*keep)(struct sr_tx *tx, struct sr_error *err);
 
-	/* names: "vault-id", "vault-name", "chain-id", "created-at"; TEXT is empty when absent */
+	/* names: "vault-id", "vault-name", "chain-id", "ready"; TEXT is empty when absent */
 	CK_RV (*meta_get)(struct sr_tx *tx, const char *name, struct sr_buf *text, struct sr_error *err);
 	CK_RV (*meta_put)(struct sr_tx *tx, const char *name, const char *text, struct sr_error *err);
 

@@ -40,15 +40,13 @@ typedef bool (*sr_found)(const char *id, void *ctx);
 
 /** struct sr_class: the operations of one class, all for any thread, each complete with policy and audit: when it
  * answers CKR_OK the event is durable. A NULL operation does not exist for the class (the call layer answers
- *  CKR_ACTION_PROHIBITED). CALLER->identity is never NULL and was checked a moment ago.
- *    find     objects that match QUERY and that the caller may see, in the class's order. The class matches every
- * attribute of QUERY itself. Where the caller may not search the class it finds none, and ERR may say why all the same.
- *    view     CKR_OBJECT_HANDLE_INVALID when there is nothing (any more) that the caller may see
- *    value    delivers the value: audited, and a counted use
- *    create   a token object from a checked template, CKA_CLASS, CKA_TOKEN and CKA_PRIVATE included
- *    set      changes attributes
- *    destroy  ends it
- *  ONLY_BY_CLASS: found only by a template that names the class. NEEDS_RW: create, set, destroy want a R/W session. */
+ *  CKR_ACTION_PROHIBITED, to a create CKR_ATTRIBUTE_VALUE_INVALID). CALLER->identity is never NULL and was checked a
+ * moment ago. find     objects that match QUERY and that the caller may see, in the class's order. The class matches
+ * every attribute of QUERY itself. Where the caller may not search the class it finds none, and ERR may say why all the
+ * same. view     CKR_OBJECT_HANDLE_INVALID when there is nothing (any more) that the caller may see value    delivers
+ * the value: audited, and a counted use create   a token object from a checked template, CKA_CLASS, CKA_TOKEN and
+ * CKA_PRIVATE included set      changes attributes destroy  ends it ONLY_BY_CLASS: found only by a template that names
+ * the class. NEEDS_RW: create, set, destroy want a R/W session. */
 struct sr_class {
 	CK_OBJECT_CLASS object_class;
 	bool only_by_class;

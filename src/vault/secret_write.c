@@ -184,7 +184,8 @@ static CK_RV apply_tier(const struct change *change, struct sr_secret_row *row, 
 		return CKR_OK;
 	if (row->uid[0] && change->tier < row->tier)
 		return sr_fail(err, refusal(change, CKR_TEMPLATE_INCONSISTENT), SR_REASON_TIER_LOWERED,
-			"secret not written: its tier is %s, and lowering it needs that tier's approvals",
+			"secret not written: its tier is %s, and it cannot be lowered; leave --tier out, or use "
+			"another path",
 			sr_tier_name(row->tier));
 	row->tier = change->tier;
 	return CKR_OK;

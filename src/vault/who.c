@@ -68,7 +68,7 @@ CK_RV sr_need_duty(const struct sr_caller *caller, uint32_t duty, CK_RV refusal,
 
 static CK_RV lapsed(struct sr_error *err, CK_ULONG reason, const char *why)
 {
-	return sr_fail(err, CKR_USER_NOT_LOGGED_IN, reason, "the login has ended: %s; log in with another token", why);
+	return sr_fail(err, CKR_USER_NOT_LOGGED_IN, reason, "the login has ended: %s; log in again", why);
 }
 
 CK_RV sr_who_uses(
@@ -107,11 +107,12 @@ static CK_RV each_ancestor(struct sr_vault *vault, struct sr_moment *at, const s
 		struct sr_token_row row = { 0 };
 		bool found = false;
 		if (depth == 4)
-			return sr_fail(
-				err, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "a token has too many ancestors");
+			return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT,
+				"token:%s has too many ancestors; restore the database from a backup", token->id);
 		CK_RV rv = sr_rows_token(vault, at, parent, &row, &found, err);
 		if (rv == CKR_OK && !found)
-			rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROW_MISSING, "a token's parent is gone");
+			rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROW_MISSING,
+				"token:%s: its parent is gone; restore the database from a backup", token->id);
 		if (rv == CKR_OK)
 			rv = visit(vault, at, &row, err);
 		memcpy(parent, row.parent, sizeof(parent));

@@ -74,7 +74,7 @@ fails "the uses deleted" "state was changed outside|was changed" with_pin "$narr
 exits 6 "verify sees it" "$STRONGROOM" audit verify
 back
 sql "DELETE FROM state; DELETE FROM state_node; UPDATE standing SET root = zeroblob(32)"
-fails "the uses deleted, and the tree above them too" "stands was changed outside" with_pin "$narrow" get production/a/key
+fails "the uses deleted, and the tree above them too" "standing record was changed" with_pin "$narrow" get production/a/key
 back
 sql "DELETE FROM event WHERE counted = 1"
 fails "the counting record deleted" 'refused|cut off|changed' with_pin "$narrow" get production/a/key
