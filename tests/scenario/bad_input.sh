@@ -72,9 +72,12 @@ same "secrets are as before" "$before_secrets" "$(events secret)"
 same "tokens are as before" "$before_tokens" "$(events token)"
 
 # -- the vault directory -------------------------------------------------------------------------------------------
-at() # DIR COMMAND...: with a configuration for a vault in DIR
+at() # DIR COMMAND...: with a configuration for the copy of the vault in DIR, its HSM token copied too
 {
 	sed "s|$vault|$1|g" "$vault/strongroom.conf" >"$place/at.conf"
+	if [ -w "$1/hsm/softhsm2.conf" ] && grep -q "$vault/" "$1/hsm/softhsm2.conf"; then
+		sed "s|$vault/|$1/|g" "$vault/hsm/softhsm2.conf" >"$1/hsm/softhsm2.conf"
+	fi
 	shift
 	STRONGROOM_CONF=$place/at.conf "$@"
 }
