@@ -16,8 +16,8 @@ struct worker {
 	pthread_t thread;
 	int number;
 	CK_SESSION_HANDLE session; /* 0: its own */
-	CK_ULONG delivered;
-	const char *call; /* NULL: nothing to complain of */
+	atomic_ulong delivered;    /* looked at while the worker goes on */
+	const char *call;          /* NULL: nothing to complain of */
 	CK_RV rv;
 };
 
@@ -255,7 +255,7 @@ static void *be_disturbed(void *arg)
 		fine(worker, "C_GetAttributeValue", rv);
 		if (rv == CKR_OK && strcmp(value, SR_STRIPE_VALUE) != 0)
 			ok(worker, "the value", CKR_DEVICE_ERROR);
-		worker->delivered += rv == CKR_OK;
+		atomic_fetch_add(&worker->delivered, rv == CKR_OK);
 		fine(worker, "C_CloseSession", p11->C_CloseSession(session));
 	}
 	return NULL;
@@ -265,7 +265,7 @@ static CK_ULONG all_delivered(void)
 {
 	CK_ULONG sum = 0;
 	for (int i = 0; i < WORKERS; i++)
-		sum += workers[i].delivered;
+		sum += atomic_load(&workers[i].delivered);
 	return sum;
 }
 
@@ -348,7 +348,7 @@ static void *read_once(void *arg)
 	for (int i = 0; i < 3; i++) {
 		CK_RV rv = sr_value(worker->session, stripe);
 		good(worker, "C_GetAttributeValue", rv, wanted, 3);
-		worker->delivered += rv == CKR_OK;
+		atomic_fetch_add(&worker->delivered, rv == CKR_OK);
 	}
 	return NULL;
 }

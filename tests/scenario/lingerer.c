@@ -1,23 +1,14 @@
 /* lingerer PATH PREFIX: reads a secret as an application would, wipes its own copies, and then writes every readable
  * byte of its own memory to PREFIX.memory and its arguments to PREFIX.cmdline: what a core dump would hold, with the
  * session still open. The PIN is taken from SR_PIN and wiped out of the environment. */
-#include "pkcs11/cryptoki.h"
+#include "tests/scenario/application.h"
 
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static void need(CK_RV rv, const char *what)
-{
-	if (rv == CKR_OK)
-		return;
-	fprintf(stderr, "%s: 0x%lx\n", what, rv);
-	exit(1);
-}
 
 static void wipe(void *at, size_t len)
 {
@@ -26,20 +17,13 @@ static void wipe(void *at, size_t len)
 		*p++ = 0;
 }
 
-static void read_value(CK_FUNCTION_LIST_PTR p11, CK_SESSION_HANDLE session, const char *path)
+static void read_value(CK_SESSION_HANDLE session, const char *path)
 {
-	CK_OBJECT_CLASS class = CKO_DATA;
-	CK_ATTRIBUTE template[] = { { CKA_CLASS, &class, sizeof(class) }, { CKA_LABEL, (void *)path, strlen(path) } };
 	CK_OBJECT_HANDLE object;
-	CK_ULONG found;
 	char value[256];
-	CK_ATTRIBUTE attribute = { CKA_VALUE, value, sizeof(value) };
-	need(p11->C_FindObjectsInit(session, template, 2), "C_FindObjectsInit");
-	need(p11->C_FindObjects(session, &object, 1, &found), "C_FindObjects");
-	need(p11->C_FindObjectsFinal(session), "C_FindObjectsFinal");
-	if (found != 1)
-		need(CKR_OBJECT_HANDLE_INVALID, "find");
-	need(p11->C_GetAttributeValue(session, object, &attribute, 1), "C_GetAttributeValue");
+	CK_ULONG len = sizeof(value);
+	need(app_find(session, path, &object), "find");
+	need(app_value(session, object, value, &len), "C_GetAttributeValue");
 	wipe(value, sizeof(value));
 }
 
@@ -84,23 +68,15 @@ static void dump_arguments(const char *prefix)
 
 int main(int argc, char **argv)
 {
-	CK_FUNCTION_LIST_PTR p11;
-	CK_C_GetFunctionList get;
-	CK_SLOT_ID slot;
-	CK_ULONG slots = 1;
-	CK_SESSION_HANDLE session;
 	char *pin = getenv("SR_PIN");
-	void *module = dlopen(getenv("STRONGROOM_MODULE"), RTLD_NOW);
-	if (argc != 3 || !pin || !module)
+	if (argc != 3 || !pin)
 		return 2;
-	*(void **)&get = dlsym(module, "C_GetFunctionList");
-	need(get(&p11), "C_GetFunctionList");
+	app_load();
 	need(p11->C_Initialize(NULL), "C_Initialize");
-	need(p11->C_GetSlotList(CK_TRUE, &slot, &slots), "C_GetSlotList");
-	need(p11->C_OpenSession(slot, CKF_SERIAL_SESSION, NULL, NULL, &session), "C_OpenSession");
-	need(p11->C_Login(session, CKU_USER, (CK_UTF8CHAR_PTR)pin, strlen(pin)), "C_Login");
+	CK_SESSION_HANDLE session = app_open(0);
+	need(app_login(session, pin), "C_Login");
 	wipe(pin, strlen(pin));
-	read_value(p11, session, argv[1]);
+	read_value(session, argv[1]);
 	dump_arguments(argv[2]);
 	dump_memory(argv[2]);
 	need(p11->C_Finalize(NULL), "C_Finalize");
