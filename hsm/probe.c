@@ -378,7 +378,7 @@ static const struct {
 		"C_SeedRandom answers CKR_RANDOM_SEED_NOT_SUPPORTED" },
 	{ "aes-256-gcm with additional data", true, ask_gcm, "seals every value; a changed tag is refused",
 		"no vault on this HSM" },
-	{ "aes-256-gcm of nothing", false, ask_gcm_empty, "empty values can be stored",
+	{ "aes-256-gcm of nothing", false, ask_gcm_empty, "not relied on: an empty secret is refused",
 		"empty values cannot be stored" },
 	{ "hmac-sha256", true, ask_mac, "protects every row and token string", "no vault on this HSM" },
 	{ "ecdsa p-256", true, ask_p256, "signs the audit chain; keys ec-p256", "no vault on this HSM" },

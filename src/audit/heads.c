@@ -120,17 +120,19 @@ static bool lock_file(int fd, int how)
 	return false;
 }
 
-/* O_NONBLOCK is for what is no regular file, which is refused here. */
+/* O_NONBLOCK is for what is no regular file, which is refused here, like one that others may write. */
 static int open_regular(const char *path, int flags)
 {
 	struct stat info;
 	int fd = open(path, flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
 	if (fd < 0)
 		return -1;
-	if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode))
+	bool ours = fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && (info.st_uid == geteuid() || info.st_uid == 0) &&
+		    (info.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+	if (ours)
 		return fd;
 	close(fd);
-	errno = EINVAL;
+	errno = EACCES;
 	return -1;
 }
 

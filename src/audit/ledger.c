@@ -183,20 +183,22 @@ CK_RV sr_ledger_continues(struct sr_ledger *ledger, struct sr_tx *tx, struct sr_
 static CK_RV ask_heads(const struct sr_ledger *ledger, const struct running *running, struct sr_error *err)
 {
 	struct sr_witness heads;
-	struct sr_error trouble = SR_ERROR_INIT;
-	CK_RV rv = sr_witness_heads(&ledger->place, &heads, &trouble);
-	/* A file that cannot be read is owed, like one that cannot be written; one that says something else is not. */
-	if (rv != CKR_OK && trouble.reason != SR_REASON_CHAIN_BROKEN)
-		return CKR_OK;
+	CK_RV rv = sr_witness_heads(&ledger->place, &heads, err);
 	if (rv != CKR_OK)
-		return sr_fail(err, rv, trouble.reason, "%s", trouble.text);
+		return rv;
+	if (!heads.found && ledger->heads_known)
+		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_CHAIN_BROKEN,
+			"the heads file %.120s was taken away or emptied under a running process; put it back",
+			ledger->place.heads_path);
 	return sr_witness_check(&ledger->place, running->tx, running->stands.head.seq, &heads, err);
 }
 
 static CK_RV run_all(struct sr_ledger *ledger, struct running *running, struct sr_entry *const *entries, size_t count,
 	struct sr_error *err)
 {
-	CK_RV rv = sr_ledger_continues(ledger, running->tx, &running->stands, err);
+	CK_RV rv = ledger->broken.rv != CKR_OK
+			   ? sr_fail(err, ledger->broken.rv, ledger->broken.reason, "%s", ledger->broken.text)
+			   : sr_ledger_continues(ledger, running->tx, &running->stands, err);
 	sr_clock_now(&running->now);
 	if (rv == CKR_OK)
 		rv = ask_heads(ledger, running, err);

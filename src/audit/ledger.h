@@ -26,7 +26,8 @@ struct sr_ledger {
 	int64_t signed_boot_ms;
 	bool waiting;
 	struct sr_checkpoint_row next;
-	bool anchor_owed, changed;
+	bool anchor_owed, changed, heads_known; /* HEADS_KNOWN: we have written the heads file */
+	struct sr_error broken; /* the anchor knows another history than the database: nothing is committed any more */
 	struct sr_now clock;
 };
 
@@ -51,7 +52,7 @@ CK_RV sr_ledger_continues(
 	struct sr_ledger *ledger, struct sr_tx *tx, struct sr_standing_row *row, struct sr_error *err);
 
 /** sr_ledger_heads(ledger, err): the heads file, after a commit. */
-CK_RV sr_ledger_heads(const struct sr_ledger *ledger, struct sr_error *err);
+CK_RV sr_ledger_heads(struct sr_ledger *ledger, struct sr_error *err);
 
 /** sr_ledger_refresh(ledger, err): STANDING up to what other processes have committed. */
 CK_RV sr_ledger_refresh(struct sr_ledger *ledger, struct sr_error *err);

@@ -16,10 +16,12 @@ void sr_ledger_begin(struct sr_ledger *ledger)
 	ledger->changed = ledger->standing.head.seq > ledger->standing.anchor.head.seq;
 }
 
-CK_RV sr_ledger_heads(const struct sr_ledger *ledger, struct sr_error *err)
+CK_RV sr_ledger_heads(struct sr_ledger *ledger, struct sr_error *err)
 {
 	const struct sr_place *place = &ledger->place;
-	return sr_heads_write(place->heads_path, place->chain_id, &ledger->standing.head, err);
+	CK_RV rv = sr_heads_write(place->heads_path, place->chain_id, &ledger->standing.head, err);
+	ledger->heads_known = ledger->heads_known || rv == CKR_OK;
+	return rv;
 }
 
 CK_RV sr_ledger_refresh(struct sr_ledger *ledger, struct sr_error *err)
@@ -137,6 +139,8 @@ CK_RV sr_ledger_anchor(struct sr_ledger *ledger, bool always, struct sr_error *e
 		return CKR_OK;
 	struct sr_anchor anchor = { .head = ledger->standing.head, .wall_ms = now.wall_ms };
 	CK_RV rv = ask_anchor(ledger, err);
+	if (rv != CKR_OK && (err->reason == SR_REASON_CHAIN_BROKEN || err->reason == SR_REASON_ROLLED_BACK))
+		ledger->broken = *err;
 	if (rv == CKR_OK)
 		rv = sr_anchor_write(place->hsm, place->vault_id, place->chain_id, &anchor, err);
 	ledger->anchor_owed = rv != CKR_OK;

@@ -60,8 +60,11 @@ static CK_RV check_file(int fd, struct sr_config *config, struct sr_error *err)
 		return refuse_errno(config, err, errno);
 	if (!S_ISREG(st.st_mode))
 		return sr_config_refuse(config, err, "not a regular file; name one");
-	if (st.st_mode & S_IWOTH)
-		return sr_config_refuse(config, err, "everybody may write it; chmod o-w it");
+	if (st.st_uid != geteuid() && st.st_uid != 0)
+		return sr_config_refuse(
+			config, err, "it belongs to somebody else; chown it, or name another with STRONGROOM_CONF");
+	if (st.st_mode & (S_IWGRP | S_IWOTH))
+		return sr_config_refuse(config, err, "others may write it; chmod go-w it");
 	config->private_file = (st.st_mode & (S_IRWXG | S_IRWXO)) == 0;
 	return CKR_OK;
 }

@@ -19,6 +19,7 @@
 enum sr_sql {
 	SR_SQL_BEGIN_READ,
 	SR_SQL_BEGIN_WRITE,
+	SR_SQL_SHAPE,
 	SR_SQL_COMMIT,
 	SR_SQL_ROLLBACK,
 	SR_SQL_MARK,
@@ -77,12 +78,13 @@ struct sr_tx {
 };
 
 /* BASE is first: a struct sr_store * is a struct sr_sqlite *. MUTEX guards the busy flags and who may open a
- * connection; FREED is signalled when a busy flag falls. */
+ * connection; SHAPE moves with every change of a table; FREED is signalled when a busy flag falls. */
 struct sr_sqlite {
 	struct sr_store base;
 	char *path;
 	dev_t dev;
 	ino_t ino;
+	int64_t shape; /* PRAGMA schema_version when the shape was checked */
 	unsigned generation;
 	int lock_fd;
 	pthread_mutex_t mutex;

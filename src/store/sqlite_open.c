@@ -208,7 +208,9 @@ static CK_RV open_in(struct sr_sqlite *store, const char *dir, int dir_fd, struc
 		rv = sr_sqlite_connect(store, &store->writer, err);
 	if (rv == CKR_OK)
 		rv = bring_up_to_date(store, err);
-	return rv == CKR_OK ? sr_sqlite_check_shape(store->writer.db, err) : rv;
+	if (rv == CKR_OK)
+		rv = sr_sqlite_check_shape(store->writer.db, err);
+	return rv == CKR_OK ? sr_sqlite_number(store->writer.db, "PRAGMA schema_version", &store->shape, err) : rv;
 }
 
 CK_RV sr_sqlite_open(const char *dir, struct sr_store **out, struct sr_error *err)

@@ -201,9 +201,9 @@ CK_RV sr_sqlite_migrate(sqlite3 *db, const char *const *steps, int64_t count, st
 
 /* -- the shape of the tables -- */
 
-#define SHAPE                                                                                                          \
-	"SELECT group_concat(type || ' ' || name || ' ' || tbl_name || ' ' || coalesce(sql, ''), char(10)) "           \
-	"FROM (SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%' ORDER BY type, " \
+#define SHAPE                                                                                                \
+	"SELECT group_concat(type || ' ' || name || ' ' || tbl_name || ' ' || coalesce(sql, ''), char(10)) " \
+	"FROM (SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, "                          \
 	"name)"
 
 static CK_RV read_shape(sqlite3 *db, struct sr_buf *shape, struct sr_error *err)

@@ -18,6 +18,7 @@
 static const char *const texts[SR_SQL_COUNT] = {
 	[SR_SQL_BEGIN_READ] = "BEGIN",
 	[SR_SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
+	[SR_SQL_SHAPE] = "PRAGMA schema_version",
 	[SR_SQL_COMMIT] = "COMMIT",
 	[SR_SQL_ROLLBACK] = "ROLLBACK",
 	[SR_SQL_MARK] = "SAVEPOINT mark",

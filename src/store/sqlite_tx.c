@@ -57,6 +57,22 @@ static void give_back(struct sr_tx *tx)
 	pthread_mutex_unlock(&store->mutex);
 }
 
+/* What was checked at open must hold while we write: somebody may have altered a table since. */
+static CK_RV check_shape(struct sr_tx *tx, struct sr_error *err)
+{
+	struct sr_query query;
+	bool row;
+	CK_RV rv = sr_query_begin(&query, tx, SR_SQL_SHAPE, err);
+	if (rv == CKR_OK)
+		rv = sr_query_step(&query, &row, err);
+	bool same = rv == CKR_OK && row && sqlite3_column_int64(query.stmt, 0) == tx->store->shape;
+	sr_query_end(&query);
+	if (rv != CKR_OK || same)
+		return rv;
+	return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT,
+		"the vault's tables were altered while it was open; restore the database from a backup");
+}
+
 static CK_RV begin(struct sr_store *base, bool write, struct sr_tx **out, struct sr_error *err)
 {
 	struct sr_sqlite *store = (struct sr_sqlite *)base;
@@ -73,6 +89,8 @@ static CK_RV begin(struct sr_store *base, bool write, struct sr_tx **out, struct
 	CK_RV rv = tx->db ? CKR_OK : sr_sqlite_connect(store, tx, err);
 	if (rv == CKR_OK)
 		rv = sr_query_run(tx, write ? SR_SQL_BEGIN_WRITE : SR_SQL_BEGIN_READ, err);
+	if (rv == CKR_OK && write)
+		rv = check_shape(tx, err);
 	if (rv != CKR_OK) {
 		give_back(tx);
 		return rv;

@@ -70,6 +70,16 @@ static bool is_empty(const char *dir)
 	return entries == 2;
 }
 
+/* The configuration file is what init writes last. */
+static bool is_half_made(const char *dir)
+{
+	char hsm[PATH_MAX + 32], db[PATH_MAX + 32], conf[PATH_MAX + 32];
+	snprintf(hsm, sizeof(hsm), "%s/hsm", dir);
+	snprintf(db, sizeof(db), "%s/vault.db", dir);
+	snprintf(conf, sizeof(conf), "%s/strongroom.conf", dir);
+	return (access(hsm, F_OK) == 0 || access(db, F_OK) == 0) && access(conf, F_OK) != 0;
+}
+
 static CK_RV make_directory(struct making *making, struct sr_error *err)
 {
 	const char *dir = making->plan->dir;
@@ -82,6 +92,9 @@ static CK_RV make_directory(struct making *making, struct sr_error *err)
 	if (strlen(making->dir) > 120 || !sr_text_utf8(making->dir, strlen(making->dir)) ||
 		strpbrk(making->dir, ";#\"'"))
 		return no_directory(err, dir, "its absolute path must be 120 bytes at most, without ; # or quotes");
+	if (is_half_made(making->dir))
+		return no_directory(
+			err, dir, "it holds a vault that an init did not finish; remove it and run init again");
 	if (!is_empty(making->dir))
 		return no_directory(err, dir, "it is not empty; name a new directory");
 	if (chmod(making->dir, 0700) != 0)

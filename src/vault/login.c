@@ -56,7 +56,7 @@ static CK_RV parse_token(struct sr_identity *who, struct sr_error *err)
 }
 
 /* The address comes first: from the wrong place a token is as good as unknown, whatever its state. */
-static CK_RV judge_token(struct sr_act *act, struct sr_identity *who, const struct sr_moment *at, struct sr_error *err)
+static CK_RV judge_token(struct sr_act *act, struct sr_identity *who, struct sr_moment *at, struct sr_error *err)
 {
 	const struct sr_caller as_token = { act->caller->vault, act->caller->peer, act->caller->function, who };
 	if (!sr_allowed_peer(&who->allowed, act->caller->peer))
@@ -68,7 +68,7 @@ static CK_RV judge_token(struct sr_act *act, struct sr_identity *who, const stru
 }
 
 static CK_RV find_token(struct sr_act *act, struct sr_identity *who, const uint8_t hash[SR_HASH_LEN],
-	const struct sr_moment *at, struct sr_error *err)
+	struct sr_moment *at, struct sr_error *err)
 {
 	bool found = false;
 	CK_RV rv = sr_rows_token_by_hash(act->caller->vault, at, hash, &who->token, &found, err);

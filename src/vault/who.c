@@ -129,11 +129,10 @@ static CK_RV ancestor_holds(
 	return token_holds(vault, at, ancestor, err);
 }
 
-static CK_RV token_still(const struct sr_caller *caller, const struct sr_moment *at, struct sr_error *err)
+static CK_RV token_still(const struct sr_caller *caller, struct sr_moment *at, struct sr_error *err)
 {
 	const struct sr_identity *who = caller->identity;
 	struct sr_token_row row = { 0 };
-	struct sr_moment moment = *at;
 	bool found = false;
 	CK_RV rv = sr_rows_token(caller->vault, at, who->token.id, &row, &found, err);
 	if (rv == CKR_OK && !found)
@@ -145,7 +144,7 @@ static CK_RV token_still(const struct sr_caller *caller, const struct sr_moment 
 	if (rv == CKR_OK && row.mark.event_id != atomic_load(&who->known))
 		rv = lapsed(err, SR_REASON_CHANGED_MEANWHILE, "the token was changed");
 	if (rv == CKR_OK)
-		rv = each_ancestor(caller->vault, &moment, &row, ancestor_holds, err);
+		rv = each_ancestor(caller->vault, at, &row, ancestor_holds, err);
 	sr_token_row_clear(&row);
 	return rv;
 }
@@ -170,7 +169,7 @@ static CK_RV member_still(const struct sr_caller *caller, const struct sr_moment
 	return CKR_OK;
 }
 
-CK_RV sr_who_still(const struct sr_caller *caller, const struct sr_moment *at, struct sr_error *err)
+CK_RV sr_who_still(const struct sr_caller *caller, struct sr_moment *at, struct sr_error *err)
 {
 	return caller->identity->type == SR_IDENTITY_MEMBER ? member_still(caller, at, err)
 							    : token_still(caller, at, err);

@@ -45,7 +45,7 @@ void sr_who_prefix(const struct sr_identity *identity, enum sr_resource resource
 
 /** sr_who_still(caller, at, err): whether the identity holds at this moment: the row is what it was at login, nothing
  * has ended, no ancestor was revoked, uses are left. CKR_USER_NOT_LOGGED_IN with the reason, or the store's trouble. */
-CK_RV sr_who_still(const struct sr_caller *caller, const struct sr_moment *at, struct sr_error *err);
+CK_RV sr_who_still(const struct sr_caller *caller, struct sr_moment *at, struct sr_error *err);
 
 /** sr_who_uses(vault, at, token_id, uses, err): the uses counted so far, as the state tree proves them. */
 CK_RV sr_who_uses(

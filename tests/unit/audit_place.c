@@ -192,10 +192,12 @@ void get_meta(struct audit_place *place, char *text, size_t size)
 
 void tamper(struct audit_place *place, const char *sql)
 {
-	char path[96], *why = NULL;
+	char path[128], *why = NULL;
 	sqlite3 *db;
 	snprintf(path, sizeof path, "%s/vault.db", place->dir);
 	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	snprintf(path, sizeof path, "ATTACH '%s/kept.db' AS kept", place->dir);
+	ck_assert_int_eq(sqlite3_exec(db, path, NULL, NULL, NULL), SQLITE_OK);
 	int rc = sqlite3_exec(db, sql, NULL, NULL, &why);
 	ck_assert_msg(rc == SQLITE_OK, "%s: %s", sql, why);
 	ck_assert_msg(sqlite3_changes(db) > 0, "%s: nothing changed", sql);

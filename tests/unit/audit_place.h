@@ -41,7 +41,7 @@ uint64_t last_checkpoint(struct audit_place *place);
 uint64_t anchored(struct audit_place *place);
 void get_meta(struct audit_place *place, char *text, size_t size);
 
-/* Somebody with sqlite3 and the file. */
+/* Somebody with sqlite3 and the file, and a schema `kept` for rows to be put back later. */
 void tamper(struct audit_place *place, const char *sql);
 
 struct sr_verdict verify(struct audit_place *place);

@@ -302,7 +302,7 @@ START_TEST(file_modes)
 		{ 0400, CKR_OK, true },
 		{ 0640, CKR_OK, false },
 		{ 0644, CKR_OK, false },
-		{ 0664, CKR_OK, false },
+		{ 0664, CKR_GENERAL_ERROR, false },
 		{ 0666, CKR_GENERAL_ERROR, false },
 		{ 0602, CKR_GENERAL_ERROR, false },
 	};

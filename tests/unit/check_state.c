@@ -135,9 +135,9 @@ START_TEST(an_older_standing_does_not_vouch_for_a_newer_tree)
 	struct sr_error err;
 	uint64_t value;
 	ck_assert(change("use:t", 1, CKR_OK) == CKR_OK);
-	tamper(&place, "CREATE TABLE kept AS SELECT * FROM standing; UPDATE kept SET seq = seq");
+	tamper(&place, "CREATE TABLE kept.t AS SELECT * FROM standing; UPDATE kept.t SET seq = seq");
 	ck_assert(change("use:t", 2, CKR_OK) == CKR_OK);
-	tamper(&place, "DELETE FROM standing; INSERT INTO standing SELECT * FROM kept");
+	tamper(&place, "DELETE FROM standing; INSERT INTO standing SELECT * FROM kept.t");
 	ck_assert(look("use:t", &value, &err) == CKR_DEVICE_ERROR);
 	ck_assert_uint_eq(err.reason, SR_REASON_ROLLED_BACK);
 	ck_assert(change("use:t", 3, CKR_OK) == CKR_DEVICE_ERROR);
@@ -163,15 +163,15 @@ START_TEST(a_running_process_does_not_go_back)
 	struct sr_error err;
 	uint64_t value;
 	ck_assert(change("use:t", 1, CKR_OK) == CKR_OK);
-	tamper(&place, "CREATE TABLE s AS SELECT * FROM standing; CREATE TABLE t AS SELECT * FROM state; CREATE TABLE "
-		       "n AS SELECT * "
-		       "FROM state_node; UPDATE s SET seq = seq");
+	tamper(&place, "CREATE TABLE kept.s AS SELECT * FROM standing; CREATE TABLE kept.t AS SELECT * FROM state; "
+		       "CREATE TABLE kept.n AS SELECT * FROM state_node; UPDATE kept.s SET seq = seq");
 	ck_assert(change("use:t", 2, CKR_OK) == CKR_OK);
 	expect("use:t", 2);
 	tamper(&place,
 		"DELETE FROM event WHERE id = (SELECT max(id) FROM event); DELETE FROM standing; DELETE FROM state; "
-		"DELETE FROM state_node; INSERT INTO state SELECT * FROM t; INSERT INTO state_node SELECT * FROM n; "
-		"INSERT INTO standing SELECT * FROM s");
+		"DELETE FROM state_node; INSERT INTO state SELECT * FROM kept.t; INSERT INTO state_node SELECT * FROM "
+		"kept.n; "
+		"INSERT INTO standing SELECT * FROM kept.s");
 	ck_assert(look("use:t", &value, &err) == CKR_DEVICE_ERROR);
 	ck_assert_uint_eq(err.reason, SR_REASON_ROLLED_BACK);
 	ck_assert(change("use:t", 2, CKR_OK) == CKR_DEVICE_ERROR);

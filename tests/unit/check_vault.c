@@ -351,10 +351,9 @@ START_TEST(an_old_row_put_back_is_refused)
 {
 	vault_login_admin(&place);
 	expect(vault_put(&place, "a/b", "one", NULL), CKR_OK, NONE);
-	vault_sql(&place, "CREATE TABLE kept AS SELECT * FROM secret");
+	vault_sql(&place, "CREATE TABLE kept.t AS SELECT * FROM secret");
 	expect(vault_put(&place, "a/b", "two", NULL), CKR_OK, NONE);
-	vault_sql(&place, "PRAGMA foreign_keys = OFF; DELETE FROM secret; INSERT INTO secret SELECT * FROM kept; DROP "
-			  "TABLE kept");
+	vault_sql(&place, "PRAGMA foreign_keys = OFF; DELETE FROM secret; INSERT INTO secret SELECT * FROM kept.t");
 	expect(vault_get(&place, "a/b", NULL), CKR_DEVICE_ERROR, ROW_STALE);
 }
 END_TEST
@@ -408,11 +407,11 @@ START_TEST(a_deleted_secret_put_back_is_refused)
 {
 	vault_login_admin(&place);
 	expect(vault_put(&place, "a/b", "one", NULL), CKR_OK, NONE);
-	vault_sql(&place, "CREATE TABLE kept AS SELECT * FROM secret");
+	vault_sql(&place, "CREATE TABLE kept.t AS SELECT * FROM secret");
 	expect(sr_class_find(CKO_DATA)->destroy(&place.caller, "a/b", &place.err), CKR_OK, NONE);
-	vault_sql(&place, "UPDATE secret SET state = (SELECT state FROM kept), updated_ms = (SELECT updated_ms FROM "
-			  "kept), event_id = "
-			  "(SELECT event_id FROM kept), mac = (SELECT mac FROM kept); DROP TABLE kept; "
+	vault_sql(&place, "UPDATE secret SET state = (SELECT state FROM kept.t), updated_ms = (SELECT updated_ms FROM "
+			  "kept.t), event_id = "
+			  "(SELECT event_id FROM kept.t), mac = (SELECT mac FROM kept.t); "
 			  "UPDATE event SET subject = NULL WHERE event = 'secret.deleted'");
 	expect(vault_get(&place, "a/b", NULL), CKR_DEVICE_ERROR, ROW_STALE);
 }

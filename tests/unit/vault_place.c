@@ -205,6 +205,14 @@ void vault_find_one(struct vault_place *place, CK_OBJECT_CLASS object_class, CK_
 	snprintf(id, SR_OBJECT_ID_MAX, "%s", found.id);
 }
 
+/* A database beside the vault's, for rows that are put back later: the vault's own tables stay as they are. */
+static void attach_kept(struct vault_place *place, sqlite3 *db)
+{
+	char sql[128];
+	snprintf(sql, sizeof(sql), "ATTACH '%s/kept.db' AS kept", place->dir);
+	ck_assert_int_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+}
+
 void vault_sql(struct vault_place *place, const char *format, ...)
 {
 	char path[96], *sql, *error = NULL;
@@ -215,6 +223,7 @@ void vault_sql(struct vault_place *place, const char *format, ...)
 	va_end(args);
 	snprintf(path, sizeof(path), "%s/vault.db", place->dir);
 	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	attach_kept(place, db);
 	ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, &error) == SQLITE_OK, "%s: %s", sql, error);
 	sqlite3_free(sql);
 	sqlite3_close(db);

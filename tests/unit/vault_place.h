@@ -43,7 +43,8 @@ int vault_count(struct vault_place *place, CK_OBJECT_CLASS object_class, CK_ATTR
 void vault_find_one(struct vault_place *place, CK_OBJECT_CLASS object_class, CK_ATTRIBUTE_TYPE type, const char *text,
 	char id[SR_OBJECT_ID_MAX]);
 
-/** vault_sql(place, format, …): somebody's hand in the database, behind the vault's back. */
+/** vault_sql(place, format, …): somebody's hand in the database, behind the vault's back. A schema `kept` is at hand
+ * for rows to be put back later. */
 void vault_sql(struct vault_place *place, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /** vault_clock_move(wall_ms, boot_ms, reboot): moves the clocks from where they are; REBOOT gives a new boot id. */
