@@ -134,13 +134,19 @@ static CK_RV run_entry(
 	return append(running, entry->job->event, err);
 }
 
-/* Within a boot the wall clock and the boot clock move together, but for whoever sets the wall clock. */
+/* Within a boot the wall clock and the boot clock move together, but for whoever sets the wall clock. A process that
+ * has no reading of this boot yet sees at least a clock that stands before the newest record. */
+static int64_t clock_jump(const struct sr_now *then, const struct running *running)
+{
+	const struct sr_now *now = &running->now;
+	if (then->boot_id[0] && strcmp(then->boot_id, now->boot_id) == 0)
+		return (now->wall_ms - now->boot_ms) - (then->wall_ms - then->boot_ms);
+	return now->wall_ms < running->stands.newest_ms ? now->wall_ms - running->stands.newest_ms : 0;
+}
+
 static CK_RV note_clock(const struct sr_ledger *ledger, struct running *running, struct sr_error *err)
 {
-	const struct sr_now *then = &ledger->clock, *now = &running->now;
-	if (then->boot_id[0] == '\0' || strcmp(then->boot_id, now->boot_id) != 0)
-		return CKR_OK;
-	int64_t jump = (now->wall_ms - now->boot_ms) - (then->wall_ms - then->boot_ms);
+	int64_t jump = clock_jump(&ledger->clock, running);
 	if (jump <= SR_JUMP_MS && jump >= -SR_JUMP_MS)
 		return CKR_OK;
 	struct sr_event event = { .kind = SR_EVENT_VAULT_CLOCK, .status = SR_STATUS_ALLOWED, .actor_type = "system" };

@@ -243,6 +243,20 @@ START_TEST(clock_jumps_are_events)
 }
 END_TEST
 
+START_TEST(a_clock_that_was_set_back_between_two_processes_is_an_event)
+{
+	struct sr_error err = SR_ERROR_INIT;
+	put_events(&place, 1);
+	wall_ms -= 3600000;
+	ck_assert_uint_eq(place_reopen(&place, &err), CKR_OK);
+	put_events(&place, 2);
+	ck_assert_uint_eq(get_head(&place).seq, 4);
+	ck_assert_int_eq(get_event(&place, 2).kind, SR_EVENT_VAULT_CLOCK);
+	ck_assert_str_eq(get_event(&place, 2).metadata, "{\"jump_s\":-3600}");
+	ck_assert(verify(&place).ok);
+}
+END_TEST
+
 START_TEST(checkpoints_by_time)
 {
 	put_events(&place, 5);
@@ -338,7 +352,8 @@ Suite *sr_suite_audit_commit(void)
 	tcase_add_loop_test(failures, nothing_holds_without_its_record, 0, 2 * INJECTIONS);
 	ADD(failures, without_heads_nothing_is_committed);
 	TCase *moved = add_case(suite, "clock", clock_setup);
-	ADD(moved, time_never_runs_back, clock_jumps_are_events, checkpoints_by_time, checkpoints_by_number,
+	ADD(moved, time_never_runs_back, clock_jumps_are_events,
+		a_clock_that_was_set_back_between_two_processes_is_an_event, checkpoints_by_time, checkpoints_by_number,
 		checkpoints_on_demand, policy_changes_seal_and_anchor, anchor_each_minute);
 	return suite;
 }
