@@ -23,8 +23,12 @@ CREDENTIALS_DIRECTORY=$place/credentials fails "a credential that climbs out" 'H
 
 source_is prompt:
 fails "a prompt without a terminal" 'HSM PIN' get
-got=$( (sleep 1 && printf '%s\n' "$pin") | script -qec "$STRONGROOM secret get a/b" /dev/null | tail -n 1 | tr -d '\r')
-same "from the terminal, by the tool" 'the value' "$got"
+if script -qec true /dev/null >/dev/null 2>&1; then
+	got=$( (sleep 1 && printf '%s\n' "$pin") | script -qec "$STRONGROOM secret get a/b" /dev/null | tail -n 1 | tr -d '\r')
+	same "from the terminal, by the tool" 'the value' "$got"
+else
+	echo "skip - from the terminal, by the tool: there are no terminals to be had here"
+fi
 if read_with admin:any a/b >/dev/null; then die "a guest opened the vault"; fi
 if grep -q 'PIN of the HSM' "$place/tool.out"; then die "a guest asked for the HSM's PIN"; fi
 ok "a guest process asks nobody: the slot has no token"
