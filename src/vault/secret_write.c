@@ -208,10 +208,13 @@ static CK_RV apply(
 	if (!row->uid[0]) {
 		memcpy(row->path, change->path, sizeof(row->path));
 		memcpy(row->uid, change->uid, sizeof(row->uid));
-		strcpy(row->type, "generic");
 	}
-	if (!exists)
+	if (!exists) { /* what was deleted leaves its path, its tier and the count of its versions, and nothing else */
 		row->created_ms = now_ms;
+		strcpy(row->type, "generic");
+		sr_buf_clear(&row->application);
+		sr_buf_clear(&row->object_id);
+	}
 	if (change->has_type)
 		memcpy(row->type, change->type, sizeof(row->type));
 	replace(&row->application, change->application);
