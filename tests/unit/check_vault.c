@@ -119,6 +119,32 @@ START_TEST(a_tier_rises_and_binds_members_and_tokens)
 }
 END_TEST
 
+/* The tier alone, without a new version: what was sealed as standard is not delivered any more either. */
+START_TEST(a_tier_raised_without_a_value_binds_at_once)
+{
+	char pin[64];
+	struct sr_attrs change = SR_ATTRS_INIT;
+	struct sr_caller reader;
+	struct sr_buf value = SR_BUF_INIT;
+	vault_login_admin(&place);
+	expect(vault_put(&place, "a/b", "v", NULL), CKR_OK, NONE);
+	expect(vault_issue(&place, "secrets:read:a/*", "600", NULL, NULL, pin), CKR_OK, NONE);
+	expect(vault_login(&place, pin), CKR_OK, NONE);
+	expect(vault_get(&place, "a/b", NULL), CKR_OK, NONE);
+	reader = place.caller;
+	sr_identity_ref(reader.identity);
+	vault_login_admin(&place);
+	sr_attrs_put_text(&change, CKA_SR_TIER, "sensitive");
+	expect(sr_class_find(CKO_DATA)->set(&place.caller, "a/b", &change, &place.err), CKR_OK, NONE);
+	sr_attrs_clear(&change);
+	expect(vault_get(&place, "a/b", NULL), CKR_ATTRIBUTE_SENSITIVE, APPROVAL_REQUIRED);
+	expect(sr_class_find(CKO_DATA)->value(&reader, "a/b", &value, &place.err), CKR_ATTRIBUTE_SENSITIVE,
+		APPROVAL_REQUIRED);
+	ck_assert_uint_eq(value.len, 0);
+	sr_identity_unref(reader.identity);
+}
+END_TEST
+
 /* -- tokens ------------------------------------------------------------------------------------------------------ */
 
 START_TEST(a_token_sees_its_scope_and_nothing_else)
@@ -480,6 +506,7 @@ Suite *sr_suite_vault(void)
 	tcase_add_test(c, a_version_may_be_expected);
 	tcase_add_test(c, bad_secrets_are_refused);
 	tcase_add_test(c, a_tier_rises_and_binds_members_and_tokens);
+	tcase_add_test(c, a_tier_raised_without_a_value_binds_at_once);
 	tcase_add_test(c, a_token_sees_its_scope_and_nothing_else);
 	tcase_add_test(c, list_shows_no_value_and_write_needs_no_read);
 	tcase_add_test(c, uses_are_counted);
