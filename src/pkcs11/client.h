@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "pkcs11/calls.h"
 #include "pkcs11/handles.h"
+#include "pkcs11/operation.h"
 #include "pkcs11/own_token.h"
 #include "vault/identity.h"
 #include "vault/objects.h"
@@ -73,6 +74,8 @@ struct sr_session {
 	struct sr_search search;
 	EVP_MD_CTX *digest; /* NULL: no digest active */
 	bool digest_parts;  /* C_DigestUpdate was called */
+	struct sr_operation operations[SR_OPERATION_KINDS];
+	struct sr_nest *nest; /* of the session objects made here; NULL until there is one */
 	UT_hash_handle hh;
 };
 

@@ -9,6 +9,7 @@
 #include <uthash.h>
 
 struct sr_call;
+struct sr_key;
 struct sr_slot;
 
 /** struct sr_object: what a handle stands for.
@@ -16,6 +17,7 @@ struct sr_slot;
  *              object, that is ATTRS
  *  NAMED       a search named its exact CKA_LABEL, or this application made it
  *  IS_PRIVATE  gone with the login
+ *  SESSION_KEY of a session object that is a key: what ATTRS is for others
  *  OWNER       the session that a session object, or ONCE, belongs to; 0 for none
  *  ONCE        CKA_VALUE to be read one time; ISSUED: there was one */
 struct sr_object {
@@ -27,6 +29,7 @@ struct sr_object {
 	bool issued;
 	CK_SESSION_HANDLE owner;
 	struct sr_attrs attrs;
+	struct sr_key *session_key;
 	struct sr_buf once;
 	struct sr_object *prev; /* in the list of those that have an owner */
 	struct sr_object *next;
@@ -52,6 +55,7 @@ struct sr_ref {
 	bool once;
 	size_t once_len;
 	struct sr_attrs attrs;
+	struct sr_key *session_key; /* a reference, NULL where it is none */
 };
 void sr_ref_clear(struct sr_ref *ref);
 

@@ -35,6 +35,9 @@
 #define CKA_SR_ROTATION_DUE SR_VENDOR(0x107)
 #define CKA_SR_GRACE_UNTIL SR_VENDOR(0x108)
 
+/* of keys */
+#define CKA_SR_CUSTODY SR_VENDOR(0x110) /* "resident", "wrapped"; of public keys and certificates "open" */
+
 /* of tokens */
 #define CKA_SR_ID SR_VENDOR(0x120)          /* the id, never secret: "t-" and 16 base32 characters */
 #define CKA_SR_SCOPES SR_VENDOR(0x121)      /* scopes, one a line */
@@ -107,6 +110,11 @@
 	X(PATH_TAKEN, 22, "path_taken")                                                                       \
 	X(CHANGED_MEANWHILE, 23, "changed_meanwhile") /* what the check saw was changed before the commit */  \
 	X(WEAK_PASSPHRASE, 24, "weak_passphrase")                                                             \
+	X(CUSTODY, 25, "custody") /* the HSM cannot hold this kind of key in this way */                      \
+	X(RIGHTS, 26, "rights")   /* rights that one key, or one material, cannot have together */            \
+	X(UNEXTRACTABLE, 27, "unextractable")                                                                 \
+	X(MECHANISM, 28, "mechanism")                 /* not offered, or not for this key */                  \
+	X(NOT_AUTHENTICATED, 29, "not_authenticated") /* C_Login(CKU_CONTEXT_SPECIFIC) is wanted first */     \
 	X(NOT_CONFIGURED, 40, "not_configured")                                                               \
 	X(BAD_CONFIG, 41, "bad_config")                                                                       \
 	X(VAULT_MISSING, 42, "vault_missing")                                                                 \

@@ -3,7 +3,7 @@
 #define SR_PKCS11_TEMPLATE_H
 
 #include "util/error.h"
-#include "vault/attrs.h"
+#include "util/attrs.h"
 
 #define SR_VALUE_MAX (64u << 10)  /* CKA_VALUE */
 #define SR_LABEL_MAX 512          /* CKA_LABEL: a path */

@@ -12,7 +12,14 @@
 	X(SECRET_READ, "secret.read")                     \
 	X(SECRET_UPDATED, "secret.updated")               \
 	X(SECRET_DELETED, "secret.deleted")               \
+	X(KEY_GENERATED, "key.generated")                 \
+	X(KEY_IMPORTED, "key.imported")                   \
+	X(KEY_UPDATED, "key.updated")                     \
 	X(KEY_USED, "key.used")                           \
+	X(KEY_DELETED, "key.deleted")                     \
+	X(KEY_WRAPPED, "key.wrapped")                     \
+	X(KEY_UNWRAPPED, "key.unwrapped")                 \
+	X(KEY_DERIVED, "key.derived")                     \
 	X(TOKEN_ISSUED, "token.issued")                   \
 	X(TOKEN_REVOKED, "token.revoked")                 \
 	X(MEMBER_ADDED, "member.added")                   \

@@ -14,7 +14,7 @@
 #define SR_MAC_LEN 32
 #define SR_HASH_LEN 32
 #define SR_ATTRIBUTE_MAX 4096                 /* CKA_APPLICATION, CKA_OBJECT_ID */
-#define SR_SUBJECT_MAX (16 + SR_PATH_MAX + 1) /* "secret:PATH", "token:ID", "member:NAME" */
+#define SR_SUBJECT_MAX (16 + SR_PATH_MAX + 1) /* "secret:PATH", "certificate:PATH", "token:ID", "member:NAME" */
 
 /** struct sr_mark: what every deciding row carries: the audit event that made it, and the HSM's MAC over the row's
  * kind, key, content and that event (vault/rows.h computes and checks it). */
@@ -51,6 +51,37 @@ struct sr_version_row {
 	struct sr_buf sealed;
 };
 void sr_version_row_clear(struct sr_version_row *row);
+
+/* What a key object of a path is; one row each. The words are those of CKO_*. */
+enum sr_part { SR_PART_PRIVATE, SR_PART_PUBLIC, SR_PART_SECRET, SR_PART_CERTIFICATE, SR_PART_COUNT };
+const char *sr_part_word(unsigned part); /* "private", "public", "secret", "certificate" */
+
+enum sr_custody { SR_CUSTODY_RESIDENT, SR_CUSTODY_WRAPPED, SR_CUSTODY_OPEN, SR_CUSTODY_COUNT };
+const char *sr_custody_word(unsigned custody);
+
+enum sr_key_state { SR_KEY_ACTIVE, SR_KEY_DELETED };
+
+#define SR_KEY_ID_MAX 4096
+#define SR_KEY_ATTRS_MAX (64u << 10)
+#define SR_KEY_BLOB_MAX (16u << 10)
+
+/** struct sr_key_row: a key object (docs/keys.md). KEY_TYPE is CKK_*, of a certificate CKC_*. ID is CKA_ID. ATTRS is
+ * everything else that the object shows, packed (vault/keyattrs.h); BLOB the wrapped key, empty in other custody;
+ * MATERIAL tells equal keys (hsm/key.h), may be empty. A deleted row keeps path, part, uid and tier, and its ID, ATTRS,
+ * BLOB and MATERIAL are empty. */
+struct sr_key_row {
+	char path[SR_PATH_MAX + 1];
+	enum sr_part part;
+	char uid[33];
+	uint64_t key_type;
+	enum sr_custody custody;
+	enum sr_tier tier;
+	enum sr_key_state state;
+	int64_t created_ms, updated_ms;
+	struct sr_buf id, attrs, blob, material;
+	struct sr_mark mark;
+};
+void sr_key_row_clear(struct sr_key_row *row);
 
 enum sr_token_state { SR_TOKEN_ACTIVE, SR_TOKEN_REVOKED };
 

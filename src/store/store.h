@@ -13,7 +13,7 @@
 #include "store/rows.h"
 #include "util/error.h"
 
-#define SR_STORE_SCHEMA 1
+#define SR_STORE_SCHEMA 2
 
 struct sr_tx;
 
@@ -31,6 +31,7 @@ struct sr_store {
 
 /* A callback answers true to go on. */
 typedef bool (*sr_secret_each)(const struct sr_secret_row *row, void *ctx);
+typedef bool (*sr_key_each)(const struct sr_key_row *row, void *ctx);
 typedef bool (*sr_token_each)(const struct sr_token_row *row, void *ctx);
 typedef bool (*sr_member_each)(const struct sr_member_row *row, void *ctx);
 typedef bool (*sr_event_each)(const struct sr_event *event, const uint8_t hash[SR_HASH_LEN], void *ctx);
@@ -71,6 +72,21 @@ struct sr_store_ops {
 	(struct sr_tx *tx, const char *path, uint64_t version, size_t *sealed_len, bool *found, struct sr_error *err);
 	CK_RV(*version_put)
 	(struct sr_tx *tx, const struct sr_version_row *row, struct sr_error *err); /* insert only */
+
+	/* keys, by (path, part); key_put inserts or replaces. key_list: in path order, paths that begin with PREFIX;
+	 * PART SR_PART_COUNT is all. key_by_id, key_by_material: active rows with that CKA_ID, that material, by index.
+	 * key_parts: every row of one path. */
+	CK_RV(*key_get)
+	(struct sr_tx *tx, const char *path, enum sr_part part, struct sr_key_row *row, bool *found,
+		struct sr_error *err);
+	CK_RV (*key_put)(struct sr_tx *tx, const struct sr_key_row *row, struct sr_error *err);
+	CK_RV(*key_list)
+	(struct sr_tx *tx, const char *prefix, enum sr_part part, sr_key_each each, void *ctx, struct sr_error *err);
+	CK_RV (*key_parts)(struct sr_tx *tx, const char *path, sr_key_each each, void *ctx, struct sr_error *err);
+	CK_RV(*key_by_id)
+	(struct sr_tx *tx, const void *id, size_t len, sr_key_each each, void *ctx, struct sr_error *err);
+	CK_RV(*key_by_material)
+	(struct sr_tx *tx, const void *material, size_t len, sr_key_each each, void *ctx, struct sr_error *err);
 
 	CK_RV(*token_get)
 	(struct sr_tx *tx, const char *id, struct sr_token_row *row, bool *found, struct sr_error *err);

@@ -3,7 +3,7 @@
 #ifndef SR_VAULT_OBJECTS_H
 #define SR_VAULT_OBJECTS_H
 
-#include "vault/attrs.h"
+#include "util/attrs.h"
 #include "vault/vault.h"
 
 #define SR_OBJECT_ID_MAX 520 /* a path, a token's id, an event's number; with the NUL */

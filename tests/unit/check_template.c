@@ -1,4 +1,4 @@
-/* src/pkcs11/template.c and src/vault/attrs.c. */
+/* src/pkcs11/template.c and src/util/attrs.c. */
 #include "tests/unit/suites.h"
 
 #include "pkcs11/template.h"

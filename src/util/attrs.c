@@ -1,5 +1,5 @@
 /* Lists of attributes. */
-#include "vault/attrs.h"
+#include "util/attrs.h"
 
 #include "util/text.h"
 

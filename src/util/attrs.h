@@ -1,7 +1,7 @@
 /* A list of attributes that owns its bytes: a template that the call layer has checked and copied, or what an object
  * shows of itself. */
-#ifndef SR_VAULT_ATTRS_H
-#define SR_VAULT_ATTRS_H
+#ifndef SR_UTIL_ATTRS_H
+#define SR_UTIL_ATTRS_H
 
 #include "pkcs11/cryptoki.h"
 #include "util/buf.h"
