@@ -59,10 +59,11 @@ static CK_RV audit_status(struct sr_vault *vault, struct sr_tx *tx, json_t **out
 
 static CK_RV store_status(struct sr_vault *vault, struct sr_tx *tx, json_t **out, struct sr_error *err)
 {
-	uint64_t secrets = 0, tokens = 0, events = 0, bytes = 0;
-	CK_RV rv = vault->store->ops->counts(tx, &secrets, &tokens, &events, &bytes, err);
-	*out = json_pack("{s:I, s:I, s:I, s:I, s:i}", "secrets", (json_int_t)secrets, "tokens", (json_int_t)tokens,
-		"events", (json_int_t)events, "bytes", (json_int_t)bytes, "schema", SR_STORE_SCHEMA);
+	struct sr_counts counts = { 0 };
+	CK_RV rv = vault->store->ops->counts(tx, &counts, err);
+	*out = json_pack("{s:I, s:I, s:I, s:I, s:I, s:i}", "secrets", (json_int_t)counts.secrets, "keys",
+		(json_int_t)counts.keys, "tokens", (json_int_t)counts.tokens, "events", (json_int_t)counts.events,
+		"bytes", (json_int_t)counts.bytes, "schema", SR_STORE_SCHEMA);
 	return rv;
 }
 
