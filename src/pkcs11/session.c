@@ -122,6 +122,9 @@ static CK_RV close_session(
 	sr_search_end(session);
 	sr_digest_end(session);
 	sr_operations_end(session);
+	sr_handles_bury(slot);
+	sr_nest_close(session->nest);
+	session->nest = NULL;
 	unref(client, session); /* the table's; the caller has its own */
 	if (!identity)
 		return CKR_OK;
