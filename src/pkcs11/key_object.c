@@ -37,23 +37,33 @@ static CK_RV take_certificate(struct sr_call *call, struct sr_attrs *held, CK_OB
 	return held->failed ? CKR_HOST_MEMORY : sr_session_object_add(call, held, handle);
 }
 
+/* 4.6 and 4.7: what kind of certificate or key it is has no default. */
+static CK_RV check_kind(struct sr_call *call, const struct sr_attrs *template, struct sr_making *making)
+{
+	bool certificate = making->object_class == CKO_CERTIFICATE;
+	CK_ATTRIBUTE_TYPE kind = certificate ? CKA_CERTIFICATE_TYPE : CKA_KEY_TYPE;
+	making->key_type = sr_attrs_ulong(template, kind, CK_UNAVAILABLE_INFORMATION);
+	if (sr_attrs_find(template, kind))
+		return CKR_OK;
+	return sr_fail(&call->err, CKR_TEMPLATE_INCOMPLETE, SR_REASON_BAD_TEMPLATE, "%s is missing",
+		certificate ? "CKA_CERTIFICATE_TYPE" : "CKA_KEY_TYPE");
+}
+
 CK_RV sr_key_object_create(struct sr_call *call, const struct sr_attrs *template, CK_OBJECT_HANDLE *handle)
 {
-	struct sr_making making = { .object_class = sr_attrs_ulong(template, CKA_CLASS, 0),
-		.key_type = sr_attrs_ulong(template, CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION) };
+	CK_OBJECT_CLASS object_class = sr_attrs_ulong(template, CKA_CLASS, 0);
+	struct sr_making making = { .object_class = object_class };
 	struct sr_new_key made = { 0 };
 	struct sr_attrs held = SR_ATTRS_INIT;
-	CK_OBJECT_CLASS object_class = making.object_class;
-	if (sr_class_of_keys(object_class) && !sr_attrs_find(template, CKA_KEY_TYPE))
-		return sr_fail(&call->err, CKR_TEMPLATE_INCOMPLETE, SR_REASON_BAD_TEMPLATE, "CKA_KEY_TYPE is missing");
-	CK_RV rv = sr_making_begin(call, template, is_private(object_class, template), &making);
-	if (rv != CKR_OK)
-		return rv;
-	rv = import(call, &making, &made, &held);
-	bool certificate = !made.key && made.id[0] == '\0';
+	CK_RV rv = check_kind(call, template, &making);
 	if (rv == CKR_OK)
-		rv = certificate ? take_certificate(call, &held, handle)
-				 : sr_made_take(call, object_class, &made, handle);
+		rv = sr_making_begin(call, template, is_private(object_class, template), &making);
+	if (rv == CKR_OK)
+		rv = import(call, &making, &made, &held);
+	bool held_here = object_class == CKO_CERTIFICATE && making.nest;
+	if (rv == CKR_OK)
+		rv = held_here ? take_certificate(call, &held, handle)
+			       : sr_made_take(call, object_class, &made, handle);
 	sr_attrs_clear(&held);
 	sr_new_key_clear(&made);
 	return rv;

@@ -46,25 +46,19 @@ static CK_RV ask_again(struct sr_call *call, const struct sr_credentials *creden
 	return rv;
 }
 
-static CK_RV nothing_waits(struct sr_call *call)
-{
-	return sr_fail(&call->err, CKR_OPERATION_NOT_INITIALIZED, SR_REASON_NONE,
-		"no operation waits for a login of its own");
-}
-
-/* CKA_ALWAYS_AUTHENTICATE (5.6.8, 4.9): lets the operation begun last go on. A slot with its own token reads it anew. */
+/* CKA_ALWAYS_AUTHENTICATE (5.6.8, 4.9): lets the operation begun last go on. A slot with its own token reads it anew.
+ */
 static CK_RV log_in_to_operation(struct sr_call *call, struct sr_credentials *credentials)
 {
 	struct sr_operation *waiting = sr_operation_waiting(call->session);
 	if (!waiting)
-		return nothing_waits(call);
+		return sr_fail(&call->err, CKR_OPERATION_NOT_INITIALIZED, SR_REASON_NONE,
+			"no operation waits for a login of its own");
 	CK_RV rv = check_pin(call, credentials);
 	if (rv == CKR_OK)
 		rv = sr_call_user(call);
 	if (rv != CKR_OK)
 		return rv;
-	if (waiting->user && waiting->epoch != call->epoch)
-		return nothing_waits(call); /* it ended with the login that it was begun under */
 	do {
 		rv = ask_again(call, credentials);
 	} while (sr_call_again(call, rv));

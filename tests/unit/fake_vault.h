@@ -13,6 +13,8 @@
 
 #define FAKE_SECRETS 8
 
+#define FAKE_KEYS 16
+
 struct fake_secret {
 	char path[64];
 	char value[64];
@@ -25,7 +27,9 @@ struct fake_secret {
  *  check_rv, value_rv, refused_rv, logout_rv  what these answer, CKR_OK: their work
  *  grow_value             .value delivers this many bytes more than the view said
  *  bulk                   so many secrets bulk/0 … beside the others
- *  by_listing             read-by-listing */
+ *  by_listing             read-by-listing
+ *  make_rv, wrap_rv, component_rv, set_rv  what making a key, wrapping, reading a part, changing a session key answer
+ *  slow_set_ms            how long the last takes */
 struct fake_vault {
 	pthread_mutex_t lock;
 	CK_RV open_rv;
@@ -39,6 +43,11 @@ struct fake_vault {
 	size_t grow_value;
 	size_t bulk;
 	bool by_listing;
+	CK_RV make_rv;
+	CK_RV wrap_rv;
+	CK_RV component_rv;
+	CK_RV set_rv;
+	unsigned slow_set_ms;
 	struct fake_secret secrets[FAKE_SECRETS];
 	unsigned opens;
 	unsigned identities; /* made */
@@ -48,8 +57,23 @@ struct fake_vault {
 	unsigned values;
 	unsigned refused;
 	unsigned closed;
+	unsigned nests;         /* open */
+	unsigned nest_keys;     /* session objects in the HSM */
+	unsigned keys_living;   /* references to keys, not released */
+	unsigned wraps;         /* delivered */
+	unsigned wrap_queries;  /* asked for, not delivered */
+	unsigned wrap_refusals; /* recorded */
+	unsigned components;    /* delivered */
+	unsigned authentications;
 	int64_t boot_ms; /* what the clock says */
 };
+
+/** fake_state(): what fake_vault() answers, inside the library. fake_keys_clear() and the classes are its other half,
+ *  fake_keys.c. */
+struct sr_class;
+struct fake_vault *fake_state(void);
+void fake_keys_clear(void);
+extern const struct sr_class fake_private_class, fake_public_class, fake_secret_key_class, fake_certificate_class;
 
 #define FAKE_VAULT_SYMBOL "fake_vault"
 struct fake_vault *fake_vault(void);
