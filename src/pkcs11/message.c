@@ -10,8 +10,6 @@
 #include <string.h>
 
 #define IV_MAX 256
-#define TAG_MAX 16
-#define TAG_BITS_MIN 32    /* NIST SP 800-38D, 5.2.1.2 */
 #define RANDOM_BITS_MIN 64 /* fewer would soon repeat */
 #define COUNTER_BITS_MIN 32
 
@@ -76,9 +74,8 @@ static CK_RV read_parameter(
 	memcpy(params, parameter, sizeof *params);
 	if (!params->pIv || !params->ulIvLen || params->ulIvLen > IV_MAX)
 		return bad_parameter(call, "the IV is missing, or has not 1 to 256 bytes");
-	if (!params->pTag || params->ulTagBits % 8 || params->ulTagBits < TAG_BITS_MIN ||
-		params->ulTagBits > 8 * TAG_MAX)
-		return bad_parameter(call, "the tag is missing, or has not 32 to 128 bits in whole bytes");
+	if (!params->pTag)
+		return bad_parameter(call, "the tag is missing");
 	return CKR_OK;
 }
 
@@ -347,7 +344,7 @@ CK_RV sr_C_DecryptMessage(struct sr_call *call, CK_VOID_PTR parameter, CK_ULONG 
 		rv = prepare(call, &message, parameter, parameter_len);
 	if (rv == CKR_OK && !query) {
 		sr_buf_append(&sealed, data, data_len);
-		sr_buf_append(&sealed, message.params.pTag, message.params.ulTagBits / 8);
+		sr_buf_append(&sealed, message.params.pTag, message.tag_len(&call->session->operations[message.kind]));
 		rv = open_sealed(call, &sealed, data_len, output);
 	}
 	sr_buf_clear(&sealed);
@@ -413,7 +410,7 @@ static CK_RV check_tag(struct sr_call *call, const struct sr_operation *op, cons
 	CK_ULONG parameter_len, CK_GCM_MESSAGE_PARAMS *params)
 {
 	CK_RV rv = read_parameter(call, parameter, parameter_len, params);
-	if (rv == CKR_OK && params->ulTagBits / 8 != tag_len(op))
+	if (rv == CKR_OK && params->ulTagBits != 8 * tag_len(op))
 		rv = bad_parameter(call, "the tag has another length than at the message's beginning");
 	return rv;
 }
@@ -451,7 +448,7 @@ CK_RV sr_C_DecryptMessageNext(struct sr_call *call, CK_VOID_PTR parameter, CK_UL
 		rv = take_part(call, kind, &given, flags, &last);
 	if (rv == CKR_OK && last) {
 		size_t len = op->message.len;
-		sr_buf_append(&op->message, params.pTag, params.ulTagBits / 8);
+		sr_buf_append(&op->message, params.pTag, tag_len(op));
 		rv = open_sealed(call, &op->message, len, output);
 	}
 	return leave(call, kind, SR_PART, rv, last);
