@@ -19,20 +19,20 @@ static CK_ULONG sixteen = 16;
 static CK_MECHANISM aes_gen = { CKM_AES_KEY_GEN, NULL, 0 }, ec_gen = { CKM_EC_KEY_PAIR_GEN, NULL, 0 },
 		    aes_wrap = { CKM_AES_KEY_WRAP, NULL, 0 }, no_mechanism = { CKM_MD5, NULL, 0 };
 
-#define CLASS(c)                              \
-	{                                     \
+#define CLASS(c)                           \
+	{                                  \
 		CKA_CLASS, &(c), sizeof(c) \
 	}
-#define TYPE(t)                                  \
-	{                                        \
+#define TYPE(t)                               \
+	{                                     \
 		CKA_KEY_TYPE, &(t), sizeof(t) \
 	}
 #define BOOL(type, value)         \
 	{                         \
 		type, &(value), 1 \
 	}
-#define TEXT(type, text)                                  \
-	{                                                 \
+#define TEXT(type, text)                                      \
+	{                                                     \
 		type, (void *)(uintptr_t)(text), strlen(text) \
 	}
 #define AES_VALUE                                         \
@@ -41,8 +41,7 @@ static CK_MECHANISM aes_gen = { CKM_AES_KEY_GEN, NULL, 0 }, ec_gen = { CKM_EC_KE
 	}
 
 /* An AES key through C_CreateObject, which needs no more than the call layer has; EXTRA comes after the usual. */
-static CK_RV import_aes(
-	CK_SESSION_HANDLE session, const CK_ATTRIBUTE *extra, CK_ULONG count, CK_OBJECT_HANDLE *handle)
+static CK_RV import_aes(CK_SESSION_HANDLE session, const CK_ATTRIBUTE *extra, CK_ULONG count, CK_OBJECT_HANDLE *handle)
 {
 	CK_ATTRIBUTE template[MAX_TEMPLATE] = { CLASS(secret_class), TYPE(aes), AES_VALUE };
 	if (count)
@@ -158,7 +157,7 @@ START_TEST(generate_pair)
 	CK_ATTRIBUTE bad[] = { TYPE(rsa) };
 	CK_OBJECT_CLASS class;
 	CK_ULONG len;
-#define PAIR(session, pub, pub_len, priv, priv_len, at)                                                       \
+#define PAIR(session, pub, pub_len, priv, priv_len, at) \
 	CALL(C_GenerateKeyPair, session, &ec_gen, pub, pub_len, priv, priv_len, at, &private_key)
 	ck_rv(PAIR(fix.rw, NULL, 0, NULL, 0, NULL), CKR_ARGUMENTS_BAD);
 	ck_rv(CALL(C_GenerateKeyPair, fix.rw, &ec_gen, NULL, 0, NULL, 0, &public_key, NULL), CKR_ARGUMENTS_BAD);
@@ -195,7 +194,8 @@ START_TEST(import_keys)
 	CK_OBJECT_HANDLE made = 0;
 	CK_ATTRIBUTE public_key[] = { CLASS(public_class), TYPE(rsa), TEXT(CKA_MODULUS, "modulus"),
 		TEXT(CKA_PUBLIC_EXPONENT, "\x01\x01"), BOOL(CKA_PRIVATE, no) };
-	CK_ATTRIBUTE private_key[] = { CLASS(private_class), TYPE(ec), TEXT(CKA_VALUE, "value"), BOOL(CKA_PRIVATE, no) };
+	CK_ATTRIBUTE private_key[] = { CLASS(private_class), TYPE(ec), TEXT(CKA_VALUE, "value"),
+		BOOL(CKA_PRIVATE, no) };
 	CK_ATTRIBUTE token[] = { BOOL(CKA_TOKEN, yes), TEXT(CKA_LABEL, "keys/i") };
 	ck_rv(CALL(C_CreateObject, fix.ro, public_key, 1, &made), CKR_TEMPLATE_INCOMPLETE);
 	ck_rv(CALL(C_CreateObject, fix.ro, private_key, 4, &made), CKR_USER_NOT_LOGGED_IN);
@@ -304,7 +304,8 @@ START_TEST(value_of_a_secret_key)
 		ck_rv(get_one(fix.ro, keys[i], CKA_VALUE, NULL, 0, &len), CKR_OK);
 		ck_rv(len, 16);
 		ck_rv(get_one(fix.ro, keys[i], CKA_VALUE, value, 15, &len), CKR_BUFFER_TOO_SMALL);
-		ck_rv(get_one(fix.ro, keys[i], CKA_VALUE, value, CK_UNAVAILABLE_INFORMATION, &len), CKR_BUFFER_TOO_SMALL);
+		ck_rv(get_one(fix.ro, keys[i], CKA_VALUE, value, CK_UNAVAILABLE_INFORMATION, &len),
+			CKR_BUFFER_TOO_SMALL);
 		ck_rv(fix.vault->components, i); /* which cost nothing */
 		ck_rv(get_one(fix.ro, keys[i], CKA_VALUE, value, sizeof value, &len), CKR_OK);
 		ck_assert_int_eq(memcmp(value, "0123456789abcdef", 16), 0);
@@ -538,8 +539,7 @@ START_TEST(unwrap_a_key)
 	log_in(fix.rw);
 	with = vault_aes("keys/wrapping", wraps, 3);
 	plain = session_aes(fix.ro);
-#define UNWRAP(key, data, len, attrs, count) \
-	CALL(C_UnwrapKey, fix.ro, &aes_wrap, key, data, len, attrs, count, &made)
+#define UNWRAP(key, data, len, attrs, count) CALL(C_UnwrapKey, fix.ro, &aes_wrap, key, data, len, attrs, count, &made)
 	ck_rv(CALL(C_UnwrapKey, fix.ro, &aes_wrap, with, wrapped, 7, template, 3, NULL), CKR_ARGUMENTS_BAD);
 	ck_rv(CALL(C_UnwrapKey, fix.ro, NULL, with, wrapped, 7, template, 3, &made), CKR_ARGUMENTS_BAD);
 	ck_rv(CALL(C_UnwrapKey, fix.ro, &aes_gen, with, wrapped, 7, template, 3, &made), CKR_MECHANISM_INVALID);
