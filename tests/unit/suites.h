@@ -34,5 +34,6 @@ SR_SUITE(module)
 SR_SUITE(template)
 SR_SUITE(pkcs11)
 SR_SUITE(pkcs11_objects)
+SR_SUITE(operations)
 
 #undef SR_SUITE
