@@ -1,5 +1,6 @@
 /* Message digests: PKCS#11 v3.1, 5.12. Every error but CKR_BUFFER_TOO_SMALL ends the operation (5.2). */
 #include "pkcs11/call.h"
+#include "pkcs11/mechanism.h"
 #include "pkcs11/session.h"
 #include "util/crypto.h"
 
@@ -48,13 +49,13 @@ CK_RV sr_C_DigestInit(struct sr_call *call, CK_MECHANISM_PTR mechanism)
 	}
 	if (call->session->digest)
 		return sr_fail(&call->err, CKR_OPERATION_ACTIVE, SR_REASON_NONE, "a digest is active in this session");
-	const EVP_MD *md = sr_digest_md(mechanism->mechanism);
-	if (!md)
-		return sr_fail(&call->err, CKR_MECHANISM_INVALID, SR_REASON_NONE, "0x%lx is no digest offered here",
-			mechanism->mechanism);
-	if (mechanism->pParameter || mechanism->ulParameterLen)
-		return sr_fail(&call->err, CKR_MECHANISM_PARAM_INVALID, SR_REASON_NONE, "a digest takes no parameter");
-	return begin(call, md);
+	struct sr_mechanism taken;
+	CK_RV rv = sr_mechanism_take(
+		call->client->vault, &call->client->config, mechanism, CKF_DIGEST, &taken, &call->err);
+	if (rv == CKR_OK)
+		rv = begin(call, sr_digest_md(taken.native.mechanism));
+	sr_mechanism_clear(&taken);
+	return rv;
 }
 
 static CK_RV check_data(struct sr_call *call, const CK_BYTE *data, CK_ULONG len)

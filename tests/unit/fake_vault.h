@@ -84,4 +84,20 @@ extern const struct sr_class fake_private_class, fake_public_class, fake_secret_
 #define FAKE_VAULT_SYMBOL "fake_vault"
 struct fake_vault *fake_vault(void);
 
+/** struct fake_mechanisms: pkcs11/mechanism.h over this vault's HSM, which offers what a table in fake_vault.c says. */
+struct sr_mechanism;
+struct sr_mechanism_row;
+struct sr_config;
+struct sr_error;
+struct fake_mechanisms {
+	bool (*offered)(const struct sr_config *config, const struct sr_mechanism_row *row, CK_MECHANISM_INFO *info);
+	CK_RV (*take)
+	(const struct sr_config *config, const CK_MECHANISM *given, CK_FLAGS function, struct sr_mechanism *mechanism,
+		struct sr_error *err);
+	void (*clear)(struct sr_mechanism *mechanism);
+};
+
+#define FAKE_MECHANISMS_SYMBOL "fake_mechanisms"
+extern const struct fake_mechanisms fake_mechanisms;
+
 #endif

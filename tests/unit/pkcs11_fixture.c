@@ -25,7 +25,8 @@ void fixture_load(void)
 	ck_assert_msg(library != NULL, "%s", dlerror());
 	*(void **)&backend = dlsym(library, SR_BACKEND_SYMBOL);
 	*(void **)&vault = dlsym(library, FAKE_VAULT_SYMBOL);
-	ck_assert(backend && vault);
+	fix.mechanisms = dlsym(library, FAKE_MECHANISMS_SYMBOL);
+	ck_assert(backend && vault && fix.mechanisms);
 	fix.backend = backend();
 	fix.calls = fix.backend->calls;
 	fix.vault = vault();
@@ -37,7 +38,8 @@ void fixture_load(void)
 
 void fixture_client(void)
 {
-	struct sr_config config = { .slot_count = 2,
+	struct sr_config config = { .mechanisms = fix.enable,
+		.slot_count = 2,
 		.slots = { { .name = file_slot_name, .token_file = fix.token_file },
 			{ .name = env_slot_name, .token_env = env_name } } };
 	struct sr_error err = SR_ERROR_INIT;
