@@ -28,12 +28,12 @@ struct sr_use {
 
 static void lock(void)
 {
-	pthread_mutex_lock(&fake_vault()->lock);
+	pthread_mutex_lock(&fake_state()->lock);
 }
 
 static void unlock(void)
 {
-	pthread_mutex_unlock(&fake_vault()->lock);
+	pthread_mutex_unlock(&fake_state()->lock);
 }
 
 static uint8_t sum_of(uint8_t sum, const void *data, size_t len)
@@ -75,7 +75,7 @@ static CK_RV check(const struct sr_caller *caller, CK_RV *next, struct sr_error 
 CK_RV sr_use_begin(const struct sr_caller *caller, enum sr_function function, struct sr_key *key,
 	const CK_MECHANISM *mechanism, struct sr_use **use, struct sr_error *err)
 {
-	CK_RV rv = check(caller, &fake_vault()->begin_rv, err);
+	CK_RV rv = check(caller, &fake_state()->begin_rv, err);
 	if (rv != CKR_OK)
 		return rv;
 	if (!caller->identity && sr_attrs_bool(&key->attrs, CKA_PRIVATE, true))
@@ -92,7 +92,7 @@ CK_RV sr_use_begin(const struct sr_caller *caller, enum sr_function function, st
 		made->sum = sum_of(sum_of(0, gcm->iv_ptr, gcm->iv_len), gcm->aad_ptr, gcm->aad_len);
 	}
 	lock();
-	fake_vault()->uses_open++;
+	fake_state()->uses_open++;
 	unlock();
 	*use = made;
 	return CKR_OK;
@@ -103,7 +103,7 @@ void sr_use_end(struct sr_use *use)
 	if (!use)
 		return;
 	lock();
-	fake_vault()->uses_open--;
+	fake_state()->uses_open--;
 	unlock();
 	sr_key_unref(use->key);
 	sr_buf_clear(&use->fed);
@@ -113,7 +113,7 @@ void sr_use_end(struct sr_use *use)
 static void count(struct sr_use *use)
 {
 	lock();
-	fake_vault()->uses += !use->counted;
+	fake_state()->uses += !use->counted;
 	unlock();
 	use->counted = true;
 }
@@ -147,7 +147,7 @@ size_t sr_use_bound(const struct sr_use *use, size_t in_len)
 static CK_RV bad_length(const struct sr_use *use, struct sr_error *err)
 {
 	CK_RV rv = use->function == SR_VERIFY_RECOVER ? CKR_SIGNATURE_LEN_RANGE
-		   : opens(use)			      ? CKR_ENCRYPTED_DATA_LEN_RANGE
+		   : opens(use)                       ? CKR_ENCRYPTED_DATA_LEN_RANGE
 						      : CKR_DATA_LEN_RANGE;
 	return sr_fail(err, rv, SR_REASON_NONE, "a length that the mechanism does not take");
 }
@@ -240,7 +240,7 @@ static CK_RV compute(const struct sr_use *use, const uint8_t *in, size_t len, st
 CK_RV sr_use_once(const struct sr_caller *caller, struct sr_use *use, const void *in, size_t len, struct sr_buf *out,
 	struct sr_error *err)
 {
-	CK_RV rv = check(caller, &fake_vault()->use_rv, err);
+	CK_RV rv = check(caller, &fake_state()->use_rv, err);
 	if (rv == CKR_OK)
 		rv = compute(use, in, len, out, err);
 	if (rv != CKR_OK)
@@ -254,11 +254,11 @@ CK_RV sr_use_once(const struct sr_caller *caller, struct sr_use *use, const void
 CK_RV sr_use_update(const struct sr_caller *caller, struct sr_use *use, const void *in, size_t len, struct sr_buf *out,
 	struct sr_error *err)
 {
-	CK_RV rv = check(caller, &fake_vault()->use_rv, err);
+	CK_RV rv = check(caller, &fake_state()->use_rv, err);
 	if (rv != CKR_OK)
 		return rv;
 	lock();
-	fake_vault()->fed += len;
+	fake_state()->fed += len;
 	unlock();
 	sr_buf_append(&use->fed, in, len);
 	if (use->type != CKM_AES_CBC && use->type != CKM_AES_CBC_PAD)
@@ -283,7 +283,7 @@ CK_RV sr_use_verify(const struct sr_caller *caller, struct sr_use *use, const vo
 	const void *signature, size_t signature_len, struct sr_error *err)
 {
 	struct sr_buf all = SR_BUF_INIT, right = SR_BUF_INIT;
-	CK_RV rv = check(caller, &fake_vault()->use_rv, err);
+	CK_RV rv = check(caller, &fake_state()->use_rv, err);
 	if (rv != CKR_OK)
 		return rv;
 	sr_buf_append(&all, use->fed.data, use->fed.len);

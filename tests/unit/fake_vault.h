@@ -29,7 +29,8 @@ struct fake_secret {
  *  bulk                   so many secrets bulk/0 … beside the others
  *  by_listing             read-by-listing
  *  make_rv, wrap_rv, component_rv, set_rv  what making a key, wrapping, reading a part, changing a session key answer
- *  slow_set_ms            how long the last takes */
+ *  slow_set_ms            how long the last takes
+ *  begin_rv, use_rv       what the next beginning of an operation, the next step of one answers; once */
 struct fake_vault {
 	pthread_mutex_t lock;
 	CK_RV open_rv;
@@ -48,6 +49,8 @@ struct fake_vault {
 	CK_RV component_rv;
 	CK_RV set_rv;
 	unsigned slow_set_ms;
+	CK_RV begin_rv;
+	CK_RV use_rv;
 	struct fake_secret secrets[FAKE_SECRETS];
 	unsigned opens;
 	unsigned identities; /* made */
@@ -65,6 +68,9 @@ struct fake_vault {
 	unsigned wrap_refusals; /* recorded */
 	unsigned components;    /* delivered */
 	unsigned authentications;
+	unsigned uses_open; /* operations, not ended */
+	unsigned uses;      /* counted */
+	size_t fed;         /* bytes given in parts */
 	int64_t boot_ms; /* what the clock says */
 };
 
