@@ -94,7 +94,13 @@ static CK_RV search_class(struct collecting *to, const struct sr_attrs *query)
 	return rv == CKR_OK ? to->rv : rv;
 }
 
-/* A query that names a value could be used to guess it: no object of the vault matches that. */
+/* A query that names a value could be used to guess it: no object of the vault that hides one matches that. */
+static bool may_match(const struct sr_class *class, const struct sr_attrs *query)
+{
+	bool open = class->object_class == CKO_CERTIFICATE || class->object_class == CKO_PUBLIC_KEY;
+	return open || !sr_template_names_secret(query);
+}
+
 static CK_RV search_vault(struct collecting *to, const struct sr_attrs *query)
 {
 	const struct sr_attr *asked = sr_attrs_find(query, CKA_CLASS);
@@ -102,10 +108,10 @@ static CK_RV search_vault(struct collecting *to, const struct sr_attrs *query)
 	size_t count;
 	const struct sr_class *const *classes = sr_classes(&count);
 	CK_RV rv = CKR_OK;
-	for (size_t i = 0; rv == CKR_OK && i < count && !sr_template_names_secret(query); i++) {
+	for (size_t i = 0; rv == CKR_OK && i < count; i++) {
 		to->class = classes[i];
 		bool meant = asked ? to->class->object_class == object_class : !to->class->only_by_class;
-		if (meant && to->class->find)
+		if (meant && to->class->find && may_match(to->class, query))
 			rv = search_class(to, query);
 	}
 	const struct sr_attr *label = sr_attrs_find(query, CKA_LABEL);

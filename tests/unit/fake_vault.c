@@ -36,6 +36,11 @@ __attribute__((visibility("default"))) struct fake_vault *fake_vault(void)
 	return &state;
 }
 
+struct fake_vault *fake_state(void)
+{
+	return &state;
+}
+
 CK_RV sr_vault_open(const struct sr_config *config, struct sr_vault **vault, struct sr_error *err)
 {
 	(void)config;
@@ -48,8 +53,10 @@ CK_RV sr_vault_open(const struct sr_config *config, struct sr_vault **vault, str
 
 void sr_vault_close(struct sr_vault *vault)
 {
-	if (vault)
-		state.closed++;
+	if (!vault)
+		return;
+	state.closed++;
+	fake_keys_clear();
 }
 
 void sr_vault_abandon(struct sr_vault *vault)
@@ -468,7 +475,8 @@ static const struct sr_class token_class = { .object_class = CKO_SR_TOKEN,
 	.view = view_token,
 	.create = create_token };
 static const struct sr_class job_class = { .object_class = CKO_SR_JOB, .only_by_class = true, .create = create_job };
-static const struct sr_class *const classes[] = { &secret_class, &token_class, &job_class };
+static const struct sr_class *const classes[] = { &secret_class, &token_class, &job_class, &fake_private_class,
+	&fake_public_class, &fake_secret_key_class, &fake_certificate_class };
 
 const struct sr_class *const *sr_classes(size_t *count)
 {

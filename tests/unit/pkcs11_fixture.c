@@ -67,6 +67,9 @@ void fixture_close(void)
 	if (fix.client)
 		fix.backend->close(fix.client);
 	ck_assert_uint_eq(fix.vault->living, 0);
+	ck_assert_uint_eq(fix.vault->nests, 0);
+	ck_assert_uint_eq(fix.vault->nest_keys, 0);
+	ck_assert_uint_eq(fix.vault->keys_living, 0);
 	unlink(fix.token_file);
 	dlclose(library);
 }
