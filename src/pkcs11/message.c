@@ -344,7 +344,7 @@ CK_RV sr_C_DecryptMessage(struct sr_call *call, CK_VOID_PTR parameter, CK_ULONG 
 		rv = prepare(call, &message, parameter, parameter_len);
 	if (rv == CKR_OK && !query) {
 		sr_buf_append(&sealed, data, data_len);
-		sr_buf_append(&sealed, message.params.pTag, message.tag_len(&call->session->operations[message.kind]));
+		sr_buf_append(&sealed, message.params.pTag, tag_len(&call->session->operations[message.kind]));
 		rv = open_sealed(call, &sealed, data_len, output);
 	}
 	sr_buf_clear(&sealed);
