@@ -66,7 +66,7 @@ CK_RV sr_C_GenerateKey(struct sr_call *call, CK_MECHANISM_PTR mechanism, CK_ATTR
 	struct sr_attrs attrs = SR_ATTRS_INIT;
 	CK_RV rv = sr_call_mechanism(call, mechanism, CKF_GENERATE, &taken);
 	if (rv == CKR_OK)
-		rv = sr_template_copy(template, count, SR_TEMPLATE_CREATE, &attrs, &call->err);
+		rv = sr_template_copy(template, count, SR_TEMPLATE_GENERATE, &attrs, &call->err);
 	if (rv == CKR_OK)
 		rv = generate(call, &taken, &attrs, object);
 	sr_attrs_clear(&attrs);
@@ -148,10 +148,10 @@ CK_RV sr_C_GenerateKeyPair(struct sr_call *call, CK_MECHANISM_PTR mechanism, CK_
 	CK_RV rv = sr_call_mechanism(call, mechanism, CKF_GENERATE_KEY_PAIR, &taken);
 	if (rv == CKR_OK)
 		rv = sr_template_copy(
-			public_template, public_count, SR_TEMPLATE_CREATE, &pair.public_attrs, &call->err);
+			public_template, public_count, SR_TEMPLATE_GENERATE_PUBLIC, &pair.public_attrs, &call->err);
 	if (rv == CKR_OK)
 		rv = sr_template_copy(
-			private_template, private_count, SR_TEMPLATE_CREATE, &pair.private_attrs, &call->err);
+			private_template, private_count, SR_TEMPLATE_GENERATE_PRIVATE, &pair.private_attrs, &call->err);
 	if (rv == CKR_OK)
 		rv = generate_pair(call, &taken, &pair, public_key, private_key);
 	clear_pair(&pair);
@@ -325,7 +325,7 @@ CK_RV sr_C_UnwrapKey(struct sr_call *call, CK_MECHANISM_PTR mechanism, CK_OBJECT
 	struct source source = { &taken, unwrapping_key, CKR_UNWRAPPING_KEY_HANDLE_INVALID, wrapped, wrapped_len };
 	CK_RV rv = sr_call_mechanism(call, mechanism, CKF_UNWRAP, &taken);
 	if (rv == CKR_OK)
-		rv = sr_template_copy(template, count, SR_TEMPLATE_CREATE, &attrs, &call->err);
+		rv = sr_template_copy(template, count, SR_TEMPLATE_UNWRAP, &attrs, &call->err);
 	if (rv == CKR_OK)
 		rv = unwrapped_kind(call, &attrs, &making);
 	if (rv == CKR_OK)
@@ -357,7 +357,7 @@ CK_RV sr_C_DeriveKey(struct sr_call *call, CK_MECHANISM_PTR mechanism, CK_OBJECT
 	struct source source = { .mechanism = &taken, .handle = base_key, .handle_code = CKR_KEY_HANDLE_INVALID };
 	CK_RV rv = sr_call_mechanism(call, mechanism, CKF_DERIVE, &taken);
 	if (rv == CKR_OK)
-		rv = sr_template_copy(template, count, SR_TEMPLATE_CREATE, &attrs, &call->err);
+		rv = sr_template_copy(template, count, SR_TEMPLATE_DERIVE, &attrs, &call->err);
 	if (rv == CKR_OK)
 		rv = derived_kind(call, &attrs, &making);
 	if (rv == CKR_OK)
