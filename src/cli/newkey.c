@@ -119,6 +119,8 @@ static error_t parse_new(int key, char *arg, struct argp_state *state)
 		take_kind(request, arg, state);
 		return 0;
 	case OPTION_CUSTODY:
+		if (strcmp(arg, "resident") != 0 && strcmp(arg, "wrapped") != 0)
+			sr_usage(state, "'%s' is no custody; give resident or wrapped", arg);
 		request->custody = arg;
 		return 0;
 	case OPTION_TIER:
