@@ -151,10 +151,7 @@ static bool get_ulong(const CK_ATTRIBUTE *attr, CK_ULONG *value)
 
 static json_t *text_value(const CK_ATTRIBUTE *attr)
 {
-	char *safe = attr->pValue ? sr_safe_text(attr->pValue, attr->ulValueLen) : NULL;
-	json_t *value = safe && safe[0] ? json_string(safe) : json_null();
-	free(safe);
-	return value;
+	return attr->pValue && attr->ulValueLen > 0 ? sr_text_value(attr->pValue, attr->ulValueLen) : json_null();
 }
 
 static json_t *hex_value(const CK_ATTRIBUTE *attr)
@@ -227,11 +224,10 @@ CK_RV sr_key_add(struct sr_tool *tool, const struct sr_part *part, json_t *rows)
 	CK_ATTRIBUTE attrs[WANTED];
 	want(attrs);
 	CK_RV rv = sr_read_attributes(tool, part->handle, attrs, WANTED);
-	char *path =
-		rv == CKR_OK && attrs[LABEL].pValue ? sr_safe_text(attrs[LABEL].pValue, attrs[LABEL].ulValueLen) : NULL;
-	if (path)
-		fill_row(row_of(rows, path), part->object_class, attrs);
-	free(path);
+	json_t *path = rv == CKR_OK ? text_value(&attrs[LABEL]) : NULL;
+	if (json_is_string(path))
+		fill_row(row_of(rows, json_string_value(path)), part->object_class, attrs);
+	json_decref(path);
 	sr_free_attributes(attrs, WANTED);
 	return rv;
 }

@@ -165,7 +165,7 @@ CK_RV sr_read_attributes(struct sr_tool *tool, CK_OBJECT_HANDLE handle, CK_ATTRI
 	return is_filled(rv) ? CKR_OK : rv;
 }
 
-static json_t *text_value(const char *text, size_t len)
+json_t *sr_text_value(const char *text, size_t len)
 {
 	json_t *value = json_stringn(text, len);
 	if (value)
@@ -183,7 +183,7 @@ static json_t *lines_value(const char *text, size_t len)
 		const char *end = memchr(text, '\n', len);
 		size_t line = end ? (size_t)(end - text) : len;
 		if (line > 0)
-			json_array_append_new(lines, text_value(text, line));
+			json_array_append_new(lines, sr_text_value(text, line));
 		size_t taken = end ? line + 1 : line;
 		text += taken;
 		len -= taken;
@@ -196,7 +196,7 @@ static json_t *number_value(const char *text, size_t len)
 	uint64_t number;
 	if (sr_text_u64(text, len, INT64_MAX, &number))
 		return json_integer((json_int_t)number);
-	return text_value(text, len);
+	return sr_text_value(text, len);
 }
 
 static json_t *field_value(enum sr_field_kind kind, const CK_ATTRIBUTE *attr)
@@ -212,10 +212,10 @@ static json_t *field_value(enum sr_field_kind kind, const CK_ATTRIBUTE *attr)
 		return lines_value(text, len);
 	case SR_FIELD_OBJECT: {
 		json_t *value = json_loadb(text, len, 0, NULL);
-		return value ? value : text_value(text, len);
+		return value ? value : sr_text_value(text, len);
 	}
 	default:
-		return text_value(text, len);
+		return sr_text_value(text, len);
 	}
 }
 

@@ -67,6 +67,9 @@ int sr_read_all(
 /** sr_read_value(tool, handle, value): CKA_VALUE. VALUE is the caller's to clear, whatever the answer. */
 int sr_read_value(struct sr_tool *tool, CK_OBJECT_HANDLE handle, struct sr_locked *value);
 
+/** sr_text_value(text, len): the text as it is, or what of it is UTF-8. */
+json_t *sr_text_value(const char *text, size_t len);
+
 /** sr_has_prefix(path, prefix): PREFIX is plain text; a star at its end, as in a scope, says nothing more; NULL fits
  * all.
  */
