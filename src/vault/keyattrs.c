@@ -677,12 +677,23 @@ CK_RV sr_keyattrs_change(enum sr_part part, CK_KEY_TYPE key_type, struct sr_attr
 	return rv;
 }
 
+/* Without what belongs to the original alone. */
+static void copy_own(const struct sr_attrs *from, struct sr_attrs *to)
+{
+	for (size_t i = 0; i < from->count; i++) {
+		const struct sr_attr *attr = &from->items[i];
+		if (attr->type != CKA_UNIQUE_ID && !(attr->type & CKA_VENDOR_DEFINED))
+			sr_attrs_put(to, attr->type, attr->value, attr->len);
+	}
+	to->failed = to->failed || from->failed;
+}
+
 static CK_RV copy_plan(
 	struct sr_plan *plan, const struct sr_attrs *from, const struct sr_attrs *changes, struct sr_error *err)
 {
 	CK_RV rv = CKR_OK;
 	bool taken;
-	copy_all(from, &plan->attrs);
+	copy_own(from, &plan->attrs);
 	for (size_t i = 0; rv == CKR_OK && i < changes->count; i++) {
 		const struct sr_attr *change = &changes->items[i];
 		rv = change_one(plan->part, plan->key_type, SR_HOW_COPY, &plan->attrs, change, err);
@@ -750,6 +761,16 @@ void sr_keyattrs_for_hsm(enum sr_part part, CK_KEY_TYPE key_type, enum sr_how ho
 			sr_attrs_put(hsm, attr->type, attr->value, attr->len);
 	}
 	hsm->failed = hsm->failed || attrs->failed;
+}
+
+void sr_keyattrs_hsm_changes(enum sr_part part, const struct sr_attrs *changes, struct sr_attrs *hsm)
+{
+	for (size_t i = 0; i < changes->count; i++) {
+		const struct sr_attr *attr = &changes->items[i];
+		const struct row *row = find_row(part, attr->type);
+		if (row && (row->flags & HSM))
+			sr_attrs_put(hsm, attr->type, attr->value, attr->len);
+	}
 }
 
 /* -- the row ----------------------------------------------------------------------------------------------------- */

@@ -86,6 +86,9 @@ void sr_keyattrs_show(
 void sr_keyattrs_for_hsm(enum sr_part part, CK_KEY_TYPE key_type, enum sr_how how, const struct sr_attrs *attrs,
 	struct sr_attrs *hsm);
 
+/** sr_keyattrs_hsm_changes(part, changes, hsm): what of CHANGES the HSM is told. */
+void sr_keyattrs_hsm_changes(enum sr_part part, const struct sr_attrs *changes, struct sr_attrs *hsm);
+
 /** sr_keyattrs_is_secret(part, type): a component that never stands in attributes. */
 bool sr_keyattrs_is_secret(enum sr_part part, CK_ATTRIBUTE_TYPE type);
 
