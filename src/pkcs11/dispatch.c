@@ -1,6 +1,7 @@
 /* One way in, one way out: every call of the table passes through call_begin and call_end here. */
 #include "pkcs11/call.h"
 #include "pkcs11/session.h"
+#include "util/crypto.h"
 
 /* Thread-local, because sr_last_error is asked for by thread and without a context; plain data, so that it needs no
  * destructor when a thread or the library goes. Set by failures alone, like errno: what a program does to clean up
@@ -22,9 +23,18 @@ static void call_begin(struct sr_call *call, struct sr_client *client, enum sr_c
 	*call = (struct sr_call){ .id = id, .client = client };
 }
 
+/* The process is at its end (close_client in backend.c). */
+static CK_RV refuse_ending(struct sr_call *call)
+{
+	return sr_fail(&call->err, CKR_GENERAL_ERROR, SR_REASON_NONE,
+		"the process is ending: OpenSSL is gone, and with it the vault");
+}
+
 static CK_RV session_begin(struct sr_call *call, struct sr_client *client, CK_SESSION_HANDLE handle, enum sr_call_id id)
 {
 	call_begin(call, client, id);
+	if (!sr_crypto_alive())
+		return refuse_ending(call);
 	call->session = sr_session_enter(client, handle);
 	if (!call->session)
 		return sr_fail(&call->err, CKR_SESSION_HANDLE_INVALID, SR_REASON_NONE,
@@ -68,6 +78,8 @@ static CK_RV not_supported(struct sr_call *call, ...)
 	{                                                                         \
 		struct sr_call call;                                              \
 		call_begin(&call, client, SR_ID_##name);                          \
+		if (!sr_crypto_alive())                                           \
+			return call_end(&call, refuse_ending(&call));             \
 		return call_end(&call, SR_RUN_##status(name)(&call SR_AND args)); \
 	}
 #define SR_STUB_SESSION(name, status, params, args)                                                          \

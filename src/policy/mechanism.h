@@ -27,7 +27,7 @@ enum sr_parameter {
 };
 
 /** struct sr_mechanism_row: FLAGS are the CKF_* functions that it can be offered for (CKF_SIGN, ...,
- * CKF_MESSAGE_ENCRYPT, CKF_GENERATE_KEY_PAIR, CKF_DIGEST). KEY_TYPE: of the keys that it works with or makes,
+ * CKF_MESSAGE_ENCRYPT, CKF_GENERATE_KEY_PAIR, CKF_DIGEST); 0: never. KEY_TYPE: of the keys that it works with or makes,
  * CK_UNAVAILABLE_INFORMATION for none; KEY_TYPE_2: a second one, or the same. MULTI_PART: may be used in parts. WEAK:
  * off unless enabled. */
 struct sr_mechanism_row {

@@ -4,6 +4,7 @@
 
 #include "util/buf.h"
 
+#include <openssl/crypto.h>
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
@@ -100,6 +101,11 @@ OSSL_LIB_CTX *sr_crypto_ctx(void)
 {
 	struct crypto *crypto = get_crypto();
 	return crypto ? crypto->ctx : NULL;
+}
+
+bool sr_crypto_alive(void)
+{
+	return OPENSSL_init_crypto(0, NULL) == 1;
 }
 
 void sr_crypto_free(void)
