@@ -8,7 +8,6 @@
 #define TOO_LONG ((16u << 20) + 1)
 #define NO_KEY 99999
 
-static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
 static CK_BYTE iv[16] = { 1 };
 static CK_BYTE big[TOO_LONG];
 
@@ -61,7 +60,7 @@ static void open_with_keys(void)
 	fixture_open();
 	log_in(fix.rw);
 	keys.aes = make_key(fix.rw, (struct plan){ "k/aes", CKO_SECRET_KEY, CKK_AES, .rights = true });
-	keys.aes_no_rights = make_key(fix.rw, (struct plan){ "k/aes0", CKO_SECRET_KEY, CKK_AES, false });
+	keys.aes_no_rights = make_key(fix.rw, (struct plan){ "k/aes0", CKO_SECRET_KEY, CKK_AES, .rights = false });
 	keys.mac = make_key(fix.rw, (struct plan){ "k/mac", CKO_SECRET_KEY, CKK_GENERIC_SECRET, .rights = true });
 	keys.mac_no_rights =
 		make_key(fix.rw, (struct plan){ "k/mac0", CKO_SECRET_KEY, CKK_GENERIC_SECRET, .rights = false });
@@ -102,8 +101,9 @@ static CK_MECHANISM cbc_pad = { CKM_AES_CBC_PAD, iv, 16 };
 static CK_MECHANISM cbc = { CKM_AES_CBC, iv, 16 };
 static CK_MECHANISM hmac = { CKM_SHA256_HMAC, NULL, 0 };
 static CK_MECHANISM rsa = { CKM_RSA_PKCS, NULL, 0 };
+static CK_MECHANISM recover = { CKM_RSA_X_509, NULL, 0 };
 static CK_MECHANISM sha256 = { CKM_SHA256, NULL, 0 };
-static CK_MECHANISM ecdsa = { CKM_ECDSA, NULL, 0 };
+static CK_MECHANISM ecdsa __attribute__((unused)) = { CKM_ECDSA, NULL, 0 };
 
 #define INIT_OF(kind, name)                                                     \
 	static CK_RV init_##kind(CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key) \
@@ -186,9 +186,9 @@ static const struct row {
 		CKF_SIGN, CKR_DATA_LEN_RANGE, CKR_ARGUMENTS_BAD, true, false, true },
 	[VERIFY] = { init_verify, whole_verify, part_verify, end_verify, &hmac, &keys.mac, &keys.aes,
 		&keys.mac_no_rights, CKF_VERIFY, CKR_DATA_LEN_RANGE, CKR_ARGUMENTS_BAD, false, false, false },
-	[SIGN_RECOVER] = { init_sign_recover, whole_sign_recover, NULL, NULL, &rsa, &keys.private_rsa, &keys.public_rsa,
+	[SIGN_RECOVER] = { init_sign_recover, whole_sign_recover, NULL, NULL, &recover, &keys.private_rsa, &keys.public_rsa,
 		&keys.private_no_rights, CKF_SIGN_RECOVER, CKR_DATA_LEN_RANGE, CKR_ARGUMENTS_BAD, true, false, true },
-	[VERIFY_RECOVER] = { init_verify_recover, whole_verify_recover, NULL, NULL, &rsa, &keys.public_rsa,
+	[VERIFY_RECOVER] = { init_verify_recover, whole_verify_recover, NULL, NULL, &recover, &keys.public_rsa,
 		&keys.private_rsa, &keys.public_no_rights, CKF_VERIFY_RECOVER, CKR_SIGNATURE_LEN_RANGE,
 		CKR_ARGUMENTS_BAD, true, false, false },
 };
@@ -215,7 +215,7 @@ static void prepare_inputs(void)
 	ck_rv(CALL(C_Sign, fix.rw, plain, PLAIN_LEN, mac, &len), CKR_OK);
 	ck_rv(len, sizeof mac);
 	len = sizeof recoverable;
-	ck_rv(CALL(C_SignRecoverInit, fix.rw, &rsa, keys.private_rsa), CKR_OK);
+	ck_rv(CALL(C_SignRecoverInit, fix.rw, &recover, keys.private_rsa), CKR_OK);
 	ck_rv(CALL(C_SignRecover, fix.rw, plain, PLAIN_LEN, recoverable, &len), CKR_OK);
 	ck_rv(len, sizeof recoverable);
 	fix.vault->uses = 0;
@@ -535,7 +535,7 @@ START_TEST(results)
 	ck_rv(CALL(C_Encrypt, fix.rw, in_place, PLAIN_LEN, in_place, &len), CKR_OK);
 	ck_assert_int_eq(memcmp(in_place, sealed, 32), 0);
 	len = sizeof out;
-	ck_rv(CALL(C_VerifyRecoverInit, fix.rw, &rsa, keys.public_rsa), CKR_OK);
+	ck_rv(CALL(C_VerifyRecoverInit, fix.rw, &recover, keys.public_rsa), CKR_OK);
 	ck_rv(CALL(C_VerifyRecover, fix.rw, recoverable, sizeof recoverable, out, &len), CKR_OK);
 	ck_rv(len, PLAIN_LEN);
 	ck_assert_int_eq(memcmp(out, plain, len), 0);
@@ -636,7 +636,7 @@ START_TEST(data_that_is_wrong)
 	ck_rv(CALL(C_Decrypt, fix.rw, sealed, 17, out, &len), CKR_ENCRYPTED_DATA_LEN_RANGE);
 	ck_rv(CALL(C_DecryptInit, fix.rw, &cbc_pad, keys.aes), CKR_OK);
 	ck_rv(CALL(C_Decrypt, fix.rw, bad, 32, out, &len), CKR_ENCRYPTED_DATA_INVALID);
-	ck_rv(CALL(C_SignRecoverInit, fix.rw, &rsa, keys.private_rsa), CKR_OK);
+	ck_rv(CALL(C_SignRecoverInit, fix.rw, &recover, keys.private_rsa), CKR_OK);
 	ck_rv(CALL(C_SignRecover, fix.rw, big, 54, out, &len), CKR_DATA_LEN_RANGE);
 	ck_rv(CALL(C_VerifyInit, fix.rw, &hmac, keys.mac), CKR_OK);
 	ck_rv(CALL(C_Verify, fix.rw, plain, PLAIN_LEN, mac, 31), CKR_SIGNATURE_LEN_RANGE);
@@ -650,9 +650,9 @@ START_TEST(data_that_is_wrong)
 	/* 5.15.6: before CKR_BUFFER_TOO_SMALL */
 	len = 1;
 	memset(bad, 0xff, sizeof bad);
-	ck_rv(CALL(C_VerifyRecoverInit, fix.rw, &rsa, keys.public_rsa), CKR_OK);
+	ck_rv(CALL(C_VerifyRecoverInit, fix.rw, &recover, keys.public_rsa), CKR_OK);
 	ck_rv(CALL(C_VerifyRecover, fix.rw, bad, 64, out, &len), CKR_SIGNATURE_INVALID);
-	ck_rv(CALL(C_VerifyRecoverInit, fix.rw, &rsa, keys.public_rsa), CKR_OK);
+	ck_rv(CALL(C_VerifyRecoverInit, fix.rw, &recover, keys.public_rsa), CKR_OK);
 	ck_rv(CALL(C_VerifyRecover, fix.rw, bad, 63, out, &len), CKR_SIGNATURE_LEN_RANGE);
 }
 END_TEST
@@ -726,7 +726,7 @@ START_TEST(public_session_keys)
 	ck_rv(CALL(C_Logout, fix.rw), CKR_OK);
 	ck_rv(CALL(C_Encrypt, fix.ro, plain, PLAIN_LEN, out, &len), CKR_OK);
 	ck_assert_int_eq(memcmp(out, recoverable, sizeof out), 0);
-	ck_rv(CALL(C_VerifyRecoverInit, fix.ro, &rsa, key), CKR_OK);
+	ck_rv(CALL(C_VerifyRecoverInit, fix.ro, &recover, key), CKR_OK);
 	fix.vault->lapsed = fix.vault->identities;
 	ck_rv(CALL(C_VerifyRecover, fix.ro, recoverable, 64, out, &len), CKR_OK);
 }
