@@ -36,5 +36,6 @@ SR_SUITE(mechanism)
 SR_SUITE(pkcs11)
 SR_SUITE(pkcs11_objects)
 SR_SUITE(operations)
+SR_SUITE(messages)
 
 #undef SR_SUITE
