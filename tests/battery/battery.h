@@ -40,7 +40,7 @@ struct sr_row {
 	size_t offset; /* in CK_FUNCTION_LIST_3_0 */
 	int since;     /* 240 or 300 */
 	bool session;  /* a session handle is its first argument */
-	bool later;    /* answers CKR_FUNCTION_NOT_SUPPORTED for now */
+	bool refused;  /* always, by design */
 };
 extern const struct sr_row sr_rows[];
 extern const size_t sr_row_count;

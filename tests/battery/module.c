@@ -62,10 +62,11 @@ void sr_stop(void)
 #define SR_SESSION_CLIENT false
 #define SR_SESSION_SESSION true
 #define SR_SESSION_PARALLEL true
-#define SR_LATER_DONE false
-#define SR_LATER_LATER true
+#define SR_REFUSED_DONE false
+#define SR_REFUSED_BACKEND false
+#define SR_REFUSED_REFUSED true
 #define SR_CALL(name, section, since, where, status, audit, params, args) \
-	{ #name, offsetof(CK_FUNCTION_LIST_3_0, name), since, SR_SESSION_##where, SR_LATER_##status },
+	{ #name, offsetof(CK_FUNCTION_LIST_3_0, name), since, SR_SESSION_##where, SR_REFUSED_##status },
 const struct sr_row sr_rows[] = {
 #include "pkcs11/calls.def"
 };

@@ -32,7 +32,11 @@ SR_SUITE(calls)
 SR_SUITE(config)
 SR_SUITE(module)
 SR_SUITE(template)
+SR_SUITE(mechanism)
 SR_SUITE(pkcs11)
 SR_SUITE(pkcs11_objects)
+SR_SUITE(pkcs11_keys)
+SR_SUITE(operations)
+SR_SUITE(messages)
 
 #undef SR_SUITE
