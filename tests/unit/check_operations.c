@@ -1,88 +1,10 @@
 /* The state machine of the cryptographic operations over the fake vault: PKCS#11 v3.1, 5.8 to 5.17. */
 #include "tests/unit/suites.h"
 
-#include "tests/unit/pkcs11_fixture.h"
+#include "tests/unit/operations_fixture.h"
 
-#define CALL(name, ...) fix.calls->name(fix.client, __VA_ARGS__)
-#define ck_rv ck_assert_uint_eq
-#define TOO_LONG ((16u << 20) + 1)
-#define NO_KEY 99999
-
-static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
 static CK_BYTE iv[16] = { 1 };
 static CK_BYTE big[TOO_LONG];
-
-static struct {
-	CK_OBJECT_HANDLE aes, aes_no_rights, mac, mac_no_rights, private_rsa, private_no_rights, public_rsa,
-		public_no_rights, asks, ec;
-} keys;
-
-/* -- keys --------------------------------------------------------------------------------------------------------- */
-
-/** struct plan: a key that is to be made; RIGHTS false: none of them. */
-struct plan {
-	const char *label;
-	CK_OBJECT_CLASS object_class;
-	CK_KEY_TYPE type;
-	bool rights;
-	bool asks;
-	bool session;
-};
-
-/* The fake takes what it is given; the call layer lets nothing pass that does not belong to a class. */
-static CK_OBJECT_HANDLE make_key(CK_SESSION_HANDLE session, struct plan plan)
-{
-	CK_BBOOL right = plan.rights, asks = plan.asks, token = !plan.session;
-	CK_BBOOL hidden = plan.object_class != CKO_PUBLIC_KEY;
-	CK_OBJECT_HANDLE made = 0;
-	CK_ATTRIBUTE_TYPE rights[] = { CKA_ENCRYPT, CKA_VERIFY, CKA_VERIFY_RECOVER, CKA_DECRYPT, CKA_SIGN,
-		CKA_SIGN_RECOVER };
-	bool opens = plan.object_class != CKO_PUBLIC_KEY, closes = plan.object_class != CKO_PRIVATE_KEY;
-	bool secret = plan.object_class == CKO_SECRET_KEY;
-	CK_ATTRIBUTE template[16] = { { CKA_CLASS, &plan.object_class, sizeof plan.object_class },
-		{ CKA_KEY_TYPE, &plan.type, sizeof plan.type }, { CKA_TOKEN, &token, 1 }, { CKA_PRIVATE, &hidden, 1 },
-		{ CKA_LABEL, (void *)(uintptr_t)plan.label, strlen(plan.label) } };
-	CK_ULONG count = 5;
-	for (size_t i = 0; i < COUNT(rights); i++) {
-		bool recovers = rights[i] == CKA_VERIFY_RECOVER || rights[i] == CKA_SIGN_RECOVER;
-		if ((i < 3 ? closes : opens) && !(secret && recovers))
-			template[count++] = (CK_ATTRIBUTE){ rights[i], &right, 1 };
-	}
-	if (plan.object_class == CKO_PRIVATE_KEY)
-		template[count++] = (CK_ATTRIBUTE){ CKA_ALWAYS_AUTHENTICATE, &asks, 1 };
-	if (secret)
-		template[count++] = (CK_ATTRIBUTE){ CKA_VALUE, iv, 16 };
-	ck_rv(CALL(C_CreateObject, session, template, count, &made), CKR_OK);
-	return made;
-}
-
-static void open_with_keys(void)
-{
-	fixture_open();
-	log_in(fix.rw);
-	keys.aes = make_key(fix.rw, (struct plan){ "k/aes", CKO_SECRET_KEY, CKK_AES, .rights = true });
-	keys.aes_no_rights = make_key(fix.rw, (struct plan){ "k/aes0", CKO_SECRET_KEY, CKK_AES, false });
-	keys.mac = make_key(fix.rw, (struct plan){ "k/mac", CKO_SECRET_KEY, CKK_GENERIC_SECRET, .rights = true });
-	keys.mac_no_rights =
-		make_key(fix.rw, (struct plan){ "k/mac0", CKO_SECRET_KEY, CKK_GENERIC_SECRET, .rights = false });
-	keys.private_rsa = make_key(fix.rw, (struct plan){ "k/rsa", CKO_PRIVATE_KEY, CKK_RSA, .rights = true });
-	keys.private_no_rights = make_key(fix.rw, (struct plan){ "k/rsa0", CKO_PRIVATE_KEY, CKK_RSA, .rights = false });
-	keys.public_rsa = make_key(fix.rw, (struct plan){ "k/rsa", CKO_PUBLIC_KEY, CKK_RSA, .rights = true });
-	keys.public_no_rights = make_key(fix.rw, (struct plan){ "k/rsa0", CKO_PUBLIC_KEY, CKK_RSA, .rights = false });
-	keys.asks = make_key(fix.rw, (struct plan){ "k/asks", CKO_PRIVATE_KEY, CKK_RSA, .rights = true, .asks = true });
-	keys.ec = make_key(fix.rw, (struct plan){ "k/ec", CKO_PRIVATE_KEY, CKK_EC, .rights = true });
-}
-
-static void close_with_keys(void)
-{
-	struct fake_vault *vault = fix.vault;
-	fix.backend->close(fix.client);
-	fix.client = NULL;
-	ck_rv(vault->uses_open, 0);
-	ck_rv(vault->nests, 0);
-	ck_rv(vault->keys_living, 0);
-	fixture_close();
-}
 
 /* -- kinds -------------------------------------------------------------------------------------------------------- */
 
@@ -102,8 +24,8 @@ static CK_MECHANISM cbc_pad = { CKM_AES_CBC_PAD, iv, 16 };
 static CK_MECHANISM cbc = { CKM_AES_CBC, iv, 16 };
 static CK_MECHANISM hmac = { CKM_SHA256_HMAC, NULL, 0 };
 static CK_MECHANISM rsa = { CKM_RSA_PKCS, NULL, 0 };
+static CK_MECHANISM recover = { CKM_RSA_X_509, NULL, 0 };
 static CK_MECHANISM sha256 = { CKM_SHA256, NULL, 0 };
-static CK_MECHANISM ecdsa = { CKM_ECDSA, NULL, 0 };
 
 #define INIT_OF(kind, name)                                                     \
 	static CK_RV init_##kind(CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key) \
@@ -186,9 +108,10 @@ static const struct row {
 		CKF_SIGN, CKR_DATA_LEN_RANGE, CKR_ARGUMENTS_BAD, true, false, true },
 	[VERIFY] = { init_verify, whole_verify, part_verify, end_verify, &hmac, &keys.mac, &keys.aes,
 		&keys.mac_no_rights, CKF_VERIFY, CKR_DATA_LEN_RANGE, CKR_ARGUMENTS_BAD, false, false, false },
-	[SIGN_RECOVER] = { init_sign_recover, whole_sign_recover, NULL, NULL, &rsa, &keys.private_rsa, &keys.public_rsa,
-		&keys.private_no_rights, CKF_SIGN_RECOVER, CKR_DATA_LEN_RANGE, CKR_ARGUMENTS_BAD, true, false, true },
-	[VERIFY_RECOVER] = { init_verify_recover, whole_verify_recover, NULL, NULL, &rsa, &keys.public_rsa,
+	[SIGN_RECOVER] = { init_sign_recover, whole_sign_recover, NULL, NULL, &recover, &keys.private_rsa,
+		&keys.public_rsa, &keys.private_no_rights, CKF_SIGN_RECOVER, CKR_DATA_LEN_RANGE, CKR_ARGUMENTS_BAD,
+		true, false, true },
+	[VERIFY_RECOVER] = { init_verify_recover, whole_verify_recover, NULL, NULL, &recover, &keys.public_rsa,
 		&keys.private_rsa, &keys.public_no_rights, CKF_VERIFY_RECOVER, CKR_SIGNATURE_LEN_RANGE,
 		CKR_ARGUMENTS_BAD, true, false, false },
 };
@@ -215,7 +138,7 @@ static void prepare_inputs(void)
 	ck_rv(CALL(C_Sign, fix.rw, plain, PLAIN_LEN, mac, &len), CKR_OK);
 	ck_rv(len, sizeof mac);
 	len = sizeof recoverable;
-	ck_rv(CALL(C_SignRecoverInit, fix.rw, &rsa, keys.private_rsa), CKR_OK);
+	ck_rv(CALL(C_SignRecoverInit, fix.rw, &recover, keys.private_rsa), CKR_OK);
 	ck_rv(CALL(C_SignRecover, fix.rw, plain, PLAIN_LEN, recoverable, &len), CKR_OK);
 	ck_rv(len, sizeof recoverable);
 	fix.vault->uses = 0;
@@ -267,7 +190,6 @@ enum verb {
 
 /** struct script: for which kinds (NEEDS), and what happens: calls with their codes. */
 enum needs { ANY = 0, OUTPUT = 1, PARTS = 2, OUT_PARTS = 4, EXACT = 8, NOT_EXACT = 16, END_OUT = 32 };
-#define NOT_INITIALIZED CKR_OPERATION_NOT_INITIALIZED
 
 static const struct script {
 	unsigned needs;
@@ -488,7 +410,7 @@ static CK_RV expected(const struct row *row, CK_RV rv)
 static void run_script(enum kind kind, size_t number)
 {
 	const struct script *script = &scripts[number];
-	open_with_keys();
+	operations_open();
 	prepare_inputs();
 	for (size_t i = 0; i < COUNT(script->steps) && script->steps[i].verb != STOP; i++) {
 		CK_RV rv = run_verb(kind, script->steps[i].verb);
@@ -496,7 +418,7 @@ static void run_script(enum kind kind, size_t number)
 		ck_assert_msg(rv == wanted, "kind %d, script %zu, step %zu: 0x%lx, not 0x%lx", (int)kind, number, i, rv,
 			wanted);
 	}
-	close_with_keys();
+	operations_close();
 }
 
 START_TEST(states_and_calls)
@@ -535,7 +457,7 @@ START_TEST(results)
 	ck_rv(CALL(C_Encrypt, fix.rw, in_place, PLAIN_LEN, in_place, &len), CKR_OK);
 	ck_assert_int_eq(memcmp(in_place, sealed, 32), 0);
 	len = sizeof out;
-	ck_rv(CALL(C_VerifyRecoverInit, fix.rw, &rsa, keys.public_rsa), CKR_OK);
+	ck_rv(CALL(C_VerifyRecoverInit, fix.rw, &recover, keys.public_rsa), CKR_OK);
 	ck_rv(CALL(C_VerifyRecover, fix.rw, recoverable, sizeof recoverable, out, &len), CKR_OK);
 	ck_rv(len, PLAIN_LEN);
 	ck_assert_int_eq(memcmp(out, plain, len), 0);
@@ -636,7 +558,7 @@ START_TEST(data_that_is_wrong)
 	ck_rv(CALL(C_Decrypt, fix.rw, sealed, 17, out, &len), CKR_ENCRYPTED_DATA_LEN_RANGE);
 	ck_rv(CALL(C_DecryptInit, fix.rw, &cbc_pad, keys.aes), CKR_OK);
 	ck_rv(CALL(C_Decrypt, fix.rw, bad, 32, out, &len), CKR_ENCRYPTED_DATA_INVALID);
-	ck_rv(CALL(C_SignRecoverInit, fix.rw, &rsa, keys.private_rsa), CKR_OK);
+	ck_rv(CALL(C_SignRecoverInit, fix.rw, &recover, keys.private_rsa), CKR_OK);
 	ck_rv(CALL(C_SignRecover, fix.rw, big, 54, out, &len), CKR_DATA_LEN_RANGE);
 	ck_rv(CALL(C_VerifyInit, fix.rw, &hmac, keys.mac), CKR_OK);
 	ck_rv(CALL(C_Verify, fix.rw, plain, PLAIN_LEN, mac, 31), CKR_SIGNATURE_LEN_RANGE);
@@ -650,9 +572,9 @@ START_TEST(data_that_is_wrong)
 	/* 5.15.6: before CKR_BUFFER_TOO_SMALL */
 	len = 1;
 	memset(bad, 0xff, sizeof bad);
-	ck_rv(CALL(C_VerifyRecoverInit, fix.rw, &rsa, keys.public_rsa), CKR_OK);
+	ck_rv(CALL(C_VerifyRecoverInit, fix.rw, &recover, keys.public_rsa), CKR_OK);
 	ck_rv(CALL(C_VerifyRecover, fix.rw, bad, 64, out, &len), CKR_SIGNATURE_INVALID);
-	ck_rv(CALL(C_VerifyRecoverInit, fix.rw, &rsa, keys.public_rsa), CKR_OK);
+	ck_rv(CALL(C_VerifyRecoverInit, fix.rw, &recover, keys.public_rsa), CKR_OK);
 	ck_rv(CALL(C_VerifyRecover, fix.rw, bad, 63, out, &len), CKR_SIGNATURE_LEN_RANGE);
 }
 END_TEST
@@ -726,7 +648,7 @@ START_TEST(public_session_keys)
 	ck_rv(CALL(C_Logout, fix.rw), CKR_OK);
 	ck_rv(CALL(C_Encrypt, fix.ro, plain, PLAIN_LEN, out, &len), CKR_OK);
 	ck_assert_int_eq(memcmp(out, recoverable, sizeof out), 0);
-	ck_rv(CALL(C_VerifyRecoverInit, fix.ro, &rsa, key), CKR_OK);
+	ck_rv(CALL(C_VerifyRecoverInit, fix.ro, &recover, key), CKR_OK);
 	fix.vault->lapsed = fix.vault->identities;
 	ck_rv(CALL(C_VerifyRecover, fix.ro, recoverable, 64, out, &len), CKR_OK);
 }
@@ -919,7 +841,7 @@ Suite *sr_suite_operations(void)
 	tcase_add_loop_test(states, states_and_calls, 0, KINDS);
 	suite_add_tcase(suite, states);
 	TCase *calls = tcase_create("calls");
-	tcase_add_checked_fixture(calls, open_with_keys, close_with_keys);
+	tcase_add_checked_fixture(calls, operations_open, operations_close);
 	tcase_add_test(calls, results);
 	tcase_add_test(calls, empty_data);
 	tcase_add_test(calls, pending_results);

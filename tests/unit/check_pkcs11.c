@@ -147,7 +147,7 @@ START_TEST(session_arguments)
 	ck_rv(CALL(C_GetSessionInfo, 0, &info), CKR_SESSION_HANDLE_INVALID);
 	ck_rv(CALL(C_GetOperationState, fix.rw, &byte, &len), CKR_OPERATION_NOT_INITIALIZED);
 	ck_rv(CALL(C_SetOperationState, fix.rw, &byte, 1, 0, 0), CKR_SAVED_STATE_INVALID);
-	ck_rv(CALL(C_SignInit, fix.rw, NULL, 0), CKR_FUNCTION_NOT_SUPPORTED);
+	ck_rv(CALL(C_SignInit, fix.rw, NULL, 0), CKR_ARGUMENTS_BAD);
 	ck_rv(CALL(C_SignInit, 0, NULL, 0), CKR_SESSION_HANDLE_INVALID);
 	ck_rv(CALL(C_CloseSession, fix.ro), CKR_OK);
 	ck_rv(CALL(C_CloseSession, fix.ro), CKR_SESSION_HANDLE_INVALID);

@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #define CALL(name, ...) fix.calls->name(fix.client, __VA_ARGS__)
 #define ck_rv ck_assert_uint_eq
@@ -619,6 +620,86 @@ START_TEST(derive_a_key)
 }
 END_TEST
 
+/* -- keys that ask for a login before each use -------------------------------------------------------------------- */
+
+static CK_OBJECT_HANDLE critical_key(CK_SESSION_HANDLE session)
+{
+	CK_ATTRIBUTE template[] = { CLASS(private_class), TYPE(ec), BOOL(CKA_SIGN, yes),
+		BOOL(CKA_ALWAYS_AUTHENTICATE, yes), TEXT(CKA_VALUE, "value") };
+	CK_OBJECT_HANDLE key = 0;
+	ck_rv(CALL(C_CreateObject, session, template, 5, &key), CKR_OK);
+	return key;
+}
+
+static CK_MECHANISM ecdsa = { CKM_ECDSA, NULL, 0 };
+
+static CK_RV sign(CK_SESSION_HANDLE session)
+{
+	CK_BYTE data[32] = { 0 }, out[200];
+	CK_ULONG len = sizeof out;
+	return CALL(C_Sign, session, data, sizeof data, out, &len);
+}
+
+#define CONTEXT(session, pin, len) CALL(C_Login, session, CKU_CONTEXT_SPECIFIC, (CK_UTF8CHAR_PTR)(pin), len)
+
+START_TEST(a_login_for_one_operation)
+{
+	static char longest[256];
+	ck_rv(CONTEXT(fix.ro, "good", 4), CKR_OPERATION_NOT_INITIALIZED);
+	log_in(fix.ro);
+	CK_OBJECT_HANDLE key = critical_key(fix.ro);
+	ck_rv(CONTEXT(fix.ro, "good", 4), CKR_OPERATION_NOT_INITIALIZED);
+	ck_rv(CALL(C_SignInit, fix.ro, &ecdsa, key), CKR_OK);
+	ck_rv(CONTEXT(fix.rw, "good", 4), CKR_OPERATION_NOT_INITIALIZED); /* another session's */
+	ck_rv(CONTEXT(fix.ro, NULL, 0), CKR_ARGUMENTS_BAD);
+	ck_rv(CONTEXT(fix.ro, longest, sizeof longest), CKR_PIN_INCORRECT);
+	ck_rv(CONTEXT(fix.ro, "evil", 4), CKR_PIN_INCORRECT);
+	ck_rv(reason_of(fix.ro), SR_REASON_LOGIN_REFUSED);
+	ck_rv(fix.vault->authentications, 0);
+	ck_rv(CONTEXT(fix.ro, "good", 4), CKR_OK);
+	ck_rv(CONTEXT(fix.ro, "good", 4), CKR_OPERATION_NOT_INITIALIZED); /* it does not wait any more */
+	ck_rv(sign(fix.ro), CKR_OK);
+	ck_rv(fix.vault->authentications, 1);
+	ck_rv(CALL(C_SignInit, fix.ro, &ecdsa, key), CKR_OK); /* each use asks anew */
+	ck_rv(sign(fix.ro), CKR_USER_NOT_LOGGED_IN);
+	ck_rv(CALL(C_SignInit, fix.ro, &ecdsa, key), CKR_OK);
+	ck_rv(CALL(C_LoginUser, fix.ro, CKU_CONTEXT_SPECIFIC, GOOD, 4, GOOD, 4), CKR_OK);
+	ck_rv(sign(fix.ro), CKR_OK);
+}
+END_TEST
+
+START_TEST(a_login_for_one_operation_after_the_login)
+{
+	log_in(fix.ro);
+	CK_OBJECT_HANDLE key = critical_key(fix.ro);
+	ck_rv(CALL(C_SignInit, fix.ro, &ecdsa, key), CKR_OK);
+	fix.vault->lapsed = fix.vault->identities;
+	ck_rv(CONTEXT(fix.ro, "good", 4), CKR_USER_NOT_LOGGED_IN);
+	ck_rv(fix.vault->authentications, 0);
+	log_in(fix.ro);
+	ck_rv(CONTEXT(fix.ro, "good", 4), CKR_OPERATION_NOT_INITIALIZED); /* what was begun under the other is over */
+}
+END_TEST
+
+START_TEST(a_login_for_one_operation_of_a_slot_with_its_token)
+{
+	CK_SESSION_HANDLE session = open_session(fix.file_slot, 0);
+	ck_rv(CALL(C_Login, session, CKU_USER, NULL, 0), CKR_OK);
+	CK_OBJECT_HANDLE key = critical_key(session);
+	ck_rv(CALL(C_SignInit, session, &ecdsa, key), CKR_OK);
+	ck_rv(CALL(C_LoginUser, session, CKU_CONTEXT_SPECIFIC, NULL, 0, GOOD, 4), CKR_ARGUMENTS_BAD);
+	ck_rv(CONTEXT(session, NULL, 0), CKR_OK); /* the file was read */
+	ck_rv(sign(session), CKR_OK);
+	ck_rv(CALL(C_SignInit, session, &ecdsa, key), CKR_OK);
+	ck_rv(CONTEXT(session, "ignored", 7), CKR_OK); /* as in every login there */
+	ck_rv(sign(session), CKR_OK);
+	ck_rv(CALL(C_SignInit, session, &ecdsa, key), CKR_OK);
+	unlink(fix.token_file);
+	ck_rv(CONTEXT(session, NULL, 0), CKR_FUNCTION_FAILED);
+	ck_rv(fix.vault->authentications, 2);
+}
+END_TEST
+
 /* -- the ends of keys --------------------------------------------------------------------------------------------- */
 
 START_TEST(keys_end_with_their_session)
@@ -847,9 +928,10 @@ Suite *sr_suite_pkcs11_keys(void)
 	const TTest *const tests[] = { generate_refused, generate_key, generate_pair, import_keys, certificates,
 		sensitive_parts_stay_inside, value_of_a_secret_key, every_attribute_of_a_class, change_keys, copy_keys,
 		destroy_keys, find_keys, wrap_a_key, wrap_refused, unwrap_a_key, unwrap_with_another_kind, derive_a_key,
-		keys_end_with_their_session, keys_end_with_their_login, keys_end_with_a_lapse,
-		keys_outlive_a_lapse_of_a_slot_with_its_token, limits_of_session_keys, limits_of_bytes,
-		threads_create_and_destroy, threads_change_one_key };
+		a_login_for_one_operation, a_login_for_one_operation_after_the_login,
+		a_login_for_one_operation_of_a_slot_with_its_token, keys_end_with_their_session,
+		keys_end_with_their_login, keys_end_with_a_lapse, keys_outlive_a_lapse_of_a_slot_with_its_token,
+		limits_of_session_keys, limits_of_bytes, threads_create_and_destroy, threads_change_one_key };
 	Suite *suite = suite_create("pkcs11_keys");
 	TCase *keys = tcase_create("keys");
 	tcase_add_checked_fixture(keys, fixture_open, fixture_close);

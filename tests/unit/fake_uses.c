@@ -136,6 +136,7 @@ size_t sr_use_bound(const struct sr_use *use, size_t in_len)
 	case CKM_AES_CBC:
 		return all;
 	case CKM_RSA_PKCS:
+	case CKM_RSA_X_509:
 		return opens(use) ? RSA_ROOM : RSA_LEN;
 	default:
 		return use->type == CKM_ECDSA ? RSA_LEN : MAC_LEN;
@@ -227,6 +228,7 @@ static CK_RV compute(const struct sr_use *use, const uint8_t *in, size_t len, st
 	case CKM_AES_GCM:
 		return gcm(use, in, len, out, err);
 	case CKM_RSA_PKCS:
+	case CKM_RSA_X_509:
 		return rsa(use, in, len, out, err);
 	default:
 		memset(mac, sum_of(7, in, len), sizeof mac);

@@ -127,7 +127,7 @@ static const struct {
 } hsm_mechanisms[] = {
 	{ CKM_RSA_PKCS_KEY_PAIR_GEN, { 512, 16384, CKF_GENERATE_KEY_PAIR } },
 	{ CKM_RSA_PKCS, { 512, 16384, 0x62b00 } },
-	{ CKM_RSA_X_509, { 512, 16384, 0x2b00 } },
+	{ CKM_RSA_X_509, { 512, 16384, 0x2b00 | CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER } }, /* of another HSM */
 	{ CKM_RSA_PKCS_OAEP, { 512, 16384, 0x60300 } },
 	{ CKM_RSA_PKCS_PSS, { 512, 16384, 0x2800 } },
 	{ CKM_SHA1_RSA_PKCS, { 512, 16384, 0x2800 } },

@@ -38,5 +38,6 @@ SR_SUITE(pkcs11)
 SR_SUITE(pkcs11_objects)
 SR_SUITE(pkcs11_keys)
 SR_SUITE(operations)
+SR_SUITE(messages)
 
 #undef SR_SUITE
