@@ -1,6 +1,7 @@
 /* The client context: made, closed, forgotten, and its vault. */
 #include "pkcs11/client.h"
 
+#include "pkcs11/builtin.h"
 #include "pkcs11/call.h"
 #include "util/clock.h"
 
@@ -87,7 +88,7 @@ static void set_up(struct sr_client *client)
 		.kind = SR_PEER_EMBEDDED, .loopback = true, .uid = (uint32_t)geteuid(), .pid = (int32_t)getpid()
 	};
 	client->next_session = first_number();
-	client->next_object = first_number();
+	client->next_object = SR_BUILTIN_END + first_number();
 	client->slot_count = client->config.slot_count + 1;
 	for (size_t i = 0; i < client->slot_count; i++) {
 		client->slots[i].client = client;

@@ -1,6 +1,7 @@
 /* Object handles. */
 #include "pkcs11/handles.h"
 
+#include "pkcs11/builtin.h"
 #include "pkcs11/call.h"
 #include "vault/keys.h"
 
@@ -140,7 +141,9 @@ static CK_RV no_such_handle(struct sr_call *call)
 
 CK_RV sr_handle_resolve(struct sr_call *call, CK_OBJECT_HANDLE handle, struct sr_ref *ref)
 {
-	*ref = (struct sr_ref){ 0 };
+	*ref = (struct sr_ref){ .handle = handle };
+	if (sr_builtin_attrs(call, handle, &ref->attrs))
+		return ref->attrs.failed ? CKR_HOST_MEMORY : CKR_OK;
 	pthread_mutex_lock(&call->client->lock);
 	const struct sr_object *object = find_handle(call->slot, handle);
 	bool is_private = object && object->is_private;

@@ -99,6 +99,7 @@ struct sr_vault *sr_vault_new(const struct sr_config *config)
 	vault->heads = heads_path(config);
 	vault->seen = sr_seen_new();
 	vault->read_by_listing = config->read_by_listing;
+	vault->custody_wrapped = config->custody_wrapped;
 	if (vault->dir && vault->heads && vault->seen)
 		return vault;
 	sr_vault_close(vault);
