@@ -2,7 +2,7 @@
 # GnuTLS with keys of the vault: p11tool lists, makes, exports and tests keys and writes a certificate; gnutls-serv serves
 # with them. docs/programs/p11tool.md
 source "$(dirname "$0")/lib.sh"
-source "$(dirname "$0")/keys.sh"
+source "$(dirname "$0")/lib_keys.sh"
 make_vault
 make_ca
 make_key web/rsa rsa-2048

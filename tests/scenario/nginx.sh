@@ -2,7 +2,7 @@
 # nginx with its keys in the vault, through OpenSSL's engine: three workers, a reload, a token that is replaced while it
 # runs. docs/programs/nginx.md
 source "$(dirname "$0")/lib.sh"
-source "$(dirname "$0")/keys.sh"
+source "$(dirname "$0")/lib_keys.sh"
 nginx=$(PATH=$PATH:/usr/sbin:/sbin command -v nginx) || die "nginx is not installed"
 make_vault
 make_ca

@@ -2,7 +2,7 @@
 # OpenSSH with keys of the vault: ssh-keygen -D, ssh-agent, ssh -I, and logins to an sshd on the loopback.
 # docs/programs/openssh.md
 source "$(dirname "$0")/lib.sh"
-source "$(dirname "$0")/keys.sh"
+source "$(dirname "$0")/lib_keys.sh"
 export SSH_AUTH_SOCK=
 sshd=$(PATH=$PATH:/usr/sbin:/sbin command -v sshd) || die "sshd is not installed"
 make_vault

@@ -1,7 +1,7 @@
 #!/bin/bash
 # openssl through libp11's engine, with keys of the vault: requests, signatures, CMS, a server. docs/programs/openssl.md
 source "$(dirname "$0")/lib.sh"
-source "$(dirname "$0")/keys.sh"
+source "$(dirname "$0")/lib_keys.sh"
 make_vault
 make_ca
 make_key web/rsa rsa-2048

@@ -2,7 +2,7 @@
 # pkcs11-tool with keys of the vault: makes, lists, reads, signs, verifies, decrypts, derives, writes and deletes; and its
 # own --test. docs/programs/pkcs11-tool.md
 source "$(dirname "$0")/lib.sh"
-source "$(dirname "$0")/keys.sh"
+source "$(dirname "$0")/lib_keys.sh"
 make_vault
 make_ca
 tool() { TOKEN=$pin pkcs11-tool --module "$STRONGROOM_MODULE" --login --pin env:TOKEN "$@"; }

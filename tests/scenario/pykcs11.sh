@@ -1,7 +1,7 @@
 #!/bin/bash
 # PyKCS11 with keys of the vault: signs, verifies, encrypts, decrypts, wraps and unwraps. docs/programs/pykcs11.md
 source "$(dirname "$0")/lib.sh"
-source "$(dirname "$0")/keys.sh"
+source "$(dirname "$0")/lib_keys.sh"
 make_vault
 make_key app/rsa rsa-2048
 make_key app/ec ec-p256
