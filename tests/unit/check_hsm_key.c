@@ -879,16 +879,15 @@ START_TEST(closing_takes_everything_along)
 	assert_ok(rig_make(KIND_AES, &nest, false, &other));
 	rig_assert_works(KIND_AES, &key);
 	assert_ok(sr_hsm_use_begin(rig_hsm, SR_HSM_SIGN, key.private.key, &cmac, &use, &rig_err));
-	ck_assert_int_eq(p11_kit_module_initialize(raw.module), CKR_OK); /* the program uses it itself */
+	CK_INFO info;
 	sr_hsm_close(rig_hsm);
 	rig_nest = NULL;
-	ck_assert_uint_eq(rig_sessions(&raw), 1);
+	ck_assert_uint_eq(raw.module->C_GetInfo(&info), CKR_CRYPTOKI_NOT_INITIALIZED);
 	hsm_rig_open();
 	rig_assert_works(KIND_AES, &key); /* a reference outlives its HSM */
 	rig_key_clear(&key);
 	rig_key_clear(&other);
-	ck_assert_int_eq(p11_kit_module_finalize(raw.module), CKR_OK);
-	rig_raw_close(&raw);
+	p11_kit_module_release(raw.module);
 }
 END_TEST
 
