@@ -63,7 +63,7 @@ void sr_key_unref(struct sr_key *key)
 
 static const char id_letters[SR_PART_COUNT] = { 'p', 'u', 's', 'c' };
 
-void sr_key_id(enum sr_part part, const char *path, char id[SR_OBJECT_ID_MAX])
+void sr_key_id_make(enum sr_part part, const char *path, char id[SR_OBJECT_ID_MAX])
 {
 	snprintf(id, SR_OBJECT_ID_MAX, "%c:%s", id_letters[part], path);
 }

@@ -56,9 +56,9 @@ CK_RV sr_key_row_attrs(const struct sr_key_row *row, struct sr_attrs *attrs, str
 /** sr_key_row_hsm(row, attrs, err): where the HSM has it; NULL: no memory, or a certificate. */
 struct sr_hsm_key *sr_key_row_hsm(const struct sr_key_row *row, const struct sr_attrs *attrs);
 
-/** sr_key_id(part, path, id), sr_key_id_parse(object_class, id, part): "p:PATH" and so on. Parse answers the path, NULL
+/** sr_key_id_make(part, path, id), sr_key_id_parse(object_class, id, part): "p:PATH" and so on. Parse answers the path, NULL
  * for what is no id of that class; OF_SECRET for "h:PATH". */
-void sr_key_id(enum sr_part part, const char *path, char id[SR_OBJECT_ID_MAX]);
+void sr_key_id_make(enum sr_part part, const char *path, char id[SR_OBJECT_ID_MAX]);
 const char *sr_key_id_parse(CK_OBJECT_CLASS object_class, const char *id, enum sr_part *part, bool *of_secret);
 CK_OBJECT_CLASS sr_key_id_class(const char *id); /* the one class that has such an id */
 

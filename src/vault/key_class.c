@@ -43,7 +43,7 @@ static bool match_key(const struct sr_key_row *row, void *ctx)
 		return true;
 	search->rv = shown(search->caller, row, &attrs, search->err);
 	if (search->rv == CKR_OK && sr_attrs_match(search->query, &attrs)) {
-		sr_key_id(row->part, row->path, id);
+		sr_key_id_make(row->part, row->path, id);
 		search->more = search->found(id, search->ctx);
 	}
 	sr_attrs_clear(&attrs);

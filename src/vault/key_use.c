@@ -159,12 +159,10 @@ static CK_RV release(
 
 /* -- codes that would tell --------------------------------------------------------------------------------------- */
 
-/* What an HSM answers to a ciphertext that does not decrypt: one of these, and which says more than anybody needs. */
+/* What the HSM answers to a ciphertext that does not decrypt (hsm/code.c): which says more than anybody needs. */
 static bool is_bad_ciphertext(CK_RV rv)
 {
-	return rv == CKR_ENCRYPTED_DATA_INVALID || rv == CKR_ENCRYPTED_DATA_LEN_RANGE || rv == CKR_DATA_INVALID ||
-	       rv == CKR_DATA_LEN_RANGE || rv == CKR_GENERAL_ERROR || rv == CKR_FUNCTION_FAILED ||
-	       rv == CKR_DEVICE_ERROR;
+	return rv == CKR_ENCRYPTED_DATA_INVALID || rv == CKR_ENCRYPTED_DATA_LEN_RANGE;
 }
 
 /* Padding and tags: one code for every failure (docs/keys.md). */

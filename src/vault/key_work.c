@@ -339,7 +339,7 @@ static void undo(const struct sr_work *work)
 static CK_RV hand_over(struct sr_work *work, struct sr_new_key *made, struct sr_error *err)
 {
 	if (work->token) {
-		sr_key_id(work->plan.part, work->plan.path, made->id);
+		sr_key_id_make(work->plan.part, work->plan.path, made->id);
 		return CKR_OK;
 	}
 	return work->made.key ? sr_key_of_session(&work->plan, work->uid, work->made.key, &made->key, err) : CKR_OK;
