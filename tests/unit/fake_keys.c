@@ -452,6 +452,8 @@ static CK_RV wrap_refusal(const struct sr_key *wrapping, const struct sr_key *ke
 {
 	if (!sr_attrs_bool(&wrapping->attrs, CKA_WRAP, false))
 		return sr_fail(err, CKR_KEY_FUNCTION_NOT_PERMITTED, SR_REASON_RIGHTS, "no right");
+	if (key->object_class == CKO_PUBLIC_KEY)
+		return sr_fail(err, CKR_KEY_NOT_WRAPPABLE, SR_REASON_NONE, "it is public");
 	if (!sr_attrs_bool(&key->attrs, CKA_EXTRACTABLE, false))
 		return sr_fail(err, CKR_KEY_UNEXTRACTABLE, SR_REASON_UNEXTRACTABLE, "it stays");
 	if (fake_state()->wrap_rv != CKR_OK)
