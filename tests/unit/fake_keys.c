@@ -300,9 +300,10 @@ static void shown(const struct sr_making *making, CK_OBJECT_CLASS object_class, 
 	if (object_class != CKO_CERTIFICATE)
 		sr_attrs_put_ulong(attrs, CKA_KEY_TYPE, making->key_type);
 	sr_attrs_put_bool(attrs, CKA_TOKEN, !making->nest);
-	if (hidden)
+	/* what a template says of a session key stands as it is: the call layer has a rule of its own for that */
+	if (hidden && !making->nest)
 		sr_attrs_put_bool(attrs, CKA_PRIVATE, true);
-	put_default(attrs, CKA_PRIVATE, false);
+	put_default(attrs, CKA_PRIVATE, hidden);
 	if (hidden) {
 		put_default(attrs, CKA_SENSITIVE, true);
 		put_default(attrs, CKA_EXTRACTABLE, false);
