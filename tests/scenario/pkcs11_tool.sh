@@ -156,8 +156,8 @@ refused "to delete without keys:delete" 'rv = ' --delete-object --type privkey -
 refused "to make a key without keys:create" 'rv = ' --keypairgen --key-type EC:prime256v1 --label app/new
 refused "to write a certificate without keys:create" 'rv = ' --write-object "$place/in.cert.der" --type cert \
 	--label app/ec --id 02
-refused "to read a private key" 'not supported|CKR_ATTRIBUTE_SENSITIVE|error' --read-object --type privkey \
-	--label app/ec --output-file "$place/none"
+refused "to read a secret key" 'CKR_ATTRIBUTE_SENSITIVE' --read-object --type secrkey --label app/aes \
+	--output-file "$place/none"
 pin=$(token --scope 'keys:sign:app/rsa' --ttl 10m)
 refused "a key that is out of scope" 'not found' "${sign[@]}" 02
 refused "a key of another kind" 'CKR_KEY_TYPE_INCONSISTENT' "${sign[@]}" 01
