@@ -209,8 +209,8 @@ static CK_RV changed(struct sr_error *err, CK_ULONG reason)
 		"key not used: the secret was deleted or changed meanwhile; look for it again");
 }
 
-CK_RV sr_hmac_still(const struct sr_caller *caller, const struct sr_moment *at, const struct sr_key *key,
-	struct sr_error *err)
+CK_RV sr_hmac_still(
+	const struct sr_caller *caller, const struct sr_moment *at, const struct sr_key *key, struct sr_error *err)
 {
 	struct sr_secret_row row = { .path = "" };
 	bool found = false;

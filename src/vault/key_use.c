@@ -65,8 +65,7 @@ static CK_RV enter_hsm(
 	enum sr_hsm_function function = functions[use->function].hsm;
 	struct sr_hsm_key *entered = NULL;
 	if (!use->key->inside->of_secret)
-		return sr_hsm_use_begin(
-			caller->vault->hsm, function, use->key->inside->hsm, mechanism, &use->hsm, err);
+		return sr_hsm_use_begin(caller->vault->hsm, function, use->key->inside->hsm, mechanism, &use->hsm, err);
 	CK_RV rv = sr_hmac_enter(caller, use->key, &use->nest, &entered, err);
 	if (rv == CKR_OK)
 		rv = sr_hsm_use_begin(caller->vault->hsm, function, entered, mechanism, &use->hsm, err);
@@ -129,11 +128,10 @@ static CK_RV record(const struct sr_caller *caller, struct sr_use *use, CK_RV rv
 	if (!use->key->path[0])
 		return rv;
 	sr_key_act(&act, caller, SR_EVENT_KEY_USED, use->key);
-	sr_key_note(&act.event,
-		json_pack("{s:s, s:s, s:s, s:I, s:I, s:s}", "function", functions[use->function].name, "mechanism",
-			sr_mechanism_name(use->mechanism), "key_type", sr_key_type_word(use->key->key_type),
-			"length_in", (json_int_t)use->in, "length_out", (json_int_t)use->out, "result",
-			sr_rv_name(result)));
+	sr_key_note(&act.event, json_pack("{s:s, s:s, s:s, s:I, s:I, s:s}", "function", functions[use->function].name,
+					"mechanism", sr_mechanism_name(use->mechanism), "key_type",
+					sr_key_type_word(use->key->key_type), "length_in", (json_int_t)use->in,
+					"length_out", (json_int_t)use->out, "result", sr_rv_name(result)));
 	act.run = use_run;
 	act.arg = use;
 	act.counts = act.counts && !use->recorded;

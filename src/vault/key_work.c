@@ -34,8 +34,8 @@ static void take_label(struct sr_work *work, const struct sr_attrs *template)
 /* PKCS#11 v3.1, 4.4: private objects, and those of the token, are for who has logged in. */
 static CK_RV check_login(const struct sr_work *work, struct sr_error *err)
 {
-	if (work->caller->identity || (!work->token && !is_hidden(work->plan.part) &&
-					      !sr_attrs_bool(&work->plan.attrs, CKA_PRIVATE, false)))
+	if (work->caller->identity ||
+		(!work->token && !is_hidden(work->plan.part) && !sr_attrs_bool(&work->plan.attrs, CKA_PRIVATE, false)))
 		return CKR_OK;
 	return sr_fail(err, CKR_USER_NOT_LOGGED_IN, SR_REASON_NONE, "key not made: log in first");
 }
