@@ -507,23 +507,13 @@ END_TEST
 
 /* -- copies ------------------------------------------------------------------------------------------------------ */
 
-static CK_RV copy(struct sr_key *key, const struct keys_word *words, struct sr_new_key *made)
-{
-	struct sr_attrs changes = SR_ATTRS_INIT;
-	keys_fill(&changes, words);
-	memset(made, 0, sizeof(*made));
-	CK_RV rv = sr_key_copy(&keys_place.caller, key, keys_nest, &changes, made, &keys_place.err);
-	sr_attrs_clear(&changes);
-	return rv;
-}
-
 START_TEST(copies_have_no_more_than_their_original)
 {
 	struct sr_new_key made, again;
 	struct sr_buf out = SR_BUF_INIT;
 	keys_make_rsa("a/rsa");
 	struct sr_key *key = keys_open(CKO_PRIVATE_KEY, "p:a/rsa");
-	expect(copy(key, LIST(TEXT(CKA_LABEL, "b/rsa"), FLAG(CKA_DECRYPT, 0)), &made), CKR_OK, NONE);
+	expect(keys_copy(key, LIST(TEXT(CKA_LABEL, "b/rsa"), FLAG(CKA_DECRYPT, 0)), &made), CKR_OK, NONE);
 	ck_assert_str_eq(made.id, "p:b/rsa");
 	expect_event(KEY_IMPORTED, ALLOWED, "b/rsa", "");
 	ck_assert_ptr_nonnull(strstr(keys_event().metadata, "\"copy_of\":\"a/rsa\""));
@@ -531,15 +521,15 @@ START_TEST(copies_have_no_more_than_their_original)
 	ck_assert(keys_flag(CKO_PRIVATE_KEY, "p:b/rsa", CKA_LOCAL));
 	struct sr_key *second = keys_open(CKO_PRIVATE_KEY, "p:b/rsa");
 	expect(keys_run(SR_SIGN, second, CKM_SHA256_RSA_PKCS, "x", 1, &out), CKR_OK, NONE);
-	expect(copy(second, LIST(TEXT(CKA_LABEL, "c/rsa"), FLAG(CKA_DECRYPT, 1)), &again), CKR_ATTRIBUTE_READ_ONLY,
+	expect(keys_copy(second, LIST(TEXT(CKA_LABEL, "c/rsa"), FLAG(CKA_DECRYPT, 1)), &again), CKR_ATTRIBUTE_READ_ONLY,
 		RIGHTS);
-	expect(copy(key, LIST(TEXT(CKA_LABEL, "b/rsa")), &again), CKR_TEMPLATE_INCONSISTENT, PATH_TAKEN);
-	expect(copy(key, LIST(FLAG(CKA_TOKEN, 1)), &again), CKR_TEMPLATE_INCONSISTENT, PATH_TAKEN);
-	expect(copy(key, LIST(FLAG(CKA_TOKEN, 0)), &again), CKR_ACTION_PROHIBITED, NONE);
+	expect(keys_copy(key, LIST(TEXT(CKA_LABEL, "b/rsa")), &again), CKR_TEMPLATE_INCONSISTENT, PATH_TAKEN);
+	expect(keys_copy(key, LIST(FLAG(CKA_TOKEN, 1)), &again), CKR_TEMPLATE_INCONSISTENT, PATH_TAKEN);
+	expect(keys_copy(key, LIST(FLAG(CKA_TOKEN, 0)), &again), CKR_ACTION_PROHIBITED, NONE);
 	keys_as("keys:*:b/*\nkeys:sign:a/*", NULL);
-	expect(copy(key, LIST(TEXT(CKA_LABEL, "b/more")), &again), CKR_ACTION_PROHIBITED, OUT_OF_SCOPE);
+	expect(keys_copy(key, LIST(TEXT(CKA_LABEL, "b/more")), &again), CKR_ACTION_PROHIBITED, OUT_OF_SCOPE);
 	keys_as("keys:*:a/*", NULL);
-	expect(copy(key, LIST(TEXT(CKA_LABEL, "b/more")), &again), CKR_TOKEN_WRITE_PROTECTED, OUT_OF_SCOPE);
+	expect(keys_copy(key, LIST(TEXT(CKA_LABEL, "b/more")), &again), CKR_TOKEN_WRITE_PROTECTED, OUT_OF_SCOPE);
 	sr_buf_clear(&out);
 	sr_key_unref(key);
 	sr_key_unref(second);
@@ -554,10 +544,10 @@ START_TEST(session_keys_are_copied_and_changed)
 	expect(keys_secret(CKK_AES, LIST(NUMBER(CKA_VALUE_LEN, 16), FLAG(CKA_SENSITIVE, 0), FLAG(CKA_EXTRACTABLE, 1)),
 		       &made),
 		CKR_OK, NONE);
-	expect(copy(made.key, LIST(TEXT(CKA_LABEL, "copy")), &again), CKR_OK, NONE);
+	expect(keys_copy(made.key, LIST(TEXT(CKA_LABEL, "copy")), &again), CKR_OK, NONE);
 	ck_assert_ptr_nonnull(again.key);
 	sr_new_key_clear(&again);
-	expect(copy(made.key, LIST(TEXT(CKA_LABEL, "a/kept"), FLAG(CKA_TOKEN, 1)), &again), CKR_OK, NONE);
+	expect(keys_copy(made.key, LIST(TEXT(CKA_LABEL, "a/kept"), FLAG(CKA_TOKEN, 1)), &again), CKR_OK, NONE);
 	ck_assert_str_eq(again.id, "s:a/kept");
 	sr_attrs_put_bool(&changes, CKA_SENSITIVE, true);
 	sr_attrs_put_text(&changes, CKA_LABEL, "closed");

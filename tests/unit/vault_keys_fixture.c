@@ -96,6 +96,16 @@ CK_RV keys_import(
 	return rv;
 }
 
+CK_RV keys_copy(struct sr_key *key, const struct keys_word *words, struct sr_new_key *made)
+{
+	struct sr_attrs changes = SR_ATTRS_INIT;
+	keys_fill(&changes, words);
+	memset(made, 0, sizeof(*made));
+	CK_RV rv = sr_key_copy(&keys_place.caller, key, keys_nest, &changes, made, &keys_place.err);
+	sr_attrs_clear(&changes);
+	return rv;
+}
+
 static void make_pair(CK_KEY_TYPE key_type, const struct keys_word *public_words, const char *path)
 {
 	struct sr_new_key a, b;

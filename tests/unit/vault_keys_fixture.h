@@ -50,6 +50,9 @@ CK_RV keys_pair(CK_KEY_TYPE key_type, const struct keys_word *public_words, cons
 CK_RV keys_import(
 	CK_OBJECT_CLASS object_class, CK_KEY_TYPE key_type, const struct keys_word *words, struct sr_new_key *made);
 
+/** keys_copy(key, words, made): into the session where WORDS do not say otherwise. */
+CK_RV keys_copy(struct sr_key *key, const struct keys_word *words, struct sr_new_key *made);
+
 /** keys_make_rsa(path), keys_make_ec(path), keys_make_aes(path): a vault key with the default rights. */
 void keys_make_rsa(const char *path);
 void keys_make_ec(const char *path);
