@@ -225,6 +225,7 @@ START_TEST(counted_ivs)
 	ck_rv(encrypt(&gcm, out, &len), CKR_MECHANISM_PARAM_INVALID);
 	gcm.params.ulIvFixedBits = 24;
 	gcm.params.ivGenerator = CKG_GENERATE_COUNTER_XOR;
+	gcm.iv[11] = 0; /* over the same value */
 	ck_rv(encrypt(&gcm, out, &len), CKR_MECHANISM_PARAM_INVALID);
 	gcm.params.ivGenerator = CKG_GENERATE_COUNTER;
 	gcm.iv[0] = 9;
