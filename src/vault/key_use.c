@@ -108,13 +108,6 @@ void sr_use_end(struct sr_use *use)
 
 /* -- the record -------------------------------------------------------------------------------------------------- */
 
-/* Where no limit is counted the record may follow its result (docs/audit.md, audit-sync). */
-static bool may_lag(const struct sr_caller *caller)
-{
-	const struct sr_identity *who = caller->identity;
-	return who->type != SR_IDENTITY_TOKEN || (who->token.max_uses == 0 && who->token.parent[0] == '\0');
-}
-
 static CK_RV use_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
 {
 	const struct sr_use *use = act->arg;
@@ -135,7 +128,6 @@ static CK_RV record(const struct sr_caller *caller, struct sr_use *use, CK_RV rv
 	act.run = use_run;
 	act.arg = use;
 	act.counts = act.counts && !use->recorded;
-	act.lazy = may_lag(caller);
 	rv = sr_act_record(&act, rv, err);
 	use->recorded = use->recorded || rv == CKR_OK;
 	return rv;

@@ -63,7 +63,12 @@ static CK_RV leave_run(struct sr_act *act, struct sr_moment *at, struct sr_error
 {
 	const struct leaving *leaving = act->arg;
 	CK_RV rv = leaving->wrapping ? sr_key_still(act->caller, at, leaving->wrapping, CKA_WRAP, err) : CKR_OK;
-	return rv == CKR_OK ? sr_key_still(act->caller, at, leaving->key, CKA_EXTRACTABLE, err) : rv;
+	if (rv == CKR_OK)
+		rv = sr_key_still(act->caller, at, leaving->key, CKA_EXTRACTABLE, err);
+	/* C_GetAttributeValue has no code of its own for that (5.7.5) */
+	if (rv == CKR_FUNCTION_CANCELED && !leaving->wrapping)
+		rv = err->rv = CKR_ATTRIBUTE_SENSITIVE;
+	return rv;
 }
 
 /* The record stands at the path of the key that leaves; at the wrapping key's where that is the vault's alone. */

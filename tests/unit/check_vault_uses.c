@@ -179,8 +179,9 @@ END_TEST
 START_TEST(deleted_meanwhile)
 {
 	keys_make_rsa("a/rsa");
-	CK_RV rv = sign_after(NULL, true, NULL);
-	ck_assert(rv != CKR_OK);
+	ck_assert_int_eq(sign_after(NULL, true, NULL), CKR_FUNCTION_CANCELED);
+	ck_assert_uint_eq(keys_place.err.reason, SR_REASON_CHANGED_MEANWHILE);
+	expect_event(KEY_USED, DENIED, "a/rsa", "changed_meanwhile");
 }
 END_TEST
 
