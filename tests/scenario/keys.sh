@@ -24,13 +24,16 @@ json() # EXPRESSION on the value that standard input holds, as `it`
 	"$PYTHON" -c 'import json, sys; it = json.load(sys.stdin); print(eval(sys.argv[1]))' "$1"
 }
 tool() { pkcs11-tool --module "$STRONGROOM_MODULE" --login --pin "$(cat admin.pin)" "$@" 2>tool.err; }
-sign() # LABEL MECHANISM INPUT OPTION...: into the file signature
+id_of() { "$sr" key list "$1" --json | json 'it[0]["id"]'; } # PATH, by the admin
+# pkcs11-tool 0.23 finds the key for an operation by its id alone.
+sign() # PATH MECHANISM INPUT OPTION...: into the file signature
 {
-	local label=$1 mechanism=$2 input=$3
+	local id mechanism=$2 input=$3
+	id=$(id_of "$1")
 	shift 3
 	rm -f signature
-	tool --sign --label "$label" --mechanism "$mechanism" --input-file "$input" --output-file signature "$@" >tool.out ||
-		die "sign with $label: $(cat tool.err)"
+	tool --sign --id "$id" --mechanism "$mechanism" --input-file "$input" --output-file signature "$@" >tool.out ||
+		die "sign with $id: $(cat tool.err)"
 }
 verified() # WHAT COMMAND...
 {
@@ -83,7 +86,7 @@ verified "RSA here, verified by openssl" openssl dgst -sha256 -verify rsa-2048.p
 sign made/ed25519 EDDSA message
 verified "Ed25519 here, verified by openssl" openssl pkeyutl -verify -rawin -pubin -inkey ed25519.pub -in message -sigfile signature
 openssl pkeyutl -encrypt -pubin -inkey rsa-2048.pub -pkeyopt rsa_padding_mode:oaep -in digest -out sealed
-tool --decrypt --label made/rsa-2048 --mechanism RSA-PKCS-OAEP --hash-algorithm SHA-1 --mgf MGF1-SHA1 --input-file sealed \
+tool --decrypt --id "$(id_of made/rsa-2048)" --mechanism RSA-PKCS-OAEP --hash-algorithm SHA-1 --mgf MGF1-SHA1 --input-file sealed \
 	--output-file opened >out || die "decrypt: $(cat tool.err)"
 verified "encrypted by openssl, decrypted here" cmp digest opened
 
@@ -154,7 +157,7 @@ ok "an imported key is neither local nor never extractable"
 head -c 32 /dev/urandom >raw
 hex=$(od -An -v -tx1 raw | tr -d " \n")
 done_by "import an AES key" "$sr" key import imported/aes --kind aes-256 --file raw
-tool --encrypt --label imported/aes --mechanism AES-CBC-PAD --iv 00000000000000000000000000000000 --input-file message \
+tool --encrypt --id "$(id_of imported/aes)" --mechanism AES-CBC-PAD --iv 00000000000000000000000000000000 --input-file message \
 	--output-file sealed >out || die "encrypt: $(cat tool.err)"
 same "AES here and by openssl" \
 	"$(openssl enc -aes-256-cbc -K "$hex" -iv 00000000000000000000000000000000 -in message | sha256sum)" "$(sha256sum <sealed)"
@@ -268,11 +271,11 @@ same "usage is what the token may do: everything" "sign,verify,derive" "$(usage_
 for pin in "$creator" "$signer" "$lister"; do
 	exits 3 "delete without keys:delete" as "$pin" "$sr" key delete agent/key
 done
-as "$signer" pkcs11-tool --module "$STRONGROOM_MODULE" --login --pin "$signer" --sign --label agent/key --mechanism ECDSA \
+as "$signer" pkcs11-tool --module "$STRONGROOM_MODULE" --login --pin "$signer" --sign --id "$(id_of agent/key)" --mechanism ECDSA \
 	--input-file digest --output-file signature >out 2>err || die "keys:sign signs: $(cat err)"
 ok "keys:sign signs"
 for pin in "$creator" "$lister" "$deleter" "$reader"; do
-	! pkcs11-tool --module "$STRONGROOM_MODULE" --login --pin "$pin" --sign --label agent/key --mechanism ECDSA \
+	! pkcs11-tool --module "$STRONGROOM_MODULE" --login --pin "$pin" --sign --id "$(id_of agent/key)" --mechanism ECDSA \
 		--input-file digest --output-file none >out 2>err || die "it signed without keys:sign"
 	[ ! -s none ] || die "a signature without keys:sign"
 done
@@ -292,7 +295,7 @@ exits 3 "a token that was revoked" as "$used" "$sr" key list
 # -- tiers -----------------------------------------------------------------------------------------------------------
 done_by "a critical key" "$sr" key generate tier/critical --kind ec-p256 --tier critical
 uncleared=$(token --scope 'keys:sign:made/*' --scope 'keys:*:tier/*' --ttl 10m)
-! pkcs11-tool --module "$STRONGROOM_MODULE" --login --pin "$uncleared" --sign --label tier/critical --mechanism ECDSA \
+! pkcs11-tool --module "$STRONGROOM_MODULE" --login --pin "$uncleared" --sign --id "$(id_of tier/critical)" --mechanism ECDSA \
 	--input-file digest --output-file none >out 2>err || die "a critical key signed for a token that is not cleared"
 ok "a critical key does not sign for a token that is not cleared"
 exits 3 "nor is it deleted by it" as "$uncleared" "$sr" key delete tier/critical
