@@ -124,6 +124,15 @@ struct sr_hsm_keys {
 
 /* -- the HSM --------------------------------------------------------------------------------------------------- */
 
+#define SR_HSM_MECHANISMS_MAX 256
+
+/** struct sr_known_mechanism: what C_GetMechanismInfo said. */
+struct sr_known_mechanism {
+	CK_MECHANISM_TYPE type;
+	bool offered;
+	CK_MECHANISM_INFO info;
+};
+
 /** struct sr_hsm: LOCK guards everything below it but the identity and what is set once at opening. */
 struct sr_hsm {
 	pthread_mutex_t lock;
@@ -146,6 +155,16 @@ struct sr_hsm {
 	unsigned wanted;                        /* generation */
 	struct sr_hsm_keys keys;
 	_Atomic unsigned generation; /* of KEYS, to read without the lock */
+	unsigned long restarts;      /* of the module: a handle of before means another thing now, or nothing */
+	/* sessions that one owner keeps for long: uses and nests */
+	CK_SESSION_HANDLE own_idle[SR_HSM_SESSIONS_MAX];
+	size_t own_idle_count, own_open, own_limit;
+	size_t use_count;
+	struct sr_hsm_use *uses;
+	struct sr_hsm_nest *nests;
+	struct sr_cache *cache; /* with locks of its own */
+	struct sr_known_mechanism mechanisms[SR_HSM_MECHANISMS_MAX];
+	size_t mechanism_count;
 };
 
 /** struct sr_hsm_turn: one call's hold on a session. */
@@ -154,7 +173,7 @@ struct sr_hsm_turn {
 	const char *softhsm_conf; /* NULL: none */
 	CK_SLOT_ID slot;
 	CK_SESSION_HANDLE session;
-	unsigned long epoch;
+	unsigned long epoch, restarts;
 	struct sr_hsm_keys keys;
 };
 
@@ -165,6 +184,10 @@ typedef CK_RV sr_hsm_work(const struct sr_hsm_turn *turn, void *job);
  *  the backend lost our sessions, login or handles it connects anew and runs WORK once more. */
 CK_RV sr_hsm_run(struct sr_hsm *hsm, const char *doing, sr_hsm_work *work, void *job, struct sr_error *err);
 
+/** sr_hsm_try(hsm, work, job, why): the same, but the answer is the backend's own code; WHY is filled where it is not:
+ *  no session could be had. */
+CK_RV sr_hsm_try(struct sr_hsm *hsm, sr_hsm_work *work, void *job, struct sr_error *why);
+
 /** sr_hsm_need_keys(hsm, err): refuses before keys are loaded. */
 CK_RV sr_hsm_need_keys(struct sr_hsm *hsm, struct sr_error *err);
 
@@ -174,8 +197,18 @@ CK_RV sr_hsm_fail(struct sr_error *err, CK_RV rv, const char *doing);
 /** sr_hsm_is_lost(rv): whether RV says that sessions, login or handles are gone. */
 bool sr_hsm_is_lost(CK_RV rv);
 
+/** sr_session_open(module, slot, session): read and write, or what a write-protected token gives. */
+CK_RV sr_session_open(CK_FUNCTION_LIST *module, CK_SLOT_ID slot, CK_SESSION_HANDLE *session);
+
 /** with LOCK held: sr_pool_drop forgets all sessions; RV (the lost code) tells whether the module must be restarted. */
 void sr_pool_drop(struct sr_hsm *hsm, CK_RV rv);
+/** sr_pool_lose(hsm, epoch, rv): drops the sessions unless another thread has done so since EPOCH. */
+void sr_pool_lose(struct sr_hsm *hsm, unsigned long epoch, CK_RV rv);
+/** sr_pool_take_own(hsm, turn, err): a session to keep for long, of as many as the token's limit leaves beside the pool.
+ *  ERR is filled for what is final (CKR_DEVICE_MEMORY, SR_REASON_TOO_LARGE: no more of them); else the answer is the
+ *  backend's own code. sr_pool_give_own(hsm, turn, clean): CLEAN: nothing is active in it. */
+CK_RV sr_pool_take_own(struct sr_hsm *hsm, struct sr_hsm_turn *turn, struct sr_error *err);
+void sr_pool_give_own(struct sr_hsm *hsm, const struct sr_hsm_turn *turn, bool clean);
 /** with LOCK held: finds the token, opens the keeper, logs in. */
 CK_RV sr_hsm_connect(struct sr_hsm *hsm, struct sr_error *err);
 /** with LOCK held and connected: finds and verifies the wanted keys. A lost code comes back with ERR untouched. */

@@ -1,8 +1,13 @@
 /* Opening and closing the HSM, and logging in. */
 #include "hsm/internal.h"
 
+#include "hsm/cache.h"
+#include "hsm/key.h"
+
 #include <stdlib.h>
 #include <string.h>
+
+#define OWN_MAX (8u * SR_HSM_USES_MAX) /* uses, and as many nests as programs have sessions */
 
 /* -- login ----------------------------------------------------------------------------------------------------- */
 
@@ -101,9 +106,7 @@ static CK_RV reach_token(struct sr_hsm *hsm, struct sr_error *err)
 	CK_RV rv = sr_uri_find_token(hsm, &flags, err);
 	if (rv != CKR_OK)
 		return rv;
-	rv = module->C_OpenSession(hsm->slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &hsm->keeper);
-	if (rv == CKR_TOKEN_WRITE_PROTECTED)
-		rv = module->C_OpenSession(hsm->slot, CKF_SERIAL_SESSION, NULL, NULL, &hsm->keeper);
+	rv = sr_session_open(module, hsm->slot, &hsm->keeper);
 	if (rv != CKR_OK) {
 		hsm->keeper = 0;
 		return sr_hsm_fail(err, rv, "open a session");
@@ -128,12 +131,29 @@ static CK_RV reach_token_alone(struct sr_hsm *hsm, struct sr_error *err)
 	return rv;
 }
 
+/* What a token with a limit leaves for uses and nests: the keeper, the cache and a pool of at least two come first. */
+static size_t own_limit(const struct sr_hsm *hsm)
+{
+	CK_TOKEN_INFO token;
+	if (hsm->backend.module->C_GetTokenInfo(hsm->slot, &token) != CKR_OK)
+		return OWN_MAX;
+	CK_ULONG most = token.ulMaxRwSessionCount;
+	if (most == CK_EFFECTIVELY_INFINITE || most == CK_UNAVAILABLE_INFORMATION)
+		most = token.ulMaxSessionCount;
+	if (most == CK_EFFECTIVELY_INFINITE || most == CK_UNAVAILABLE_INFORMATION || most > 2 * OWN_MAX)
+		return OWN_MAX;
+	CK_ULONG pool = most / 4 > 2 ? most / 4 : 2;
+	pool = pool < SR_HSM_SESSIONS_MAX ? pool : SR_HSM_SESSIONS_MAX;
+	return most > pool + 2 ? most - pool - 2 : 0;
+}
+
 CK_RV sr_hsm_connect(struct sr_hsm *hsm, struct sr_error *err)
 {
 	struct sr_error why = SR_ERROR_INIT;
 	CK_RV rv = hsm->restart ? sr_backend_restart(&hsm->backend, err) : CKR_OK;
 	if (rv != CKR_OK)
 		return rv;
+	hsm->restarts += hsm->restart ? 1 : 0;
 	hsm->restart = false;
 	rv = reach_token_alone(hsm, &why);
 	/* Another process was killed in its login after we had listed the tokens: list them again, mended. */
@@ -141,10 +161,14 @@ CK_RV sr_hsm_connect(struct sr_hsm *hsm, struct sr_error *err)
 		rv = sr_backend_restart(&hsm->backend, err);
 		if (rv != CKR_OK)
 			return rv;
+		hsm->restarts++;
 		sr_error_clear(&why);
 		rv = reach_token_alone(hsm, &why);
 	}
-	return rv == CKR_OK ? CKR_OK : sr_fail(err, why.rv, why.reason, "%s", why.text);
+	if (rv != CKR_OK)
+		return sr_fail(err, why.rv, why.reason, "%s", why.text);
+	hsm->own_limit = own_limit(hsm);
+	return CKR_OK;
 }
 
 /* -- opening and closing --------------------------------------------------------------------------------------- */
@@ -154,7 +178,9 @@ static struct sr_hsm *new_hsm(void)
 	struct sr_hsm *hsm = calloc(1, sizeof(*hsm));
 	if (!hsm)
 		return NULL;
-	if (!sr_pin_init(&hsm->pin)) {
+	hsm->cache = sr_cache_new();
+	if (!hsm->cache || !sr_pin_init(&hsm->pin)) {
+		sr_cache_free(hsm->cache);
 		free(hsm);
 		return NULL;
 	}
@@ -168,6 +194,9 @@ static struct sr_hsm *new_hsm(void)
  * they are left as they are. */
 static void free_memory(struct sr_hsm *hsm)
 {
+	sr_uses_drop(hsm, false);
+	sr_nests_drop(hsm, false);
+	sr_cache_free(hsm->cache);
 	sr_pin_clear(&hsm->pin);
 	p11_kit_uri_free(hsm->uri);
 	free(hsm->pin_source);
@@ -200,8 +229,12 @@ void sr_hsm_close(struct sr_hsm *hsm)
 	if (!hsm)
 		return;
 	/* No C_Logout: login belongs to the application as a whole, and ends with its last session anyway. */
-	if (hsm->backend.module)
+	if (hsm->backend.module) {
+		sr_uses_drop(hsm, true);
+		sr_nests_drop(hsm, true);
+		sr_cache_close(hsm);
 		sr_pool_drop(hsm, CKR_OK);
+	}
 	sr_backend_close(&hsm->backend);
 	free_memory(hsm);
 }

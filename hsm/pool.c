@@ -14,6 +14,8 @@ static const CK_RV lost_codes[] = {
 	CKR_CRYPTOKI_NOT_INITIALIZED,
 	CKR_OBJECT_HANDLE_INVALID,
 	CKR_KEY_HANDLE_INVALID,
+	CKR_WRAPPING_KEY_HANDLE_INVALID, /* the vault's own: hsm/cache.c deals with those of users */
+	CKR_UNWRAPPING_KEY_HANDLE_INVALID,
 };
 
 bool sr_hsm_is_lost(CK_RV rv)
@@ -55,6 +57,10 @@ void sr_pool_drop(struct sr_hsm *hsm, CK_RV rv)
 		(void)module->C_CloseSession(hsm->idle[i]);
 	hsm->open_count -= hsm->idle_count;
 	hsm->idle_count = 0;
+	for (size_t i = 0; i < hsm->own_idle_count; i++)
+		(void)module->C_CloseSession(hsm->own_idle[i]);
+	hsm->own_open -= hsm->own_idle_count;
+	hsm->own_idle_count = 0;
 	if (hsm->keeper)
 		(void)module->C_CloseSession(hsm->keeper);
 	hsm->keeper = 0;
@@ -84,13 +90,11 @@ static CK_RV make_ready(struct sr_hsm *hsm, struct sr_error *err)
 	return sr_fail(err, why.rv, why.reason, "%s", why.text);
 }
 
-static CK_RV open_session(struct sr_hsm *hsm, CK_SESSION_HANDLE *session)
+CK_RV sr_session_open(CK_FUNCTION_LIST *module, CK_SLOT_ID slot, CK_SESSION_HANDLE *session)
 {
-	CK_FUNCTION_LIST *module = hsm->backend.module;
-	const CK_FLAGS flags = CKF_SERIAL_SESSION | CKF_RW_SESSION;
-	CK_RV rv = module->C_OpenSession(hsm->slot, flags, NULL, NULL, session);
+	CK_RV rv = module->C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, session);
 	if (rv == CKR_TOKEN_WRITE_PROTECTED)
-		rv = module->C_OpenSession(hsm->slot, CKF_SERIAL_SESSION, NULL, NULL, session);
+		rv = module->C_OpenSession(slot, CKF_SERIAL_SESSION, NULL, NULL, session);
 	return rv;
 }
 
@@ -106,7 +110,7 @@ static CK_RV pick_session(struct sr_hsm *hsm, CK_SESSION_HANDLE *session, struct
 			return CKR_OK;
 		}
 		if (hsm->open_count < hsm->limit) {
-			rv = open_session(hsm, session);
+			rv = sr_session_open(hsm->backend.module, hsm->slot, session);
 			if (rv == CKR_OK)
 				hsm->open_count++;
 			if (rv != CKR_SESSION_COUNT || hsm->open_count == 0)
@@ -117,16 +121,22 @@ static CK_RV pick_session(struct sr_hsm *hsm, CK_SESSION_HANDLE *session, struct
 	}
 }
 
+static void fill_turn(const struct sr_hsm *hsm, struct sr_hsm_turn *turn)
+{
+	turn->module = hsm->backend.module;
+	turn->softhsm_conf = hsm->backend.softhsm_conf;
+	turn->slot = hsm->slot;
+	turn->epoch = hsm->epoch;
+	turn->restarts = hsm->restarts;
+	turn->keys = hsm->keys;
+}
+
 /* ERR is filled for what is final; else the answer is the backend's own code. */
 static CK_RV take(struct sr_hsm *hsm, struct sr_hsm_turn *turn, struct sr_error *err)
 {
 	pthread_mutex_lock(&hsm->lock);
 	CK_RV rv = pick_session(hsm, &turn->session, err);
-	turn->module = hsm->backend.module;
-	turn->softhsm_conf = hsm->backend.softhsm_conf;
-	turn->slot = hsm->slot;
-	turn->epoch = hsm->epoch;
-	turn->keys = hsm->keys;
+	fill_turn(hsm, turn);
 	pthread_mutex_unlock(&hsm->lock);
 	return rv;
 }
@@ -140,14 +150,16 @@ static void give_back(struct sr_hsm *hsm, const struct sr_hsm_turn *turn, CK_RV 
 		hsm->idle[hsm->idle_count++] = turn->session;
 	else
 		hsm->open_count--;
+	/* after a restart its number may be another's by now */
+	bool close = !keep && turn->restarts == hsm->restarts;
 	pthread_cond_signal(&hsm->given_back);
 	pthread_mutex_unlock(&hsm->lock);
-	if (!keep)
+	if (close)
 		(void)turn->module->C_CloseSession(turn->session);
 }
 
 /* Only the first thread to see a loss of this epoch drops the sessions. */
-static void lose(struct sr_hsm *hsm, unsigned long epoch, CK_RV rv)
+void sr_pool_lose(struct sr_hsm *hsm, unsigned long epoch, CK_RV rv)
 {
 	pthread_mutex_lock(&hsm->lock);
 	if (hsm->epoch == epoch)
@@ -155,22 +167,72 @@ static void lose(struct sr_hsm *hsm, unsigned long epoch, CK_RV rv)
 	pthread_mutex_unlock(&hsm->lock);
 }
 
-CK_RV sr_hsm_run(struct sr_hsm *hsm, const char *doing, sr_hsm_work *work, void *job, struct sr_error *err)
+CK_RV sr_hsm_try(struct sr_hsm *hsm, sr_hsm_work *work, void *job, struct sr_error *why)
 {
 	CK_RV rv = CKR_OK;
 	for (int tries = 0; tries < 2; tries++) {
 		struct sr_hsm_turn turn;
-		struct sr_error why = SR_ERROR_INIT;
-		rv = take(hsm, &turn, &why);
-		if (why.rv != CKR_OK)
-			return sr_fail(err, why.rv, why.reason, "%s", why.text);
+		rv = take(hsm, &turn, why);
+		if (why->rv != CKR_OK)
+			return why->rv;
 		if (rv == CKR_OK) {
 			rv = work(&turn, job);
 			give_back(hsm, &turn, rv);
 		}
 		if (!sr_hsm_is_lost(rv))
 			break;
-		lose(hsm, turn.epoch, rv);
+		sr_pool_lose(hsm, turn.epoch, rv);
 	}
+	return rv;
+}
+
+CK_RV sr_hsm_run(struct sr_hsm *hsm, const char *doing, sr_hsm_work *work, void *job, struct sr_error *err)
+{
+	struct sr_error why = SR_ERROR_INIT;
+	CK_RV rv = sr_hsm_try(hsm, work, job, &why);
+	if (why.rv != CKR_OK)
+		return sr_fail(err, why.rv, why.reason, "%s", why.text);
 	return rv == CKR_OK ? CKR_OK : sr_hsm_fail(err, rv, doing);
+}
+
+/* -- sessions kept for long ------------------------------------------------------------------------------------ */
+
+static CK_RV refuse_own(struct sr_error *err)
+{
+	return sr_fail(err, CKR_DEVICE_MEMORY, SR_REASON_TOO_LARGE,
+		"the HSM has no session left for one more operation or session with objects; end some of those begun");
+}
+
+CK_RV sr_pool_take_own(struct sr_hsm *hsm, struct sr_hsm_turn *turn, struct sr_error *err)
+{
+	pthread_mutex_lock(&hsm->lock);
+	CK_RV rv = make_ready(hsm, err);
+	if (rv == CKR_OK && hsm->own_idle_count > 0) {
+		turn->session = hsm->own_idle[--hsm->own_idle_count];
+	} else if (rv == CKR_OK && hsm->own_open >= hsm->own_limit) {
+		rv = refuse_own(err);
+	} else if (rv == CKR_OK) {
+		rv = sr_session_open(hsm->backend.module, hsm->slot, &turn->session);
+		if (rv == CKR_OK)
+			hsm->own_open++;
+		if (rv == CKR_SESSION_COUNT)
+			rv = refuse_own(err);
+	}
+	fill_turn(hsm, turn);
+	pthread_mutex_unlock(&hsm->lock);
+	return rv;
+}
+
+void sr_pool_give_own(struct sr_hsm *hsm, const struct sr_hsm_turn *turn, bool clean)
+{
+	pthread_mutex_lock(&hsm->lock);
+	bool keep = clean && turn->epoch == hsm->epoch && hsm->own_idle_count < SR_HSM_SESSIONS_MAX;
+	if (keep)
+		hsm->own_idle[hsm->own_idle_count++] = turn->session;
+	else
+		hsm->own_open--;
+	bool close = !keep && turn->restarts == hsm->restarts;
+	pthread_mutex_unlock(&hsm->lock);
+	if (close)
+		(void)turn->module->C_CloseSession(turn->session);
 }

@@ -62,37 +62,27 @@ static CK_RV call_end(struct sr_call *call, CK_RV rv)
 	return rv;
 }
 
-/* A row that is LATER: its session was checked like any other's. */
-static CK_RV not_supported(struct sr_call *call, ...)
-{
-	return sr_fail(&call->err, CKR_FUNCTION_NOT_SUPPORTED, SR_REASON_NONE, "%s is not offered",
-		sr_call_rows[call->id].name);
-}
-
-#define SR_RUN_DONE(name) sr_##name
-#define SR_RUN_LATER(name) not_supported
-
-#define SR_STUB_MODULE(name, status, params, args)
-#define SR_STUB_PARALLEL(name, status, params, args)
-#define SR_STUB_CLIENT(name, status, params, args)                                \
-	static CK_RV client_##name(struct sr_client *client SR_AND params)        \
-	{                                                                         \
-		struct sr_call call;                                              \
-		call_begin(&call, client, SR_ID_##name);                          \
-		if (!sr_crypto_alive())                                           \
-			return call_end(&call, refuse_ending(&call));             \
-		return call_end(&call, SR_RUN_##status(name)(&call SR_AND args)); \
+#define SR_STUB_MODULE(name, params, args)
+#define SR_STUB_PARALLEL(name, params, args)
+#define SR_STUB_CLIENT(name, params, args)                                 \
+	static CK_RV client_##name(struct sr_client *client SR_AND params) \
+	{                                                                  \
+		struct sr_call call;                                       \
+		call_begin(&call, client, SR_ID_##name);                   \
+		if (!sr_crypto_alive())                                    \
+			return call_end(&call, refuse_ending(&call));      \
+		return call_end(&call, sr_##name(&call SR_AND args));      \
 	}
-#define SR_STUB_SESSION(name, status, params, args)                                                          \
+#define SR_STUB_SESSION(name, params, args)                                                                  \
 	static CK_RV client_##name(struct sr_client *client, CK_SESSION_HANDLE session_handle SR_AND params) \
 	{                                                                                                    \
 		struct sr_call call;                                                                         \
 		CK_RV rv = session_begin(&call, client, session_handle, SR_ID_##name);                       \
 		if (rv == CKR_OK)                                                                            \
-			rv = SR_RUN_##status(name)(&call SR_AND args);                                       \
+			rv = sr_##name(&call SR_AND args);                                                   \
 		return call_end(&call, rv);                                                                  \
 	}
-#define SR_CALL(name, section, since, where, status, audit, params, args) SR_STUB_##where(name, status, params, args)
+#define SR_CALL(name, section, since, where, status, audit, params, args) SR_STUB_##where(name, params, args)
 #include "pkcs11/calls.def"
 #undef SR_CALL
 

@@ -47,3 +47,24 @@ const char *sr_mechanism_name(CK_MECHANISM_TYPE type)
 	snprintf(number, sizeof number, "0x%lx", type);
 	return number;
 }
+
+#define BETWEEN_NAMES " \t,"
+
+const char *sr_mechanism_list_next(const char **list, size_t *len)
+{
+	const char *name = *list + strspn(*list, BETWEEN_NAMES);
+	*len = strcspn(name, BETWEEN_NAMES);
+	*list = name + *len;
+	return *len ? name : NULL;
+}
+
+bool sr_mechanism_listed(const char *list, const struct sr_mechanism_row *row)
+{
+	const char *name;
+	size_t len;
+	while (list && (name = sr_mechanism_list_next(&list, &len))) {
+		if (strlen(row->name) == len && memcmp(row->name, name, len) == 0)
+			return true;
+	}
+	return false;
+}

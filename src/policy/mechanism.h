@@ -48,4 +48,9 @@ const struct sr_mechanism_row *sr_mechanism_row(CK_MECHANISM_TYPE type);
 const struct sr_mechanism_row *sr_mechanism_named(const char *name, size_t len);
 const char *sr_mechanism_name(CK_MECHANISM_TYPE type);
 
+/** sr_mechanism_list_next(list, len): the next name in a text of names between blanks and commas, not terminated; LIST
+ * moves on. NULL at the end. sr_mechanism_listed(list, row): LIST, which may be NULL, names ROW. */
+const char *sr_mechanism_list_next(const char **list, size_t *len);
+bool sr_mechanism_listed(const char *list, const struct sr_mechanism_row *row);
+
 #endif

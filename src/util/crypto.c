@@ -35,6 +35,8 @@ static const struct digest {
 	{ CKM_SHA3_256, "SHA3-256" },
 	{ CKM_SHA3_384, "SHA3-384" },
 	{ CKM_SHA3_512, "SHA3-512" },
+	{ CKM_SHA_1, "SHA1" }, /* these two are weak: policy/mechanisms.def */
+	{ CKM_MD5, "MD5" },
 };
 
 #define DIGESTS (sizeof digests / sizeof digests[0])

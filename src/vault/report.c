@@ -221,6 +221,7 @@ CK_RV sr_report_check_rows(struct sr_vault *vault, struct sr_verdict *verdict, s
 	CK_RV rv = sr_writer_look(vault->writer, &check.at, err);
 	if (rv != CKR_OK)
 		return rv;
+	check.at.proven = NULL; /* what the database says now */
 	check.recount = sr_recount_new();
 	if (!check.recount)
 		check.rv = sr_fail(&check.finding, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to count uses");
