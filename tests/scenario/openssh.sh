@@ -32,6 +32,11 @@ done
 
 # -- a server ------------------------------------------------------------------------------------------------------
 port=$(free_port)
+# sshd takes an account without a password for locked, unless PAM is asked.
+pam=no
+case $(getent shadow "$(id -un)" 2>/dev/null) in
+*:!*) pam=yes ;;
+esac
 quietly ssh-keygen -q -t ed25519 -N '' -f "$place/host_key"
 cat >"$place/sshd_config" <<END
 ListenAddress 127.0.0.1:$port
@@ -43,7 +48,7 @@ StrictModes no
 PermitRootLogin yes
 PasswordAuthentication no
 KbdInteractiveAuthentication no
-UsePAM no
+UsePAM $pam
 LogLevel VERBOSE
 END
 printf '[localhost]:%s %s\n' "$port" "$(cut -d ' ' -f 1,2 "$place/host_key.pub")" >"$place/known_hosts"
