@@ -129,6 +129,7 @@ void sr_config_clear(struct sr_config *config)
 	free_text(config->hsm_uri);
 	free_text(config->softhsm_conf);
 	free_text(config->heads);
+	free_text(config->mechanisms);
 	for (size_t i = 0; i < config->slot_count; i++) {
 		free_text(config->slots[i].name);
 		free_text(config->slots[i].token_file);

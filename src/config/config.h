@@ -21,12 +21,13 @@ struct sr_slot_config {
 typedef bool (*sr_pin_prompt)(const char *token_label, struct sr_buf *pin);
 
 /** struct sr_config: what the file said; absent keys are NULL, false, 0.
- *  [vault] dir, server (reserved: refused with a clear line until the daemon exists), read-by-listing, heads, custody
- * (resident, wrapped), audit-sync (full, lazy) [mechanisms] enable: names of weak mechanisms that are offered all the
- * same, separated by blanks or commas [hsm] uri, softhsm-conf [slot NAME] token-file, token-env PRIVATE_FILE: the file
- * was readable by its owner alone (so a pin-value in the URI may be used). PROMPT is not the file's: it asks a person
- * for the HSM's PIN, in the tool and the daemon; NULL in a guest process.
- */
+ *  [vault]       dir, server (reserved: refused with a clear line until the daemon exists), read-by-listing, heads,
+ *                custody (resident, wrapped), audit-sync (full, lazy)
+ *  [mechanisms]  enable: names of weak mechanisms that are offered all the same, separated by blanks or commas
+ *  [hsm]         uri, softhsm-conf
+ *  [slot NAME]   token-file, token-env
+ *  PRIVATE_FILE: the file was readable by its owner alone (so a pin-value in the URI may be used). PROMPT is not the
+ *  file's: it asks a person for the HSM's PIN, in the tool and the daemon; NULL in a guest process. */
 struct sr_config {
 	char *file;
 	char *dir;

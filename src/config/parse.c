@@ -2,6 +2,7 @@
 #include "config/parse.h"
 
 #include "config/reader.h"
+#include "policy/mechanism.h"
 #include "policy/tier.h"
 #include "util/buf.h"
 #include "util/text.h"
@@ -14,10 +15,12 @@
 #define URI_LENGTH_MAX 4095
 #define SLOT_SECTION "slot "
 
-enum value_kind { PATH, URI, ENVIRONMENT, FLAG, NO_CLIENT };
-enum section { OUTSIDE, VAULT, HSM, SLOT, SECTION_COUNT };
+enum value_kind { PATH, URI, ENVIRONMENT, FLAG, CUSTODY, SYNC, NAMES, NO_CLIENT };
+enum section { OUTSIDE, VAULT, MECHANISMS, HSM, SLOT, SECTION_COUNT };
 
-static const char *const section_names[] = { [OUTSIDE] = "", [VAULT] = "vault", [HSM] = "hsm", [SLOT] = "slot NAME" };
+static const char *const section_names[] = {
+	[OUTSIDE] = "", [VAULT] = "vault", [MECHANISMS] = "mechanisms", [HSM] = "hsm", [SLOT] = "slot NAME"
+};
 
 /* Offsets of [slot NAME] keys are in struct sr_slot_config, the others' in struct sr_config. */
 static const struct key {
@@ -29,7 +32,10 @@ static const struct key {
 	{ VAULT, "dir", PATH, offsetof(struct sr_config, dir) },
 	{ VAULT, "heads", PATH, offsetof(struct sr_config, heads) },
 	{ VAULT, "read-by-listing", FLAG, offsetof(struct sr_config, read_by_listing) },
+	{ VAULT, "custody", CUSTODY, offsetof(struct sr_config, custody_wrapped) },
+	{ VAULT, "audit-sync", SYNC, offsetof(struct sr_config, audit_sync_lazy) },
 	{ VAULT, "server", NO_CLIENT, 0 },
+	{ MECHANISMS, "enable", NAMES, offsetof(struct sr_config, mechanisms) },
 	{ HSM, "uri", URI, offsetof(struct sr_config, hsm_uri) },
 	{ HSM, "softhsm-conf", PATH, offsetof(struct sr_config, softhsm_conf) },
 	{ SLOT, "token-file", PATH, offsetof(struct sr_slot_config, token_file) },
@@ -92,14 +98,43 @@ static const char *environment_fault(const char *value)
 	return good ? NULL : "must be the name of an environment variable, as in STAGING_TOKEN";
 }
 
+/* Names that there are, of mechanisms that can be offered. One that is not weak may stand here: it will be, some day.
+ */
+static const char *names_fault(const char *value)
+{
+	const char *name;
+	size_t len, count = 0;
+	while ((name = sr_mechanism_list_next(&value, &len))) {
+		const struct sr_mechanism_row *row = sr_mechanism_named(name, len);
+		if (!row)
+			return "must be names of mechanisms, as in CKM_SHA1_RSA_PKCS, CKM_SHA_1";
+		if (!row->flags)
+			return "names a mechanism that is never offered, remove it";
+		count++;
+	}
+	return count ? NULL : "must be names of mechanisms, as in CKM_SHA1_RSA_PKCS, CKM_SHA_1";
+}
+
 static const char *take_flag(const char *value, bool *flag)
 {
 	*flag = strcmp(value, "yes") == 0 || strcmp(value, "true") == 0;
 	return *flag || strcmp(value, "no") == 0 || strcmp(value, "false") == 0 ? NULL : "must be yes or no";
 }
 
-/* NULL, or what is wrong with VALUE. */
-static const char *value_fault(const struct key *key, const char *value)
+static const char *take_custody(const char *value, bool *wrapped)
+{
+	*wrapped = strcmp(value, "wrapped") == 0;
+	return *wrapped || strcmp(value, "resident") == 0 ? NULL : "must be resident or wrapped";
+}
+
+static const char *take_sync(const char *value, bool *lazy)
+{
+	*lazy = strcmp(value, "lazy") == 0;
+	return *lazy || strcmp(value, "full") == 0 ? NULL : "must be full or lazy";
+}
+
+/* NULL, or what is wrong with a VALUE that is kept as text. */
+static const char *text_fault(const struct key *key, const char *value)
 {
 	switch (key->kind) {
 	case PATH:
@@ -108,12 +143,29 @@ static const char *value_fault(const struct key *key, const char *value)
 		return uri_fault(value);
 	case ENVIRONMENT:
 		return environment_fault(value);
-	case NO_CLIENT:
+	case NAMES:
+		return names_fault(value);
+	default:
 		return "this build has no remote client; use dir = /path/to/vault";
-	case FLAG:
-		break;
 	}
-	return NULL;
+}
+
+/* FAULT: NULL, or what is wrong with VALUE. False: it is no value of two, and stays text. */
+static bool take_choice(enum value_kind kind, const char *value, bool *field, const char **fault)
+{
+	switch (kind) {
+	case FLAG:
+		*fault = take_flag(value, field);
+		return true;
+	case CUSTODY:
+		*fault = take_custody(value, field);
+		return true;
+	case SYNC:
+		*fault = take_sync(value, field);
+		return true;
+	default:
+		return false;
+	}
 }
 
 static struct sr_slot_config *current_slot(struct sr_config *config)
@@ -125,12 +177,13 @@ static void take_value(struct parse *parse, const struct key *key, const char *v
 {
 	void *owner = key->section == SLOT ? (void *)current_slot(parse->config) : (void *)parse->config;
 	void *field = (char *)owner + key->offset;
-	const char *fault = key->kind == FLAG ? take_flag(value, field) : value_fault(key, value);
-	if (fault) {
+	const char *fault;
+	bool choice = take_choice(key->kind, value, field, &fault);
+	if (!choice)
+		fault = text_fault(key, value);
+	if (fault)
 		refuse(parse, key->name, fault);
-		return;
-	}
-	if (key->kind == FLAG)
+	if (fault || choice)
 		return;
 	*(char **)field = strdup(value);
 	if (!*(char **)field)
@@ -181,7 +234,7 @@ static void take_section(struct parse *parse, const char *section)
 		parse->section = i;
 		return;
 	}
-	refuse(parse, section, "unknown section; there are [vault], [hsm] and [slot NAME]");
+	refuse(parse, section, "unknown section; there are [vault], [mechanisms], [hsm] and [slot NAME]");
 }
 
 static void take_key(struct parse *parse, const char *name, const char *value)
@@ -197,7 +250,8 @@ static void take_key(struct parse *parse, const char *name, const char *value)
 		return;
 	}
 	if (parse->section == OUTSIDE)
-		refuse(parse, name, "stands before any section; put it under [vault], [hsm] or [slot NAME]");
+		refuse(parse, name,
+			"stands before any section; put it under [vault], [mechanisms], [hsm] or [slot NAME]");
 	else
 		refuse(parse, name, "unknown key in this section; correct or remove it");
 }
@@ -250,7 +304,7 @@ static CK_RV check_whole(struct sr_config *config, struct sr_error *err)
 				sr_config_shown(config), config->slots[i].name);
 	}
 	bool something = config->hsm_uri || config->softhsm_conf || config->heads || config->read_by_listing ||
-			 config->slot_count;
+			 config->custody_wrapped || config->audit_sync_lazy || config->mechanisms || config->slot_count;
 	if (!config->dir && something)
 		return sr_config_refuse(config, err, "says no vault; add dir = /path/to/vault under [vault]");
 	return CKR_OK;

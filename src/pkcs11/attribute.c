@@ -1,36 +1,36 @@
 /* C_GetAttributeValue, C_SetAttributeValue: PKCS#11 v3.1, 5.7.5 and 5.7.6. */
+#include "pkcs11/attribute.h"
+
+#include "pkcs11/key.h"
 #include "pkcs11/object.h"
 #include "pkcs11/template.h"
 
 #include <string.h>
 
-/* The first failure is the code that the call returns; 5.7.5 leaves the choice open. */
-static CK_RV first(CK_RV rv, CK_RV next)
+CK_RV sr_attribute_first(CK_RV rv, CK_RV next)
 {
 	return rv != CKR_OK ? rv : next;
 }
 
-static CK_RV mark(CK_ATTRIBUTE *wanted, CK_RV rv)
+bool sr_attribute_partial(CK_RV rv)
+{
+	return rv == CKR_ATTRIBUTE_SENSITIVE || rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_BUFFER_TOO_SMALL;
+}
+
+CK_RV sr_attribute_mark(CK_ATTRIBUTE *wanted, CK_RV rv)
 {
 	wanted->ulValueLen = CK_UNAVAILABLE_INFORMATION;
 	return rv;
 }
 
-/* 5.7.5, steps 3 to 5, for a value that may be seen. */
-static CK_RV deliver(CK_ATTRIBUTE *wanted, const void *value, size_t len)
+CK_RV sr_attribute_deliver(CK_ATTRIBUTE *wanted, const void *value, size_t len)
 {
 	if (wanted->pValue && wanted->ulValueLen < len)
-		return mark(wanted, CKR_BUFFER_TOO_SMALL);
+		return sr_attribute_mark(wanted, CKR_BUFFER_TOO_SMALL);
 	if (wanted->pValue && len)
 		memcpy(wanted->pValue, value, len);
 	wanted->ulValueLen = len;
 	return CKR_OK;
-}
-
-static CK_RV deliver_attr(CK_ATTRIBUTE *wanted, const struct sr_attrs *attrs)
-{
-	const struct sr_attr *attr = sr_attrs_find(attrs, wanted->type);
-	return attr ? deliver(wanted, attr->value, attr->len) : mark(wanted, CKR_ATTRIBUTE_TYPE_INVALID);
 }
 
 static CK_RV fetch(struct sr_call *call, const struct sr_ref *ref, struct sr_buf *value)
@@ -91,7 +91,7 @@ static CK_RV answer_lengths(CK_ATTRIBUTE *template, CK_ULONG count, size_t len, 
 		if (!wanted->pValue)
 			wanted->ulValueLen = len;
 		else if (wanted->ulValueLen < len || is_marked(wanted))
-			rv = first(rv, mark(wanted, CKR_BUFFER_TOO_SMALL));
+			rv = sr_attribute_first(rv, sr_attribute_mark(wanted, CKR_BUFFER_TOO_SMALL));
 		else
 			*fetch = true;
 	}
@@ -102,7 +102,7 @@ static CK_RV mark_values(CK_ATTRIBUTE *template, CK_ULONG count, CK_RV rv)
 {
 	for (CK_ULONG i = 0; i < count; i++) {
 		if (template[i].type == CKA_VALUE)
-			mark(&template[i], rv);
+			sr_attribute_mark(&template[i], rv);
 	}
 	return rv;
 }
@@ -115,7 +115,7 @@ static CK_RV deliver_values(CK_ATTRIBUTE *template, CK_ULONG count, const struct
 	for (CK_ULONG i = 0; i < count; i++) {
 		CK_ATTRIBUTE *wanted = &template[i];
 		if (wanted->type == CKA_VALUE && !is_marked(wanted))
-			rv = first(rv, deliver(wanted, value->data, value->len));
+			rv = sr_attribute_first(rv, sr_attribute_deliver(wanted, value->data, value->len));
 	}
 	return rv;
 }
@@ -133,16 +133,10 @@ static CK_RV get_values(struct sr_call *call, const struct sr_ref *ref, const st
 		return rv;
 	struct sr_buf value = SR_BUF_INIT;
 	CK_RV fetched = fetch(call, ref, &value);
-	rv = fetched == CKR_OK ? first(rv, deliver_values(template, count, &value))
+	rv = fetched == CKR_OK ? sr_attribute_first(rv, deliver_values(template, count, &value))
 			       : mark_values(template, count, fetched);
 	sr_buf_clear(&value);
 	return rv;
-}
-
-/* 5.7.5: these three say something of one attribute, any other code of the call. */
-static bool is_partial(CK_RV rv)
-{
-	return rv == CKR_ATTRIBUTE_SENSITIVE || rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_BUFFER_TOO_SMALL;
 }
 
 static bool names_value(const CK_ATTRIBUTE *template, CK_ULONG count)
@@ -159,8 +153,22 @@ static CK_RV get_attrs(const struct sr_attrs *attrs, bool with_value, CK_ATTRIBU
 	CK_RV rv = CKR_OK;
 	for (CK_ULONG i = 0; i < count; i++) {
 		if (template[i].type != CKA_VALUE || with_value)
-			rv = first(rv, deliver_attr(&template[i], attrs));
+			rv = sr_attribute_first(rv, sr_attribute_of(&template[i], attrs));
 	}
+	return rv;
+}
+
+static CK_RV get_viewed(struct sr_call *call, const struct sr_ref *ref, const struct sr_view *view,
+	CK_ATTRIBUTE *template, CK_ULONG count)
+{
+	if (sr_class_of_keys(ref->class->object_class))
+		return sr_key_get(call, ref, &view->attrs, template, count);
+	/* the value of a certificate is an attribute like any other */
+	bool plain = sr_attrs_find(&view->attrs, CKA_VALUE);
+	bool asked = !plain && names_value(template, count);
+	CK_RV rv = asked ? get_values(call, ref, view, template, count) : CKR_OK;
+	if (rv == CKR_OK || sr_attribute_partial(rv))
+		rv = sr_attribute_first(rv, get_attrs(&view->attrs, plain, template, count));
 	return rv;
 }
 
@@ -168,13 +176,16 @@ static CK_RV get_from_vault(struct sr_call *call, const struct sr_ref *ref, CK_A
 {
 	struct sr_view view;
 	CK_RV rv = sr_object_view(call, ref, &view);
-	if (rv == CKR_OK) {
-		rv = names_value(template, count) ? get_values(call, ref, &view, template, count) : CKR_OK;
-		if (rv == CKR_OK || is_partial(rv))
-			rv = first(rv, get_attrs(&view.attrs, false, template, count));
-	}
+	if (rv == CKR_OK)
+		rv = get_viewed(call, ref, &view, template, count);
 	sr_view_clear(&view);
 	return rv;
+}
+
+static CK_RV get_from_session(struct sr_call *call, const struct sr_ref *ref, CK_ATTRIBUTE *template, CK_ULONG count)
+{
+	return ref->session_key ? sr_key_get(call, ref, &ref->session_key->attrs, template, count)
+				: get_attrs(&ref->attrs, true, template, count);
 }
 
 CK_RV sr_C_GetAttributeValue(struct sr_call *call, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_PTR template, CK_ULONG count)
@@ -188,7 +199,7 @@ CK_RV sr_C_GetAttributeValue(struct sr_call *call, CK_OBJECT_HANDLE object, CK_A
 	CK_RV rv = sr_handle_resolve(call, object, &ref);
 	if (rv == CKR_OK)
 		rv = ref.class ? get_from_vault(call, &ref, template, count)
-			       : get_attrs(&ref.attrs, true, template, count);
+			       : get_from_session(call, &ref, template, count);
 	sr_ref_clear(&ref);
 	return rv;
 }
@@ -209,15 +220,24 @@ static CK_RV set_in_vault(struct sr_call *call, const struct sr_ref *ref, const 
 	return rv;
 }
 
+static CK_RV check_changes(struct sr_call *call, const struct sr_ref *ref, const struct sr_attrs *changes)
+{
+	if (sr_attrs_ulong(&ref->attrs, CKA_CLASS, CKO_DATA) == CKO_CERTIFICATE)
+		return sr_certificate_check_changes(call, changes);
+	return sr_template_fits_data(changes, false, &call->err);
+}
+
 static CK_RV set_in_session(struct sr_call *call, const struct sr_ref *ref, const struct sr_attrs *changes)
 {
+	if (ref->session_key)
+		return sr_key_object_set(call, ref, changes);
 	if (!sr_attrs_bool(&ref->attrs, CKA_MODIFIABLE, true))
 		return sr_object_prohibit(call, "changed");
 	/* 4.4.1: CKA_COPYABLE does not become true again */
 	if (!sr_attrs_bool(&ref->attrs, CKA_COPYABLE, true) && sr_attrs_bool(changes, CKA_COPYABLE, false))
 		return sr_fail(&call->err, CKR_ATTRIBUTE_READ_ONLY, SR_REASON_BAD_TEMPLATE,
 			"CKA_COPYABLE does not become true again");
-	CK_RV rv = sr_template_fits_data(changes, false, &call->err);
+	CK_RV rv = check_changes(call, ref, changes);
 	return rv == CKR_OK ? sr_session_object_set(call, ref->handle, changes) : rv;
 }
 

@@ -39,8 +39,14 @@ static CK_RV open_client(const struct sr_config *config, struct sr_client **clie
 	return rv;
 }
 
+/* While the process ends, neither OpenSSL nor the HSM's module may be there any more: what is open stays as a killed
+ * process leaves it. */
 static void close_client(struct sr_client *client)
 {
+	if (!sr_crypto_alive()) {
+		sr_client_abandon(client);
+		return;
+	}
 	sr_client_close(client);
 	if (client && atomic_fetch_sub(&clients, 1) == 1)
 		sr_crypto_free();

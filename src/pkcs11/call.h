@@ -1,5 +1,5 @@
-/* One call: how it comes in and goes out, and the functions that do the work, one for each row of the table that is
- * done and goes to a client or a session. Such a function finds its session locked and answers the code; whatever it
+/* One call: how it comes in and goes out, and the functions that do the work, one for each row of the table that
+ * goes to a client or a session. Such a function finds its session locked and answers the code; whatever it
  * leaves in call->err becomes the device error and the thread's last error. */
 #ifndef SR_PKCS11_CALL_H
 #define SR_PKCS11_CALL_H
@@ -61,18 +61,16 @@ const struct sr_error *sr_last_error_get(void);
 
 extern const struct sr_calls sr_client_calls;
 
-#define SR_HANDLER_MODULE_DONE(name, params)
-#define SR_HANDLER_PARALLEL_DONE(name, params)
-#define SR_HANDLER_CLIENT_DONE(name, params) CK_RV sr_##name(struct sr_call *call SR_AND params);
-#define SR_HANDLER_SESSION_DONE(name, params) CK_RV sr_##name(struct sr_call *call SR_AND params);
-#define SR_HANDLER_SESSION_LATER(name, params)
-#define SR_CALL(name, section, since, where, status, audit, params, args) SR_HANDLER_##where##_##status(name, params)
+#define SR_HANDLER_MODULE(name, params)
+#define SR_HANDLER_PARALLEL(name, params)
+#define SR_HANDLER_CLIENT(name, params) CK_RV sr_##name(struct sr_call *call SR_AND params);
+#define SR_HANDLER_SESSION(name, params) CK_RV sr_##name(struct sr_call *call SR_AND params);
+#define SR_CALL(name, section, since, where, status, audit, params, args) SR_HANDLER_##where(name, params)
 #include "pkcs11/calls.def"
 #undef SR_CALL
-#undef SR_HANDLER_MODULE_DONE
-#undef SR_HANDLER_PARALLEL_DONE
-#undef SR_HANDLER_CLIENT_DONE
-#undef SR_HANDLER_SESSION_DONE
-#undef SR_HANDLER_SESSION_LATER
+#undef SR_HANDLER_MODULE
+#undef SR_HANDLER_PARALLEL
+#undef SR_HANDLER_CLIENT
+#undef SR_HANDLER_SESSION
 
 #endif

@@ -15,7 +15,7 @@ enum sr_call_id {
 #undef SR_CALL
 
 enum sr_call_where { SR_WHERE_MODULE, SR_WHERE_CLIENT, SR_WHERE_SESSION, SR_WHERE_PARALLEL };
-enum sr_call_status { SR_STATUS_DONE, SR_STATUS_LATER };
+enum sr_call_status { SR_STATUS_DONE, SR_STATUS_REFUSED, SR_STATUS_BACKEND };
 enum sr_call_audit { SR_AUDIT_NONE, SR_AUDIT_EVENT };
 
 /** struct sr_call_row: one row of the table as data. */

@@ -1,6 +1,7 @@
 /* The client context: made, closed, forgotten, and its vault. */
 #include "pkcs11/client.h"
 
+#include "pkcs11/builtin.h"
 #include "pkcs11/call.h"
 #include "util/clock.h"
 
@@ -53,12 +54,14 @@ static bool copy_text(char **to, const char *from)
 static bool copy_config(struct sr_config *to, const struct sr_config *from)
 {
 	*to = (struct sr_config){ .read_by_listing = from->read_by_listing,
+		.custody_wrapped = from->custody_wrapped,
+		.audit_sync_lazy = from->audit_sync_lazy,
 		.private_file = from->private_file,
 		.prompt = from->prompt,
 		.slot_count = from->slot_count };
 	bool copied = copy_text(&to->file, from->file) && copy_text(&to->dir, from->dir) &&
 		      copy_text(&to->hsm_uri, from->hsm_uri) && copy_text(&to->softhsm_conf, from->softhsm_conf) &&
-		      copy_text(&to->heads, from->heads);
+		      copy_text(&to->heads, from->heads) && copy_text(&to->mechanisms, from->mechanisms);
 	for (size_t i = 0; copied && i < from->slot_count; i++) {
 		copied = copy_text(&to->slots[i].name, from->slots[i].name) &&
 			 copy_text(&to->slots[i].token_file, from->slots[i].token_file) &&
@@ -85,7 +88,7 @@ static void set_up(struct sr_client *client)
 		.kind = SR_PEER_EMBEDDED, .loopback = true, .uid = (uint32_t)geteuid(), .pid = (int32_t)getpid()
 	};
 	client->next_session = first_number();
-	client->next_object = first_number();
+	client->next_object = SR_BUILTIN_END + first_number();
 	client->slot_count = client->config.slot_count + 1;
 	for (size_t i = 0; i < client->slot_count; i++) {
 		client->slots[i].client = client;

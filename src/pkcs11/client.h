@@ -75,6 +75,7 @@ struct sr_session {
 	EVP_MD_CTX *digest; /* NULL: no digest active */
 	bool digest_parts;  /* C_DigestUpdate was called */
 	struct sr_operation operations[SR_OPERATION_KINDS];
+	uint64_t begun;       /* operations, so far */
 	struct sr_nest *nest; /* of the session objects made here; NULL until there is one */
 	UT_hash_handle hh;
 };

@@ -1,5 +1,6 @@
 /* Message digests: PKCS#11 v3.1, 5.12. Every error but CKR_BUFFER_TOO_SMALL ends the operation (5.2). */
 #include "pkcs11/call.h"
+#include "pkcs11/mechanism.h"
 #include "pkcs11/session.h"
 #include "util/crypto.h"
 
@@ -20,8 +21,10 @@ static CK_RV step(struct sr_call *call, CK_RV rv)
 	return rv;
 }
 
-static CK_RV not_active(struct sr_call *call)
+CK_RV sr_digest_find(struct sr_call *call)
 {
+	if (call->session->digest)
+		return CKR_OK;
 	return sr_fail(&call->err, CKR_OPERATION_NOT_INITIALIZED, SR_REASON_NONE,
 		"no digest is active: begin with C_DigestInit");
 }
@@ -46,13 +49,13 @@ CK_RV sr_C_DigestInit(struct sr_call *call, CK_MECHANISM_PTR mechanism)
 	}
 	if (call->session->digest)
 		return sr_fail(&call->err, CKR_OPERATION_ACTIVE, SR_REASON_NONE, "a digest is active in this session");
-	const EVP_MD *md = sr_digest_md(mechanism->mechanism);
-	if (!md)
-		return sr_fail(&call->err, CKR_MECHANISM_INVALID, SR_REASON_NONE, "0x%lx is no digest offered here",
-			mechanism->mechanism);
-	if (mechanism->pParameter || mechanism->ulParameterLen)
-		return sr_fail(&call->err, CKR_MECHANISM_PARAM_INVALID, SR_REASON_NONE, "a digest takes no parameter");
-	return begin(call, md);
+	struct sr_mechanism taken;
+	CK_RV rv = sr_mechanism_take(
+		call->client->vault, &call->client->config, mechanism, CKF_DIGEST, &taken, &call->err);
+	if (rv == CKR_OK)
+		rv = begin(call, sr_digest_md(taken.native.mechanism));
+	sr_mechanism_clear(&taken);
+	return rv;
 }
 
 static CK_RV check_data(struct sr_call *call, const CK_BYTE *data, CK_ULONG len)
@@ -103,12 +106,13 @@ static CK_RV finish(struct sr_call *call, CK_BYTE *output)
 CK_RV sr_C_Digest(
 	struct sr_call *call, CK_BYTE_PTR data, CK_ULONG data_len, CK_BYTE_PTR output, CK_ULONG_PTR output_len)
 {
-	if (!call->session->digest)
-		return not_active(call);
+	CK_RV rv = sr_digest_find(call);
+	if (rv != CKR_OK)
+		return rv;
 	if (call->session->digest_parts)
 		return step(call, sr_fail(&call->err, CKR_FUNCTION_FAILED, SR_REASON_NONE,
 					  "C_Digest cannot end what C_DigestUpdate began: use C_DigestFinal"));
-	CK_RV rv = check_data(call, data, data_len);
+	rv = check_data(call, data, data_len);
 	if (rv == CKR_OK)
 		rv = check_room(call, output, output_len);
 	if (rv != CKR_OK || !output)
@@ -119,8 +123,9 @@ CK_RV sr_C_Digest(
 
 CK_RV sr_C_DigestUpdate(struct sr_call *call, CK_BYTE_PTR data, CK_ULONG data_len)
 {
-	if (!call->session->digest)
-		return not_active(call);
+	CK_RV rv = sr_digest_find(call);
+	if (rv != CKR_OK)
+		return rv;
 	call->session->digest_parts = true;
 	return step(call, update(call, data, data_len));
 }
@@ -128,10 +133,11 @@ CK_RV sr_C_DigestUpdate(struct sr_call *call, CK_BYTE_PTR data, CK_ULONG data_le
 /* 5.12.4. The digest of a key would be an oracle for it: none is given for any object. */
 CK_RV sr_C_DigestKey(struct sr_call *call, CK_OBJECT_HANDLE key)
 {
-	if (!call->session->digest)
-		return not_active(call);
+	CK_RV rv = sr_digest_find(call);
+	if (rv != CKR_OK)
+		return rv;
 	struct sr_ref ref;
-	CK_RV rv = sr_handle_resolve(call, key, &ref);
+	rv = sr_handle_resolve(call, key, &ref);
 	sr_ref_clear(&ref);
 	if (rv == CKR_OBJECT_HANDLE_INVALID)
 		rv = sr_fail(&call->err, CKR_KEY_HANDLE_INVALID, SR_REASON_NOT_FOUND, "there is no such key");
@@ -142,9 +148,10 @@ CK_RV sr_C_DigestKey(struct sr_call *call, CK_OBJECT_HANDLE key)
 
 CK_RV sr_C_DigestFinal(struct sr_call *call, CK_BYTE_PTR output, CK_ULONG_PTR output_len)
 {
-	if (!call->session->digest)
-		return not_active(call);
-	CK_RV rv = check_room(call, output, output_len);
+	CK_RV rv = sr_digest_find(call);
+	if (rv != CKR_OK)
+		return rv;
+	rv = check_room(call, output, output_len);
 	if (rv != CKR_OK || !output)
 		return step(call, rv);
 	return finish(call, output);

@@ -1,6 +1,7 @@
 /* One way in, one way out: every call of the table passes through call_begin and call_end here. */
 #include "pkcs11/call.h"
 #include "pkcs11/session.h"
+#include "util/crypto.h"
 
 /* Thread-local, because sr_last_error is asked for by thread and without a context; plain data, so that it needs no
  * destructor when a thread or the library goes. Set by failures alone, like errno: what a program does to clean up
@@ -22,9 +23,18 @@ static void call_begin(struct sr_call *call, struct sr_client *client, enum sr_c
 	*call = (struct sr_call){ .id = id, .client = client };
 }
 
+/* The process is at its end (close_client in backend.c). */
+static CK_RV refuse_ending(struct sr_call *call)
+{
+	return sr_fail(&call->err, CKR_GENERAL_ERROR, SR_REASON_NONE,
+		"the process is ending: OpenSSL is gone, and with it the vault");
+}
+
 static CK_RV session_begin(struct sr_call *call, struct sr_client *client, CK_SESSION_HANDLE handle, enum sr_call_id id)
 {
 	call_begin(call, client, id);
+	if (!sr_crypto_alive())
+		return refuse_ending(call);
 	call->session = sr_session_enter(client, handle);
 	if (!call->session)
 		return sr_fail(&call->err, CKR_SESSION_HANDLE_INVALID, SR_REASON_NONE,
@@ -51,35 +61,27 @@ static CK_RV call_end(struct sr_call *call, CK_RV rv)
 	return rv;
 }
 
-/* A row that is LATER: its session was checked like any other's. */
-static CK_RV not_supported(struct sr_call *call, ...)
-{
-	return sr_fail(&call->err, CKR_FUNCTION_NOT_SUPPORTED, SR_REASON_NONE, "%s is not offered",
-		sr_call_rows[call->id].name);
-}
-
-#define SR_RUN_DONE(name) sr_##name
-#define SR_RUN_LATER(name) not_supported
-
-#define SR_STUB_MODULE(name, status, params, args)
-#define SR_STUB_PARALLEL(name, status, params, args)
-#define SR_STUB_CLIENT(name, status, params, args)                                \
-	static CK_RV client_##name(struct sr_client *client SR_AND params)        \
-	{                                                                         \
-		struct sr_call call;                                              \
-		call_begin(&call, client, SR_ID_##name);                          \
-		return call_end(&call, SR_RUN_##status(name)(&call SR_AND args)); \
+#define SR_STUB_MODULE(name, params, args)
+#define SR_STUB_PARALLEL(name, params, args)
+#define SR_STUB_CLIENT(name, params, args)                                 \
+	static CK_RV client_##name(struct sr_client *client SR_AND params) \
+	{                                                                  \
+		struct sr_call call;                                       \
+		call_begin(&call, client, SR_ID_##name);                   \
+		if (!sr_crypto_alive())                                    \
+			return call_end(&call, refuse_ending(&call));      \
+		return call_end(&call, sr_##name(&call SR_AND args));      \
 	}
-#define SR_STUB_SESSION(name, status, params, args)                                                          \
+#define SR_STUB_SESSION(name, params, args)                                                                  \
 	static CK_RV client_##name(struct sr_client *client, CK_SESSION_HANDLE session_handle SR_AND params) \
 	{                                                                                                    \
 		struct sr_call call;                                                                         \
 		CK_RV rv = session_begin(&call, client, session_handle, SR_ID_##name);                       \
 		if (rv == CKR_OK)                                                                            \
-			rv = SR_RUN_##status(name)(&call SR_AND args);                                       \
+			rv = sr_##name(&call SR_AND args);                                                   \
 		return call_end(&call, rv);                                                                  \
 	}
-#define SR_CALL(name, section, since, where, status, audit, params, args) SR_STUB_##where(name, status, params, args)
+#define SR_CALL(name, section, since, where, status, audit, params, args) SR_STUB_##where(name, params, args)
 #include "pkcs11/calls.def"
 #undef SR_CALL
 

@@ -1,4 +1,5 @@
 /* Searches: PKCS#11 v3.1, 5.7.7 to 5.7.9. C_FindObjectsInit takes a snapshot of handles, the rest gives it out. */
+#include "pkcs11/builtin.h"
 #include "pkcs11/call.h"
 #include "pkcs11/session.h"
 #include "pkcs11/template.h"
@@ -94,7 +95,13 @@ static CK_RV search_class(struct collecting *to, const struct sr_attrs *query)
 	return rv == CKR_OK ? to->rv : rv;
 }
 
-/* A query that names a value could be used to guess it: no object of the vault matches that. */
+/* A query that names a value could be used to guess it: no object of the vault that hides one matches that. */
+static bool may_match(const struct sr_class *class, const struct sr_attrs *query)
+{
+	bool open = class->object_class == CKO_CERTIFICATE || class->object_class == CKO_PUBLIC_KEY;
+	return open || !sr_template_names_secret(query);
+}
+
 static CK_RV search_vault(struct collecting *to, const struct sr_attrs *query)
 {
 	const struct sr_attr *asked = sr_attrs_find(query, CKA_CLASS);
@@ -102,10 +109,10 @@ static CK_RV search_vault(struct collecting *to, const struct sr_attrs *query)
 	size_t count;
 	const struct sr_class *const *classes = sr_classes(&count);
 	CK_RV rv = CKR_OK;
-	for (size_t i = 0; rv == CKR_OK && i < count && !sr_template_names_secret(query); i++) {
+	for (size_t i = 0; rv == CKR_OK && i < count; i++) {
 		to->class = classes[i];
 		bool meant = asked ? to->class->object_class == object_class : !to->class->only_by_class;
-		if (meant && to->class->find)
+		if (meant && to->class->find && may_match(to->class, query))
 			rv = search_class(to, query);
 	}
 	const struct sr_attr *label = sr_attrs_find(query, CKA_LABEL);
@@ -113,6 +120,18 @@ static CK_RV search_vault(struct collecting *to, const struct sr_attrs *query)
 		return rv;
 	struct sr_caller caller = sr_call_caller(to->call);
 	return sr_refused_search(&caller, object_class, label->value, label->len, &to->call->err);
+}
+
+/* What needs no login: what the application holds, and what is built in. */
+static CK_RV search_public(struct collecting *to, const struct sr_attrs *query)
+{
+	to->search->count = 0;
+	to->rv = CKR_OK;
+	if (!sr_attrs_bool(query, CKA_TOKEN, false))
+		sr_session_objects_each(to->call, query, found_in_session, to);
+	if (sr_attrs_bool(query, CKA_TOKEN, true))
+		sr_builtin_each(to->call, query, found_in_session, to);
+	return to->rv;
 }
 
 static CK_RV collect(struct sr_call *call, const struct sr_attrs *query, struct sr_search *search)
@@ -123,19 +142,13 @@ static CK_RV collect(struct sr_call *call, const struct sr_attrs *query, struct 
 	if (rv != CKR_OK)
 		return rv;
 	/* what the session holds first: a label that is found there is not a search that found nothing */
-	if (!sr_attrs_bool(query, CKA_TOKEN, false))
-		sr_session_objects_each(call, query, found_in_session, &to);
-	rv = to.rv;
+	rv = search_public(&to, query);
 	if (rv == CKR_OK && call->identity && sr_attrs_bool(query, CKA_TOKEN, true))
 		rv = search_vault(&to, query);
 	if (rv != CKR_USER_NOT_LOGGED_IN)
 		return rv;
 	/* the login ended under the search: it finds what anybody may see */
-	search->count = 0;
-	to.rv = CKR_OK;
-	if (!sr_attrs_bool(query, CKA_TOKEN, false))
-		sr_session_objects_each(call, query, found_in_session, &to);
-	return to.rv;
+	return search_public(&to, query);
 }
 
 CK_RV sr_C_FindObjectsInit(struct sr_call *call, CK_ATTRIBUTE_PTR template, CK_ULONG count)

@@ -1,7 +1,9 @@
 /* Object handles. */
 #include "pkcs11/handles.h"
 
+#include "pkcs11/builtin.h"
 #include "pkcs11/call.h"
+#include "vault/keys.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +30,13 @@ void sr_attrs_add(struct sr_attrs *attrs, const struct sr_attrs *more)
 void sr_ref_clear(struct sr_ref *ref)
 {
 	sr_attrs_clear(&ref->attrs);
+	sr_key_unref(ref->session_key);
+	ref->session_key = NULL;
+}
+
+const struct sr_attrs *sr_ref_attrs(const struct sr_ref *ref)
+{
+	return ref->session_key ? &ref->session_key->attrs : &ref->attrs;
 }
 
 static struct sr_object *find_handle(struct sr_slot *slot, CK_OBJECT_HANDLE handle)
@@ -37,10 +46,35 @@ static struct sr_object *find_handle(struct sr_slot *slot, CK_OBJECT_HANDLE hand
 	return object;
 }
 
-static void forget_attrs(struct sr_slot *slot, struct sr_object *object)
+/* What a session object is: attributes of its own, or those of its key. */
+static const struct sr_attrs *content(const struct sr_object *object)
 {
-	slot->client->session_bytes -= sr_attrs_bytes(&object->attrs);
+	return object->kept ? &object->kept->key->attrs : &object->attrs;
+}
+
+static void forget_content(struct sr_slot *slot, struct sr_object *object)
+{
+	slot->client->session_bytes -= sr_attrs_bytes(content(object));
 	sr_attrs_clear(&object->attrs);
+	if (object->kept)
+		LL_PREPEND(slot->handles.dead, object->kept);
+	object->kept = NULL;
+}
+
+void sr_handles_bury(struct sr_slot *slot)
+{
+	struct sr_client *client = slot->client;
+	pthread_mutex_lock(&client->lock);
+	struct sr_kept_key *dead = slot->handles.dead;
+	slot->handles.dead = NULL;
+	pthread_mutex_unlock(&client->lock);
+	struct sr_kept_key *kept, *next;
+	LL_FOREACH_SAFE(dead, kept, next)
+	{
+		sr_key_destroy(client->vault, kept->key);
+		sr_key_unref(kept->key);
+		free(kept);
+	}
 }
 
 static void disown(struct sr_slot *slot, struct sr_object *object)
@@ -56,7 +90,7 @@ static void free_object(struct sr_slot *slot, struct sr_object *object)
 	disown(slot, object);
 	if (!object->class) {
 		slot->client->session_objects--;
-		forget_attrs(slot, object);
+		forget_content(slot, object);
 	}
 	if (object->hh.tbl)
 		HASH_DELETE(hh, slot->handles.by_handle, object);
@@ -87,8 +121,16 @@ static CK_RV fill_ref(const struct sr_call *call, const struct sr_object *object
 	ref->once_len = object->once.len;
 	if (object->class)
 		memcpy(ref->id, object->key + KEY_CLASS_LEN, strlen(object->key + KEY_CLASS_LEN) + 1);
+	if (object->kept)
+		ref->session_key = sr_key_ref(object->kept->key);
 	sr_attrs_add(&ref->attrs, &object->attrs);
 	return ref->attrs.failed ? CKR_HOST_MEMORY : CKR_OK;
+}
+
+/* What sr_handles_lapse leaves of a session object. */
+static bool is_hollow(const struct sr_object *object)
+{
+	return !object->class && !object->kept && !object->attrs.count;
 }
 
 static CK_RV no_such_handle(struct sr_call *call)
@@ -99,7 +141,9 @@ static CK_RV no_such_handle(struct sr_call *call)
 
 CK_RV sr_handle_resolve(struct sr_call *call, CK_OBJECT_HANDLE handle, struct sr_ref *ref)
 {
-	*ref = (struct sr_ref){ 0 };
+	*ref = (struct sr_ref){ .handle = handle };
+	if (sr_builtin_attrs(call, handle, &ref->attrs))
+		return ref->attrs.failed ? CKR_HOST_MEMORY : CKR_OK;
 	pthread_mutex_lock(&call->client->lock);
 	const struct sr_object *object = find_handle(call->slot, handle);
 	bool is_private = object && object->is_private;
@@ -114,7 +158,7 @@ CK_RV sr_handle_resolve(struct sr_call *call, CK_OBJECT_HANDLE handle, struct sr
 	object = find_handle(call->slot, handle); /* another thread may have logged out, or destroyed it */
 	if (!object)
 		rv = CKR_OBJECT_HANDLE_INVALID;
-	else if (is_private && !call->identity)
+	else if (is_private && (!call->identity || is_hollow(object)))
 		rv = CKR_USER_NOT_LOGGED_IN;
 	else
 		rv = fill_ref(call, object, ref);
@@ -204,10 +248,10 @@ static CK_RV check_room(const struct sr_client *client, size_t objects, size_t b
 		SR_SESSION_BYTES_MAX);
 }
 
-CK_RV sr_session_object_room(struct sr_call *call, size_t bytes)
+CK_RV sr_session_object_room(struct sr_call *call, size_t objects, size_t bytes)
 {
 	pthread_mutex_lock(&call->client->lock);
-	CK_RV rv = check_room(call->client, 1, bytes, &call->err);
+	CK_RV rv = check_room(call->client, objects, bytes, &call->err);
 	pthread_mutex_unlock(&call->client->lock);
 	return rv;
 }
@@ -220,22 +264,13 @@ static void put_unique_id(struct sr_object *object, CK_OBJECT_HANDLE handle)
 	sr_attrs_put_text(&object->attrs, CKA_UNIQUE_ID, text);
 }
 
-static CK_RV add_locked(struct sr_call *call, struct sr_attrs *attrs, CK_OBJECT_HANDLE *handle)
+/* Enters OBJECT, which has its content, as this session's. It is freed on failure. */
+static CK_RV own(struct sr_call *call, struct sr_object *object, CK_OBJECT_HANDLE *handle)
 {
 	struct sr_client *client = call->client;
-	CK_RV rv = check_room(client, 1, sr_attrs_bytes(attrs), &call->err);
-	if (rv != CKR_OK)
-		return rv;
-	struct sr_object *object = calloc(1, sizeof *object);
-	if (!object)
-		return CKR_HOST_MEMORY;
-	object->is_private = sr_attrs_bool(attrs, CKA_PRIVATE, true);
-	object->attrs = *attrs;
-	*attrs = (struct sr_attrs)SR_ATTRS_INIT;
-	put_unique_id(object, client->next_object);
-	client->session_objects++;
-	client->session_bytes += sr_attrs_bytes(&object->attrs);
 	bool login_gone = object->is_private && (!call->slot->identity || call->slot->epoch != call->epoch);
+	client->session_objects++;
+	client->session_bytes += sr_attrs_bytes(content(object));
 	if (login_gone || object->attrs.failed || !enter(call->slot, object)) {
 		free_object(call->slot, object);
 		return login_gone ? CKR_USER_NOT_LOGGED_IN : CKR_HOST_MEMORY;
@@ -246,12 +281,100 @@ static CK_RV add_locked(struct sr_call *call, struct sr_attrs *attrs, CK_OBJECT_
 	return CKR_OK;
 }
 
+static CK_RV add_locked(struct sr_call *call, struct sr_attrs *attrs, CK_OBJECT_HANDLE *handle)
+{
+	CK_RV rv = check_room(call->client, 1, sr_attrs_bytes(attrs), &call->err);
+	if (rv != CKR_OK)
+		return rv;
+	struct sr_object *object = calloc(1, sizeof *object);
+	if (!object)
+		return CKR_HOST_MEMORY;
+	object->is_private = sr_attrs_bool(attrs, CKA_PRIVATE, true);
+	object->attrs = *attrs;
+	*attrs = (struct sr_attrs)SR_ATTRS_INIT;
+	put_unique_id(object, call->client->next_object);
+	return own(call, object, handle);
+}
+
 CK_RV sr_session_object_add(struct sr_call *call, struct sr_attrs *attrs, CK_OBJECT_HANDLE *handle)
 {
 	pthread_mutex_lock(&call->client->lock);
 	CK_RV rv = add_locked(call, attrs, handle);
 	pthread_mutex_unlock(&call->client->lock);
 	return rv == CKR_USER_NOT_LOGGED_IN ? sr_call_refuse_public(call) : rv;
+}
+
+/* Only what is public by its class can be public: private and secret keys are private objects (docs/keys.md). */
+static bool key_is_private(const struct sr_key *key)
+{
+	return key->object_class != CKO_PUBLIC_KEY || sr_attrs_bool(&key->attrs, CKA_PRIVATE, true);
+}
+
+/* KEY belongs to an object from the moment that there is one, and to the dead when that fails. */
+static CK_RV add_key_locked(struct sr_call *call, struct sr_key *key, CK_OBJECT_HANDLE *handle, bool *taken)
+{
+	CK_RV rv = check_room(call->client, 1, sr_attrs_bytes(&key->attrs), &call->err);
+	if (rv != CKR_OK)
+		return rv;
+	struct sr_object *object = calloc(1, sizeof *object);
+	struct sr_kept_key *kept = calloc(1, sizeof *kept);
+	if (!object || !kept) {
+		free(object);
+		free(kept);
+		return CKR_HOST_MEMORY;
+	}
+	kept->key = key;
+	*taken = true;
+	object->kept = kept;
+	object->is_private = key_is_private(key);
+	return own(call, object, handle);
+}
+
+CK_RV sr_session_key_add(struct sr_call *call, struct sr_key *key, CK_OBJECT_HANDLE *handle)
+{
+	bool taken = false;
+	pthread_mutex_lock(&call->client->lock);
+	CK_RV rv = add_key_locked(call, key, handle, &taken);
+	pthread_mutex_unlock(&call->client->lock);
+	sr_handles_bury(call->slot);
+	if (!taken) {
+		sr_key_destroy(call->client->vault, key);
+		sr_key_unref(key);
+	}
+	return rv == CKR_USER_NOT_LOGGED_IN ? sr_call_refuse_public(call) : rv;
+}
+
+static CK_RV set_key_locked(
+	struct sr_call *call, CK_OBJECT_HANDLE handle, const struct sr_key *key, struct sr_key **changed, bool *stale)
+{
+	struct sr_client *client = call->client;
+	const struct sr_object *object = find_handle(call->slot, handle);
+	if (!object || !object->kept)
+		return CKR_OBJECT_HANDLE_INVALID;
+	*stale = object->kept->key != key;
+	if (*stale)
+		return CKR_OK;
+	size_t before = sr_attrs_bytes(&key->attrs);
+	size_t after = sr_attrs_bytes(&(*changed)->attrs);
+	CK_RV rv = after > before ? check_room(client, 0, after - before, &call->err) : CKR_OK;
+	if (rv != CKR_OK)
+		return rv;
+	client->session_bytes += after - before;
+	struct sr_key *old = object->kept->key;
+	object->kept->key = *changed;
+	*changed = old;
+	return CKR_OK;
+}
+
+CK_RV sr_session_key_set(
+	struct sr_call *call, CK_OBJECT_HANDLE handle, const struct sr_key *key, struct sr_key *changed, bool *stale)
+{
+	*stale = false;
+	pthread_mutex_lock(&call->client->lock);
+	CK_RV rv = set_key_locked(call, handle, key, &changed, stale);
+	pthread_mutex_unlock(&call->client->lock);
+	sr_key_unref(changed); /* the one that is not the object's any more, or did not become it */
+	return rv;
 }
 
 static CK_RV set_locked(struct sr_call *call, struct sr_object *object, const struct sr_attrs *changes)
@@ -269,7 +392,7 @@ static CK_RV set_locked(struct sr_call *call, struct sr_object *object, const st
 		sr_attrs_clear(&changed);
 		return rv;
 	}
-	forget_attrs(call->slot, object);
+	forget_content(call->slot, object);
 	object->attrs = changed;
 	client->session_bytes += after;
 	return CKR_OK;
@@ -279,7 +402,7 @@ CK_RV sr_session_object_set(struct sr_call *call, CK_OBJECT_HANDLE handle, const
 {
 	pthread_mutex_lock(&call->client->lock);
 	struct sr_object *object = find_handle(call->slot, handle);
-	CK_RV rv = object ? set_locked(call, object, changes) : CKR_OBJECT_HANDLE_INVALID;
+	CK_RV rv = object && !object->kept ? set_locked(call, object, changes) : CKR_OBJECT_HANDLE_INVALID;
 	pthread_mutex_unlock(&call->client->lock);
 	return rv;
 }
@@ -291,7 +414,7 @@ void sr_session_objects_each(struct sr_call *call, const struct sr_attrs *query,
 	pthread_mutex_lock(&call->client->lock);
 	bool user = call->identity && slot->identity && slot->epoch == call->epoch;
 	for (const struct sr_object *object = slot->handles.owned; object; object = object->next) {
-		if (!object->class && (user || !object->is_private) && sr_attrs_match(query, &object->attrs))
+		if (!object->class && (user || !object->is_private) && sr_attrs_match(query, content(object)))
 			found(object->handle, ctx);
 	}
 	pthread_mutex_unlock(&call->client->lock);
@@ -304,6 +427,7 @@ void sr_handle_drop(struct sr_call *call, CK_OBJECT_HANDLE handle)
 	if (object)
 		free_object(call->slot, object);
 	pthread_mutex_unlock(&call->client->lock);
+	sr_handles_bury(call->slot);
 }
 
 void sr_handles_end_login(struct sr_slot *slot)
@@ -340,7 +464,7 @@ void sr_handles_lapse(struct sr_slot *slot)
 		if (object->class)
 			disown(slot, object);
 		else
-			forget_attrs(slot, object);
+			forget_content(slot, object);
 	}
 }
 

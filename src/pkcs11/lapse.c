@@ -57,6 +57,7 @@ static void lapse(struct sr_call *call, CK_ULONG reason)
 			sr_handles_lapse(slot);
 	}
 	pthread_mutex_unlock(&call->client->lock);
+	sr_handles_bury(slot);
 	sr_identity_unref(ended);
 	adopt(call);
 }
@@ -107,6 +108,7 @@ static struct sr_identity *finish_login(
 	}
 	pthread_cond_broadcast(&call->client->login_done);
 	pthread_mutex_unlock(&call->client->lock);
+	sr_handles_bury(slot);
 	return old;
 }
 

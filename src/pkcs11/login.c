@@ -7,9 +7,6 @@ static CK_RV check_user_type(struct sr_call *call, CK_USER_TYPE type)
 {
 	if (type == CKU_USER)
 		return CKR_OK;
-	if (type == CKU_CONTEXT_SPECIFIC)
-		return sr_fail(&call->err, CKR_OPERATION_NOT_INITIALIZED, SR_REASON_NONE,
-			"no operation waits for a login of its own");
 	return sr_fail(&call->err, CKR_USER_TYPE_INVALID, SR_REASON_NONE,
 		"log in as CKU_USER: a vault has no security officer");
 }
@@ -33,8 +30,46 @@ static CK_RV check_pin(struct sr_call *call, struct sr_credentials *credentials)
 	return CKR_OK;
 }
 
+static CK_RV ask_again(struct sr_call *call, const struct sr_credentials *credentials)
+{
+	struct sr_caller caller = sr_call_caller(call);
+	if (credentials->pin)
+		return sr_reauthenticate(&caller, credentials->name, credentials->name_len, credentials->pin,
+			credentials->pin_len, &call->err);
+	char pin[SR_TOKEN_FILE_MAX];
+	size_t len = 0;
+	struct sr_stamp stamp;
+	CK_RV rv = sr_own_token_read(call->slot->config, pin, &len, &stamp, &call->err);
+	if (rv == CKR_OK)
+		rv = sr_reauthenticate(&caller, NULL, 0, pin, len, &call->err);
+	sr_cleanse(pin, sizeof pin);
+	return rv;
+}
+
+/* CKA_ALWAYS_AUTHENTICATE (5.6.8, 4.9): lets the operation begun last go on. A slot with its own token reads it anew.
+ */
+static CK_RV log_in_to_operation(struct sr_call *call, struct sr_credentials *credentials)
+{
+	struct sr_operation *waiting = sr_operation_waiting(call->session);
+	if (!waiting)
+		return sr_fail(&call->err, CKR_OPERATION_NOT_INITIALIZED, SR_REASON_NONE,
+			"no operation waits for a login of its own");
+	CK_RV rv = check_pin(call, credentials);
+	if (rv == CKR_OK)
+		rv = sr_call_user(call);
+	if (rv != CKR_OK)
+		return rv;
+	do {
+		rv = ask_again(call, credentials);
+	} while (sr_call_again(call, rv));
+	waiting->authenticated = rv == CKR_OK;
+	return rv;
+}
+
 static CK_RV log_in(struct sr_call *call, CK_USER_TYPE type, struct sr_credentials *credentials)
 {
+	if (type == CKU_CONTEXT_SPECIFIC)
+		return log_in_to_operation(call, credentials);
 	CK_RV rv = check_user_type(call, type);
 	if (rv == CKR_OK)
 		rv = check_pin(call, credentials);
@@ -69,6 +104,7 @@ CK_RV sr_C_Logout(struct sr_call *call)
 	if (login)
 		call->identity = sr_slot_take_login(slot);
 	pthread_mutex_unlock(&call->client->lock);
+	sr_handles_bury(slot);
 	if (!login)
 		return sr_call_refuse_public(call);
 	if (!call->identity)

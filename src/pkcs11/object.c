@@ -1,15 +1,19 @@
 /* Object management: PKCS#11 v3.1, 5.7.1 to 5.7.4. */
 #include "pkcs11/object.h"
 
-#include "pkcs11/call.h"
+#include "pkcs11/key.h"
 #include "pkcs11/template.h"
+
+CK_RV sr_object_check_rw(struct sr_call *call)
+{
+	if (call->session->flags & CKF_RW_SESSION)
+		return CKR_OK;
+	return sr_fail(&call->err, CKR_SESSION_READ_ONLY, SR_REASON_NONE, "open the session with CKF_RW_SESSION");
+}
 
 CK_RV sr_object_check_write(struct sr_call *call, const struct sr_class *class)
 {
-	if (class->needs_rw && !(call->session->flags & CKF_RW_SESSION))
-		return sr_fail(
-			&call->err, CKR_SESSION_READ_ONLY, SR_REASON_NONE, "open the session with CKF_RW_SESSION");
-	return CKR_OK;
+	return class->needs_rw ? sr_object_check_rw(call) : CKR_OK;
 }
 
 CK_RV sr_object_prohibit(struct sr_call *call, const char *what)
@@ -29,8 +33,7 @@ static void put_empty_default(struct sr_attrs *attrs, CK_ATTRIBUTE_TYPE type)
 		sr_attrs_put(attrs, type, NULL, 0);
 }
 
-/* What every object shows: 4.4, 4.5. */
-static void put_storage_defaults(struct sr_attrs *attrs)
+void sr_object_storage_defaults(struct sr_attrs *attrs)
 {
 	put_default(attrs, CKA_TOKEN, false);
 	put_default(attrs, CKA_PRIVATE, true);
@@ -47,7 +50,7 @@ static CK_RV create_session_data(struct sr_call *call, struct sr_attrs *attrs, C
 		rv = sr_call_user(call);
 	if (rv != CKR_OK)
 		return rv;
-	put_storage_defaults(attrs);
+	sr_object_storage_defaults(attrs);
 	put_empty_default(attrs, CKA_APPLICATION);
 	put_empty_default(attrs, CKA_OBJECT_ID);
 	put_empty_default(attrs, CKA_VALUE);
@@ -85,7 +88,7 @@ static CK_RV create_in_vault(
 		rv = sr_fail(&call->err, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_BAD_TEMPLATE,
 			"objects of this class cannot be created");
 	if (rv == CKR_OK && (class->object_class & CKO_VENDOR_DEFINED))
-		rv = sr_session_object_room(call, 0);
+		rv = sr_session_object_room(call, 1, 0);
 	if (rv != CKR_OK)
 		return rv;
 	put_default(attrs, CKA_TOKEN, true);
@@ -109,6 +112,8 @@ static CK_RV create(struct sr_call *call, struct sr_attrs *attrs, CK_OBJECT_HAND
 	if (!sr_attrs_find(attrs, CKA_CLASS))
 		return sr_fail(&call->err, CKR_TEMPLATE_INCOMPLETE, SR_REASON_BAD_TEMPLATE, "CKA_CLASS is missing");
 	CK_OBJECT_CLASS object_class = sr_attrs_ulong(attrs, CKA_CLASS, 0);
+	if (sr_class_of_keys(object_class) || object_class == CKO_CERTIFICATE)
+		return sr_key_object_create(call, attrs, handle);
 	const struct sr_class *class = sr_class_find(object_class);
 	if (!class)
 		return sr_fail(&call->err, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_BAD_TEMPLATE,
@@ -133,8 +138,10 @@ CK_RV sr_C_CreateObject(struct sr_call *call, CK_ATTRIBUTE_PTR template, CK_ULON
 }
 
 /* 4.4.1: a copy may become private, never public. */
-static CK_RV check_copy(struct sr_call *call, const struct sr_attrs *from, const struct sr_attrs *changes)
+CK_RV sr_object_check_copy(struct sr_call *call, const struct sr_attrs *from, const struct sr_attrs *changes)
 {
+	if (!sr_attrs_bool(from, CKA_COPYABLE, true))
+		return sr_object_prohibit(call, "copied");
 	bool opens = sr_attrs_bool(from, CKA_PRIVATE, true) && !sr_attrs_bool(changes, CKA_PRIVATE, true);
 	if (opens)
 		return sr_fail(&call->err, CKR_ATTRIBUTE_READ_ONLY, SR_REASON_BAD_TEMPLATE,
@@ -153,13 +160,10 @@ static CK_RV merge(const struct sr_attrs *from, const struct sr_attrs *changes, 
 	return merged->failed ? CKR_HOST_MEMORY : CKR_OK;
 }
 
-static CK_RV copy_object(
+static CK_RV copy_data(
 	struct sr_call *call, const struct sr_ref *ref, const struct sr_attrs *changes, CK_OBJECT_HANDLE *copy)
 {
-	/* the copy of an object of the vault would be a second path to one secret */
-	if (ref->class || !sr_attrs_bool(&ref->attrs, CKA_COPYABLE, true))
-		return sr_object_prohibit(call, "copied");
-	CK_RV rv = check_copy(call, &ref->attrs, changes);
+	CK_RV rv = sr_object_check_copy(call, &ref->attrs, changes);
 	struct sr_attrs merged = SR_ATTRS_INIT;
 	if (rv == CKR_OK)
 		rv = merge(&ref->attrs, changes, &merged);
@@ -167,6 +171,31 @@ static CK_RV copy_object(
 		rv = create(call, &merged, copy);
 	sr_attrs_clear(&merged);
 	return rv;
+}
+
+static CK_RV copy_vault_certificate(
+	struct sr_call *call, const struct sr_ref *ref, const struct sr_attrs *changes, CK_OBJECT_HANDLE *copy)
+{
+	struct sr_view view;
+	CK_RV rv = sr_object_view(call, ref, &view);
+	if (rv == CKR_OK)
+		rv = sr_certificate_copy(call, &view.attrs, changes, copy);
+	sr_view_clear(&view);
+	return rv;
+}
+
+static CK_RV copy_object(
+	struct sr_call *call, const struct sr_ref *ref, const struct sr_attrs *changes, CK_OBJECT_HANDLE *copy)
+{
+	CK_OBJECT_CLASS object_class =
+		ref->class ? ref->class->object_class : sr_attrs_ulong(sr_ref_attrs(ref), CKA_CLASS, CKO_DATA);
+	if (sr_class_of_keys(object_class))
+		return sr_key_object_copy(call, ref, changes, copy);
+	if (object_class == CKO_CERTIFICATE)
+		return ref->class ? copy_vault_certificate(call, ref, changes, copy)
+				  : sr_certificate_copy(call, &ref->attrs, changes, copy);
+	/* the copy of a secret of the vault would be a second path to it */
+	return ref->class ? sr_object_prohibit(call, "copied") : copy_data(call, ref, changes, copy);
 }
 
 CK_RV sr_C_CopyObject(struct sr_call *call, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_PTR template, CK_ULONG count,
@@ -206,7 +235,7 @@ CK_RV sr_C_DestroyObject(struct sr_call *call, CK_OBJECT_HANDLE object)
 	CK_RV rv = sr_handle_resolve(call, object, &ref);
 	if (rv == CKR_OK && ref.class)
 		rv = destroy_in_vault(call, &ref);
-	else if (rv == CKR_OK && !sr_attrs_bool(&ref.attrs, CKA_DESTROYABLE, true))
+	else if (rv == CKR_OK && !sr_attrs_bool(sr_ref_attrs(&ref), CKA_DESTROYABLE, true))
 		rv = sr_object_prohibit(call, "destroyed");
 	if (rv == CKR_OK)
 		sr_handle_drop(call, object);
@@ -248,16 +277,24 @@ static CK_RV vault_object_size(struct sr_call *call, const struct sr_ref *ref, C
 	return rv;
 }
 
+static CK_RV session_object_size(struct sr_call *call, const struct sr_ref *ref, CK_ULONG *size)
+{
+	const struct sr_attrs *attrs = sr_ref_attrs(ref);
+	if (ref->session_key && !sr_key_is_open(attrs))
+		return sr_fail(&call->err, CKR_INFORMATION_SENSITIVE, SR_REASON_UNEXTRACTABLE,
+			"the size of what you may not read is not told");
+	*size = sr_attrs_bytes(attrs);
+	return CKR_OK;
+}
+
 CK_RV sr_C_GetObjectSize(struct sr_call *call, CK_OBJECT_HANDLE object, CK_ULONG_PTR size)
 {
 	if (!size)
 		return sr_fail(&call->err, CKR_ARGUMENTS_BAD, SR_REASON_NONE, "pulSize is NULL");
 	struct sr_ref ref;
 	CK_RV rv = sr_handle_resolve(call, object, &ref);
-	if (rv == CKR_OK && ref.class)
-		rv = vault_object_size(call, &ref, size);
-	else if (rv == CKR_OK)
-		*size = sr_attrs_bytes(&ref.attrs);
+	if (rv == CKR_OK)
+		rv = ref.class ? vault_object_size(call, &ref, size) : session_object_size(call, &ref, size);
 	sr_ref_clear(&ref);
 	return rv;
 }

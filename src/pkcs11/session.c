@@ -121,6 +121,10 @@ static CK_RV close_session(
 	session->closed = true;
 	sr_search_end(session);
 	sr_digest_end(session);
+	sr_operations_end(session);
+	sr_handles_bury(slot);
+	sr_nest_close(session->nest);
+	session->nest = NULL;
 	unref(client, session); /* the table's; the caller has its own */
 	if (!identity)
 		return CKR_OK;
@@ -207,6 +211,7 @@ CK_RV sr_C_SessionCancel(struct sr_call *call, CK_FLAGS flags)
 		sr_search_end(call->session);
 	if (flags & CKF_DIGEST)
 		sr_digest_end(call->session);
+	sr_operations_cancel(call->session, flags);
 	return CKR_OK;
 }
 
@@ -216,7 +221,7 @@ CK_RV sr_C_GetOperationState(struct sr_call *call, CK_BYTE_PTR state, CK_ULONG_P
 	(void)state;
 	if (!state_len)
 		return sr_fail(&call->err, CKR_ARGUMENTS_BAD, SR_REASON_NONE, "pulOperationStateLen is NULL");
-	if (call->session->digest)
+	if (call->session->digest || sr_operations_active(call->session))
 		return sr_fail(&call->err, CKR_STATE_UNSAVEABLE, SR_REASON_NONE, "operations cannot be saved");
 	return sr_fail(&call->err, CKR_OPERATION_NOT_INITIALIZED, SR_REASON_NONE, "no operation is active");
 }

@@ -1,9 +1,11 @@
 /* Slot and token management: PKCS#11 v3.1, 5.5. */
 #include "pkcs11/call.h"
+#include "pkcs11/mechanism.h"
 #include "util/crypto.h"
 #include "util/text.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MAKER "Strongroom"
@@ -193,10 +195,21 @@ CK_RV sr_C_GetTokenInfo(struct sr_call *call, CK_SLOT_ID id, CK_TOKEN_INFO_PTR i
 	return CKR_OK;
 }
 
-static const CK_MECHANISM_TYPE digests[] = { CKM_SHA224, CKM_SHA256, CKM_SHA384, CKM_SHA512, CKM_SHA512_224,
-	CKM_SHA512_256, CKM_SHA3_224, CKM_SHA3_256, CKM_SHA3_384, CKM_SHA3_512 };
-
-#define DIGESTS (sizeof digests / sizeof digests[0])
+/* All that are offered, in the order of their table; LIST is for free. */
+static CK_RV offered_mechanisms(struct sr_call *call, CK_MECHANISM_TYPE **list, CK_ULONG *count)
+{
+	CK_MECHANISM_INFO ignored;
+	*count = 0;
+	*list = calloc(sr_mechanism_count, sizeof **list);
+	if (!*list)
+		return sr_fail(&call->err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory for the list of mechanisms");
+	for (size_t i = 0; i < sr_mechanism_count; i++) {
+		const struct sr_mechanism_row *row = &sr_mechanism_rows[i];
+		if (sr_mechanism_offered(call->client->vault, &call->client->config, row, &ignored))
+			(*list)[(*count)++] = row->type;
+	}
+	return CKR_OK;
+}
 
 CK_RV sr_C_GetMechanismList(struct sr_call *call, CK_SLOT_ID id, CK_MECHANISM_TYPE_PTR list, CK_ULONG_PTR count)
 {
@@ -206,13 +219,13 @@ CK_RV sr_C_GetMechanismList(struct sr_call *call, CK_SLOT_ID id, CK_MECHANISM_TY
 	CK_RV rv = token_of(call, id, &slot);
 	if (rv != CKR_OK)
 		return rv;
-	CK_MECHANISM_TYPE offered[DIGESTS];
-	CK_ULONG have = 0;
-	for (size_t i = 0; i < DIGESTS; i++) {
-		if (sr_digest_md(digests[i]))
-			offered[have++] = digests[i];
-	}
-	return answer_list(call, offered, have, list, count);
+	CK_MECHANISM_TYPE *offered;
+	CK_ULONG have;
+	rv = offered_mechanisms(call, &offered, &have);
+	if (rv == CKR_OK)
+		rv = answer_list(call, offered, have, list, count);
+	free(offered);
+	return rv;
 }
 
 CK_RV sr_C_GetMechanismInfo(struct sr_call *call, CK_SLOT_ID id, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO_PTR info)
@@ -223,11 +236,11 @@ CK_RV sr_C_GetMechanismInfo(struct sr_call *call, CK_SLOT_ID id, CK_MECHANISM_TY
 	CK_RV rv = token_of(call, id, &slot);
 	if (rv != CKR_OK)
 		return rv;
-	if (!sr_digest_md(type))
-		return sr_fail(
-			&call->err, CKR_MECHANISM_INVALID, SR_REASON_NONE, "mechanism 0x%lx is not offered", type);
-	*info = (CK_MECHANISM_INFO){ .flags = CKF_DIGEST };
-	return CKR_OK;
+	const struct sr_mechanism_row *row = sr_mechanism_row(type);
+	if (row && sr_mechanism_offered(call->client->vault, &call->client->config, row, info))
+		return CKR_OK;
+	return sr_fail(
+		&call->err, CKR_MECHANISM_INVALID, SR_REASON_MECHANISM, "%s is not offered", sr_mechanism_name(type));
 }
 
 /* The vault is made by `strongroom init`, and never wiped through PKCS#11 (design §3). */

@@ -4,48 +4,58 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { KIND_BYTES, KIND_BOOL, KIND_ULONG, KIND_DATE };
+enum kind { KIND_BYTES, KIND_BOOL, KIND_ULONG, KIND_DATE, KIND_MECHANISMS };
 
-#define ALL (SR_TEMPLATE_CREATE | SR_TEMPLATE_COPY | SR_TEMPLATE_SET)
-#define MADE (SR_TEMPLATE_CREATE | SR_TEMPLATE_COPY)
+#define CREATE SR_TEMPLATE_CREATE
+#define PAIR (SR_TEMPLATE_GENERATE_PUBLIC | SR_TEMPLATE_GENERATE_PRIVATE)
+#define NEW_KEY (SR_TEMPLATE_GENERATE | PAIR | SR_TEMPLATE_UNWRAP | SR_TEMPLATE_DERIVE)
+#define NEW (CREATE | NEW_KEY)
+#define MADE (NEW | SR_TEMPLATE_COPY)
+#define ALL (MADE | SR_TEMPLATE_SET)
+#define OLD_ALL (CREATE | SR_TEMPLATE_COPY | SR_TEMPLATE_SET) /* of what no key has */
 #define NEVER 0u
 
 #define DATA 1u   /* belongs to CKO_DATA objects */
 #define SECRET 2u /* a value, or what tells of one */
 
-/* The attributes of the standard. USES: the templates, searches apart, in which it may stand. */
+/* The attributes of the standard. USES: the templates, searches apart, in which it may stand: table 13 of PKCS#11 v3.1
+ * and its footnotes at each object's table. 2 and 4 (not where it is created, not where it is generated) and 6 (not
+ * where it is unwrapped) are rules about all keys here; 1, 3, 5 (must stand there) and what belongs to which class are
+ * the vault's. CKA_MODULUS_BITS and CKA_VALUE_LEN are taken at C_CreateObject too, for programs that send them. */
 static const struct row {
 	CK_ATTRIBUTE_TYPE type;
 	enum kind kind;
 	unsigned uses;
 	unsigned flags;
 } rows[] = {
-	{ CKA_CLASS, KIND_ULONG, SR_TEMPLATE_CREATE, DATA },
+	{ CKA_CLASS, KIND_ULONG, NEW, DATA },
 	{ CKA_TOKEN, KIND_BOOL, MADE, DATA },
 	{ CKA_PRIVATE, KIND_BOOL, MADE, DATA },
 	{ CKA_LABEL, KIND_BYTES, ALL, DATA },
 	{ CKA_UNIQUE_ID, KIND_BYTES, NEVER, DATA },
-	{ CKA_APPLICATION, KIND_BYTES, ALL, DATA },
-	{ CKA_VALUE, KIND_BYTES, ALL, DATA | SECRET },
-	{ CKA_OBJECT_ID, KIND_BYTES, ALL, DATA },
+	{ CKA_APPLICATION, KIND_BYTES, OLD_ALL, DATA },
+	{ CKA_VALUE, KIND_BYTES, OLD_ALL, DATA | SECRET },
+	{ CKA_OBJECT_ID, KIND_BYTES, OLD_ALL, DATA },
 	{ CKA_MODIFIABLE, KIND_BOOL, MADE, DATA },
 	{ CKA_COPYABLE, KIND_BOOL, ALL, DATA },
 	{ CKA_DESTROYABLE, KIND_BOOL, MADE, DATA },
-	{ CKA_CERTIFICATE_TYPE, KIND_ULONG, SR_TEMPLATE_CREATE, 0 },
-	{ CKA_ISSUER, KIND_BYTES, ALL, 0 },
-	{ CKA_SERIAL_NUMBER, KIND_BYTES, ALL, 0 },
-	{ CKA_AC_ISSUER, KIND_BYTES, ALL, 0 },
-	{ CKA_OWNER, KIND_BYTES, ALL, 0 },
-	{ CKA_ATTR_TYPES, KIND_BYTES, ALL, 0 },
+	/* certificates: 4.6 */
+	{ CKA_CERTIFICATE_TYPE, KIND_ULONG, CREATE, 0 },
+	{ CKA_ISSUER, KIND_BYTES, OLD_ALL, 0 },
+	{ CKA_SERIAL_NUMBER, KIND_BYTES, OLD_ALL, 0 },
+	{ CKA_AC_ISSUER, KIND_BYTES, OLD_ALL, 0 },
+	{ CKA_OWNER, KIND_BYTES, CREATE, 0 },
+	{ CKA_ATTR_TYPES, KIND_BYTES, OLD_ALL, 0 },
 	{ CKA_TRUSTED, KIND_BOOL, ALL, 0 },
-	{ CKA_CERTIFICATE_CATEGORY, KIND_ULONG, ALL, 0 },
-	{ CKA_JAVA_MIDP_SECURITY_DOMAIN, KIND_ULONG, ALL, 0 },
-	{ CKA_URL, KIND_BYTES, ALL, 0 },
-	{ CKA_HASH_OF_SUBJECT_PUBLIC_KEY, KIND_BYTES, ALL, 0 },
-	{ CKA_HASH_OF_ISSUER_PUBLIC_KEY, KIND_BYTES, ALL, 0 },
-	{ CKA_NAME_HASH_ALGORITHM, KIND_ULONG, ALL, 0 },
-	{ CKA_CHECK_VALUE, KIND_BYTES, MADE, SECRET },
-	{ CKA_KEY_TYPE, KIND_ULONG, SR_TEMPLATE_CREATE, 0 },
+	{ CKA_CERTIFICATE_CATEGORY, KIND_ULONG, CREATE, 0 },
+	{ CKA_JAVA_MIDP_SECURITY_DOMAIN, KIND_ULONG, CREATE, 0 },
+	{ CKA_URL, KIND_BYTES, CREATE, 0 },
+	{ CKA_HASH_OF_SUBJECT_PUBLIC_KEY, KIND_BYTES, CREATE, 0 },
+	{ CKA_HASH_OF_ISSUER_PUBLIC_KEY, KIND_BYTES, CREATE, 0 },
+	{ CKA_NAME_HASH_ALGORITHM, KIND_ULONG, CREATE, 0 },
+	{ CKA_CHECK_VALUE, KIND_BYTES, CREATE | SR_TEMPLATE_COPY, SECRET },
+	/* keys: 4.7 to 4.10 */
+	{ CKA_KEY_TYPE, KIND_ULONG, NEW, 0 },
 	{ CKA_SUBJECT, KIND_BYTES, ALL, 0 },
 	{ CKA_ID, KIND_BYTES, ALL, 0 },
 	{ CKA_SENSITIVE, KIND_BOOL, ALL, 0 },
@@ -60,32 +70,35 @@ static const struct row {
 	{ CKA_DERIVE, KIND_BOOL, ALL, 0 },
 	{ CKA_START_DATE, KIND_DATE, ALL, 0 },
 	{ CKA_END_DATE, KIND_DATE, ALL, 0 },
-	{ CKA_MODULUS, KIND_BYTES, SR_TEMPLATE_CREATE, 0 },
-	{ CKA_MODULUS_BITS, KIND_ULONG, SR_TEMPLATE_CREATE, 0 },
-	{ CKA_PUBLIC_EXPONENT, KIND_BYTES, SR_TEMPLATE_CREATE, 0 },
-	{ CKA_PRIVATE_EXPONENT, KIND_BYTES, SR_TEMPLATE_CREATE, SECRET },
-	{ CKA_PRIME_1, KIND_BYTES, SR_TEMPLATE_CREATE, SECRET },
-	{ CKA_PRIME_2, KIND_BYTES, SR_TEMPLATE_CREATE, SECRET },
-	{ CKA_EXPONENT_1, KIND_BYTES, SR_TEMPLATE_CREATE, SECRET },
-	{ CKA_EXPONENT_2, KIND_BYTES, SR_TEMPLATE_CREATE, SECRET },
-	{ CKA_COEFFICIENT, KIND_BYTES, SR_TEMPLATE_CREATE, SECRET },
-	{ CKA_PUBLIC_KEY_INFO, KIND_BYTES, SR_TEMPLATE_CREATE, 0 },
-	{ CKA_PRIME, KIND_BYTES, SR_TEMPLATE_CREATE, 0 },
-	{ CKA_SUBPRIME, KIND_BYTES, SR_TEMPLATE_CREATE, 0 },
-	{ CKA_BASE, KIND_BYTES, SR_TEMPLATE_CREATE, 0 },
-	{ CKA_PRIME_BITS, KIND_ULONG, SR_TEMPLATE_CREATE, 0 },
-	{ CKA_SUB_PRIME_BITS, KIND_ULONG, SR_TEMPLATE_CREATE, 0 },
-	{ CKA_VALUE_BITS, KIND_ULONG, SR_TEMPLATE_CREATE, 0 },
-	{ CKA_VALUE_LEN, KIND_ULONG, SR_TEMPLATE_CREATE, SECRET },
 	{ CKA_EXTRACTABLE, KIND_BOOL, ALL, 0 },
 	{ CKA_LOCAL, KIND_BOOL, NEVER, 0 },
 	{ CKA_NEVER_EXTRACTABLE, KIND_BOOL, NEVER, 0 },
 	{ CKA_ALWAYS_SENSITIVE, KIND_BOOL, NEVER, 0 },
 	{ CKA_KEY_GEN_MECHANISM, KIND_ULONG, NEVER, 0 },
-	{ CKA_EC_PARAMS, KIND_BYTES, SR_TEMPLATE_CREATE, 0 },
-	{ CKA_EC_POINT, KIND_BYTES, SR_TEMPLATE_CREATE, 0 },
 	{ CKA_ALWAYS_AUTHENTICATE, KIND_BOOL, MADE, 0 },
 	{ CKA_WRAP_WITH_TRUSTED, KIND_BOOL, ALL, 0 },
+	{ CKA_ALLOWED_MECHANISMS, KIND_MECHANISMS, NEW, 0 },
+	{ CKA_PUBLIC_KEY_INFO, KIND_BYTES, CREATE, 0 },
+	/* their components: 6.1 to 6.4 and so on */
+	{ CKA_MODULUS, KIND_BYTES, CREATE, 0 },
+	{ CKA_MODULUS_BITS, KIND_ULONG, CREATE | SR_TEMPLATE_GENERATE_PUBLIC, 0 },
+	{ CKA_PUBLIC_EXPONENT, KIND_BYTES, CREATE | SR_TEMPLATE_GENERATE_PUBLIC, 0 },
+	{ CKA_PRIVATE_EXPONENT, KIND_BYTES, CREATE, SECRET },
+	{ CKA_PRIME_1, KIND_BYTES, CREATE, SECRET },
+	{ CKA_PRIME_2, KIND_BYTES, CREATE, SECRET },
+	{ CKA_EXPONENT_1, KIND_BYTES, CREATE, SECRET },
+	{ CKA_EXPONENT_2, KIND_BYTES, CREATE, SECRET },
+	{ CKA_COEFFICIENT, KIND_BYTES, CREATE, SECRET },
+	{ CKA_EC_PARAMS, KIND_BYTES, CREATE | SR_TEMPLATE_GENERATE_PUBLIC, 0 },
+	{ CKA_EC_POINT, KIND_BYTES, CREATE, 0 },
+	{ CKA_VALUE_LEN, KIND_ULONG, CREATE | SR_TEMPLATE_GENERATE | SR_TEMPLATE_UNWRAP | SR_TEMPLATE_DERIVE, SECRET },
+	{ CKA_PRIME, KIND_BYTES, CREATE | SR_TEMPLATE_GENERATE_PUBLIC, 0 },
+	{ CKA_SUBPRIME, KIND_BYTES, CREATE | SR_TEMPLATE_GENERATE_PUBLIC, 0 },
+	{ CKA_BASE, KIND_BYTES, CREATE | SR_TEMPLATE_GENERATE_PUBLIC, 0 },
+	{ CKA_PRIME_BITS, KIND_ULONG, SR_TEMPLATE_GENERATE, 0 },
+	{ CKA_SUB_PRIME_BITS, KIND_ULONG, SR_TEMPLATE_GENERATE, 0 },
+	{ CKA_VALUE_BITS, KIND_ULONG, SR_TEMPLATE_GENERATE_PRIVATE, SECRET },
+	/* built in: 4.3, 4.12, 4.13 */
 	{ CKA_HW_FEATURE_TYPE, KIND_ULONG, NEVER, 0 },
 	{ CKA_RESET_ON_INIT, KIND_BOOL, NEVER, 0 },
 	{ CKA_HAS_RESET, KIND_BOOL, NEVER, 0 },
@@ -143,19 +156,28 @@ static bool kind_fits(enum kind kind, const CK_ATTRIBUTE *given)
 		return given->ulValueLen == sizeof(CK_ULONG);
 	case KIND_DATE:
 		return given->ulValueLen == 0 || given->ulValueLen == sizeof(CK_DATE);
+	case KIND_MECHANISMS:
+		return given->ulValueLen % sizeof(CK_MECHANISM_TYPE) == 0 &&
+		       given->ulValueLen / sizeof(CK_MECHANISM_TYPE) <= SR_ALLOWED_MECHANISMS_MAX;
 	case KIND_BYTES:
 		break;
 	}
 	return true;
 }
 
+/* Whether an attribute without a row may stand here. An array that has none is a template within the template. */
+static bool may_be_unknown(CK_ATTRIBUTE_TYPE type, enum sr_template_use use)
+{
+	if (!is_vendor(type))
+		return use == SR_TEMPLATE_FIND && !(type & CKF_ARRAY_ATTRIBUTE);
+	return !(use & NEW_KEY) || type == CKA_SR_TIER || type == CKA_SR_CUSTODY;
+}
+
 static CK_RV check_attribute(const CK_ATTRIBUTE *given, enum sr_template_use use, struct sr_error *err)
 {
 	bool search = use == SR_TEMPLATE_FIND;
 	const struct row *row = find_row(given->type);
-	/* attributes of attributes belong to keys that wrap and derive: no class here has any */
-	bool array = !is_vendor(given->type) && (given->type & CKF_ARRAY_ATTRIBUTE);
-	if (array || (!search && !row && !is_vendor(given->type)))
+	if (!row && !may_be_unknown(given->type, use))
 		return sr_fail(err, CKR_ATTRIBUTE_TYPE_INVALID, SR_REASON_BAD_TEMPLATE,
 			"attribute 0x%lx is not one that an object here can have", given->type);
 	if (!search && row && !(row->uses & use))
@@ -198,6 +220,17 @@ static CK_RV copy_all(const CK_ATTRIBUTE *template, CK_ULONG count, enum sr_temp
 	return attrs->failed ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory for the template") : CKR_OK;
 }
 
+/* The class may stand behind the value. */
+static CK_RV check_whole(const struct sr_attrs *attrs, enum sr_template_use use, struct sr_error *err)
+{
+	const struct sr_attr *value = sr_attrs_find(attrs, CKA_VALUE);
+	bool certificate = sr_attrs_ulong(attrs, CKA_CLASS, CKO_DATA) == CKO_CERTIFICATE;
+	if (use != SR_TEMPLATE_CREATE || !certificate || !value || value->len <= SR_CERTIFICATE_MAX)
+		return CKR_OK;
+	return sr_fail(err, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_TOO_LARGE,
+		"the certificate has %zu bytes: the limit is 32 KiB (32768 bytes)", value->len);
+}
+
 CK_RV sr_template_copy(const CK_ATTRIBUTE *template, CK_ULONG count, enum sr_template_use use, struct sr_attrs *attrs,
 	struct sr_error *err)
 {
@@ -207,6 +240,8 @@ CK_RV sr_template_copy(const CK_ATTRIBUTE *template, CK_ULONG count, enum sr_tem
 	if (!template && count)
 		return sr_fail(err, CKR_ARGUMENTS_BAD, SR_REASON_BAD_TEMPLATE, "pTemplate is NULL");
 	CK_RV rv = copy_all(template, count, use, attrs, err);
+	if (rv == CKR_OK)
+		rv = check_whole(attrs, use, err);
 	if (rv != CKR_OK)
 		sr_attrs_clear(attrs);
 	return rv;

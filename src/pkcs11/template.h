@@ -5,8 +5,10 @@
 #include "util/error.h"
 #include "util/attrs.h"
 
-#define SR_VALUE_MAX (64u << 10)  /* CKA_VALUE */
-#define SR_LABEL_MAX 512          /* CKA_LABEL: a path */
+#define SR_VALUE_MAX (64u << 10)       /* CKA_VALUE */
+#define SR_CERTIFICATE_MAX (32u << 10) /* CKA_VALUE of a new certificate */
+#define SR_LABEL_MAX 512               /* CKA_LABEL: a path */
+#define SR_ALLOWED_MECHANISMS_MAX 64
 #define SR_ATTR_MAX (4u << 10)    /* any other attribute of the standard */
 #define SR_VENDOR_MAX (32u << 10) /* a vendor attribute: lists of scopes, addresses */
 
@@ -16,6 +18,11 @@ enum sr_template_use {
 	SR_TEMPLATE_COPY = 1u << 1,
 	SR_TEMPLATE_SET = 1u << 2,
 	SR_TEMPLATE_FIND = 1u << 3,
+	SR_TEMPLATE_GENERATE = 1u << 4, /* C_GenerateKey */
+	SR_TEMPLATE_GENERATE_PUBLIC = 1u << 5,
+	SR_TEMPLATE_GENERATE_PRIVATE = 1u << 6,
+	SR_TEMPLATE_UNWRAP = 1u << 7,
+	SR_TEMPLATE_DERIVE = 1u << 8,
 };
 
 /** sr_template_copy(template, count, use, attrs, err): copies TEMPLATE into ATTRS (SR_ATTRS_INIT), which is empty on
@@ -24,7 +31,9 @@ enum sr_template_use {
  *                                 one code that 5.7 allows for all the calls that take a template)
  *    CKR_ATTRIBUTE_VALUE_INVALID  NULL with a length; a length or value that the type cannot have; over a limit
  *                                 (TOO_LARGE); in a search two values for one type
- *    CKR_ATTRIBUTE_TYPE_INVALID   an array attribute; except in a search, a type that the standard does not have
+ *    CKR_ATTRIBUTE_TYPE_INVALID   a template within the template (CKA_WRAP_TEMPLATE, CKA_UNWRAP_TEMPLATE,
+ *                                 CKA_DERIVE_TEMPLATE are not offered); except in a search, a type that the standard
+ *                                 does not have; where a key is made, a vendor attribute that is not a key's
  *    CKR_ATTRIBUTE_READ_ONLY      an attribute that cannot stand in a template for this use
  *    CKR_TEMPLATE_INCONSISTENT    an attribute twice, but for the same in a search
  *    CKR_HOST_MEMORY */

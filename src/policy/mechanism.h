@@ -27,7 +27,7 @@ enum sr_parameter {
 };
 
 /** struct sr_mechanism_row: FLAGS are the CKF_* functions that it can be offered for (CKF_SIGN, ...,
- * CKF_MESSAGE_ENCRYPT, CKF_GENERATE_KEY_PAIR, CKF_DIGEST). KEY_TYPE: of the keys that it works with or makes,
+ * CKF_MESSAGE_ENCRYPT, CKF_GENERATE_KEY_PAIR, CKF_DIGEST); 0: never. KEY_TYPE: of the keys that it works with or makes,
  * CK_UNAVAILABLE_INFORMATION for none; KEY_TYPE_2: a second one, or the same. MULTI_PART: may be used in parts. WEAK:
  * off unless enabled. */
 struct sr_mechanism_row {
@@ -47,5 +47,10 @@ extern const size_t sr_mechanism_count;
 const struct sr_mechanism_row *sr_mechanism_row(CK_MECHANISM_TYPE type);
 const struct sr_mechanism_row *sr_mechanism_named(const char *name, size_t len);
 const char *sr_mechanism_name(CK_MECHANISM_TYPE type);
+
+/** sr_mechanism_list_next(list, len): the next name in a text of names between blanks and commas, not terminated; LIST
+ * moves on. NULL at the end. sr_mechanism_listed(list, row): LIST, which may be NULL, names ROW. */
+const char *sr_mechanism_list_next(const char **list, size_t *len);
+bool sr_mechanism_listed(const char *list, const struct sr_mechanism_row *row);
 
 #endif

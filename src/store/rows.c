@@ -1,5 +1,17 @@
-/* Giving back what rows own. A cleared row is all zeros, so clearing twice is safe. */
+/* The words of rows, and giving back what rows own. A cleared row is all zeros, so clearing twice is safe. */
 #include "store/rows.h"
+
+const char *sr_part_word(unsigned part)
+{
+	static const char *const words[SR_PART_COUNT] = { "private", "public", "secret", "certificate" };
+	return part < SR_PART_COUNT ? words[part] : "unknown";
+}
+
+const char *sr_custody_word(unsigned custody)
+{
+	static const char *const words[SR_CUSTODY_COUNT] = { "resident", "wrapped", "open" };
+	return custody < SR_CUSTODY_COUNT ? words[custody] : "unknown";
+}
 
 void sr_secret_row_clear(struct sr_secret_row *row)
 {
@@ -12,6 +24,15 @@ void sr_version_row_clear(struct sr_version_row *row)
 {
 	sr_buf_clear(&row->sealed);
 	*row = (struct sr_version_row){ 0 };
+}
+
+void sr_key_row_clear(struct sr_key_row *row)
+{
+	sr_buf_clear(&row->id);
+	sr_buf_clear(&row->attrs);
+	sr_buf_clear(&row->blob);
+	sr_buf_clear(&row->material);
+	*row = (struct sr_key_row){ 0 };
 }
 
 void sr_token_row_clear(struct sr_token_row *row)

@@ -33,6 +33,14 @@ enum sr_sql {
 	SR_SQL_VERSION_GET,
 	SR_SQL_VERSION_LEN,
 	SR_SQL_VERSION_PUT,
+	SR_SQL_KEY_GET,
+	SR_SQL_KEY_PUT,
+	SR_SQL_KEY_LIST,
+	SR_SQL_KEY_LIST_PART,
+	SR_SQL_KEY_BY_TYPE,
+	SR_SQL_KEY_PARTS,
+	SR_SQL_KEY_BY_ID,
+	SR_SQL_KEY_BY_MATERIAL,
 	SR_SQL_TOKEN_GET,
 	SR_SQL_TOKEN_BY_HASH,
 	SR_SQL_TOKEN_PUT,
@@ -67,12 +75,14 @@ const char *sr_sqlite_sql(enum sr_sql sql);
 /* -- connections -- */
 
 /* A transaction is a connection: taken from the store at begin, given back at its end. DB is NULL until the connection
- * is first needed. LOST: the SQLite code after which SQLite itself rolled the transaction back; SQLITE_OK otherwise. */
+ * is first needed. LAZY: its commits do not wait for the disk now (PRAGMA synchronous). LOST: the SQLite code after
+ * which SQLite itself rolled the transaction back; SQLITE_OK otherwise. */
 struct sr_tx {
 	struct sr_sqlite *store;
 	sqlite3 *db;
 	sqlite3_stmt *statements[SR_SQL_COUNT];
 	bool write;
+	bool lazy;
 	bool busy;
 	int lost;
 };
@@ -160,7 +170,7 @@ enum sr_column_kind {
 	SR_COLUMN_TEXT,  /* char[size], NUL-terminated; "" is NULL where optional, refused elsewhere */
 	SR_COLUMN_BYTES, /* uint8_t[size], exactly */
 	SR_COLUMN_BUF,   /* struct sr_buf with text, at most SIZE bytes; empty is NULL where optional */
-	SR_COLUMN_BLOB,  /* struct sr_buf with bytes, the same */
+	SR_COLUMN_BLOB,  /* struct sr_buf with bytes, the same; at least MIN where not empty */
 	SR_COLUMN_I64,   /* int64_t, MIN to INT64_MAX */
 	SR_COLUMN_U64,   /* uint64_t, MIN to INT64_MAX: SQLite's integers are signed */
 	SR_COLUMN_U32,   /* uint32_t, MIN to MAX */
@@ -234,6 +244,9 @@ CK_RV sr_query_only(
 CK_RV sr_query_put(
 	struct sr_tx *tx, enum sr_sql sql, const struct sr_columns *columns, const void *row, struct sr_error *err);
 
+/* sr_query_prefix_end(prefix, end): the first text after all that begin with PREFIX (SR_PATH_MAX bytes at most). */
+void sr_query_prefix_end(const char *prefix, char end[SR_PATH_MAX + 2]);
+
 /* sr_query_run(tx, sql, err): a statement without parameters and results. */
 CK_RV sr_query_run(struct sr_tx *tx, enum sr_sql sql, struct sr_error *err);
 
@@ -241,6 +254,7 @@ CK_RV sr_query_run(struct sr_tx *tx, enum sr_sql sql, struct sr_error *err);
 
 CK_RV sr_sqlite_begin_read(struct sr_store *store, struct sr_tx **tx, struct sr_error *err);
 CK_RV sr_sqlite_begin_write(struct sr_store *store, struct sr_tx **tx, struct sr_error *err);
+CK_RV sr_sqlite_begin_lazy(struct sr_store *store, struct sr_tx **tx, struct sr_error *err);
 CK_RV sr_sqlite_commit(struct sr_tx *tx, struct sr_error *err);
 void sr_sqlite_rollback(struct sr_tx *tx);
 CK_RV sr_sqlite_mark(struct sr_tx *tx, struct sr_error *err);
@@ -249,8 +263,7 @@ CK_RV sr_sqlite_keep(struct sr_tx *tx, struct sr_error *err);
 
 CK_RV sr_sqlite_meta_get(struct sr_tx *tx, const char *name, struct sr_buf *text, struct sr_error *err);
 CK_RV sr_sqlite_meta_put(struct sr_tx *tx, const char *name, const char *text, struct sr_error *err);
-CK_RV sr_sqlite_counts(
-	struct sr_tx *tx, uint64_t *secrets, uint64_t *tokens, uint64_t *events, uint64_t *bytes, struct sr_error *err);
+CK_RV sr_sqlite_counts(struct sr_tx *tx, struct sr_counts *counts, struct sr_error *err);
 
 CK_RV sr_sqlite_secret_get(
 	struct sr_tx *tx, const char *path, struct sr_secret_row *row, bool *found, struct sr_error *err);
@@ -261,6 +274,19 @@ CK_RV sr_sqlite_version_get(struct sr_tx *tx, const char *path, uint64_t version
 CK_RV sr_sqlite_version_len(
 	struct sr_tx *tx, const char *path, uint64_t version, size_t *sealed_len, bool *found, struct sr_error *err);
 CK_RV sr_sqlite_version_put(struct sr_tx *tx, const struct sr_version_row *row, struct sr_error *err);
+
+CK_RV sr_sqlite_key_get(struct sr_tx *tx, const char *path, enum sr_part part, struct sr_key_row *row, bool *found,
+	struct sr_error *err);
+CK_RV sr_sqlite_key_put(struct sr_tx *tx, const struct sr_key_row *row, struct sr_error *err);
+CK_RV sr_sqlite_key_list(
+	struct sr_tx *tx, const char *prefix, enum sr_part part, sr_key_each each, void *ctx, struct sr_error *err);
+CK_RV sr_sqlite_key_by_type(
+	struct sr_tx *tx, const char *prefix, uint64_t key_type, sr_key_each each, void *ctx, struct sr_error *err);
+CK_RV sr_sqlite_key_parts(struct sr_tx *tx, const char *path, sr_key_each each, void *ctx, struct sr_error *err);
+CK_RV sr_sqlite_key_by_id(
+	struct sr_tx *tx, const void *id, size_t len, sr_key_each each, void *ctx, struct sr_error *err);
+CK_RV sr_sqlite_key_by_material(
+	struct sr_tx *tx, const void *material, size_t len, sr_key_each each, void *ctx, struct sr_error *err);
 
 CK_RV sr_sqlite_token_get(
 	struct sr_tx *tx, const char *id, struct sr_token_row *row, bool *found, struct sr_error *err);

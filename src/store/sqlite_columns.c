@@ -33,7 +33,7 @@ static bool text_fits(const struct sr_column *column, const char *text, size_t l
 
 static bool blob_fits(const struct sr_column *column, size_t len)
 {
-	return len <= column->size && (len > 0 || column->optional);
+	return len == 0 ? column->optional : len <= column->size && (int64_t)len >= column->min;
 }
 
 static bool number_fits(const struct sr_column *column, int64_t number)

@@ -50,17 +50,13 @@ CK_RV sr_sqlite_meta_put(struct sr_tx *tx, const char *name, const char *text, s
 	return rv;
 }
 
-struct totals {
-	uint64_t secrets, tokens, events;
-};
-
-#define TOTAL(field)                                                                            \
-	{                                                                                       \
-		.name = #field, .kind = SR_COLUMN_U64, .offset = offsetof(struct totals, field) \
+#define TOTAL(field)                                                                               \
+	{                                                                                          \
+		.name = #field, .kind = SR_COLUMN_U64, .offset = offsetof(struct sr_counts, field) \
 	}
-static const struct sr_column totals_list[] = { TOTAL(secrets), TOTAL(tokens), TOTAL(events) };
+static const struct sr_column totals_list[] = { TOTAL(secrets), TOTAL(keys), TOTAL(tokens), TOTAL(events) };
 #undef TOTAL
-static const struct sr_columns totals_columns = { "totals", totals_list, 3, 0, sizeof(struct totals) };
+static const struct sr_columns totals_columns = { "totals", totals_list, 4, 0, sizeof(struct sr_counts) };
 
 /* The database's pages and the log beside them. */
 static uint64_t bytes_on_disk(const struct sr_sqlite *store)
@@ -77,21 +73,15 @@ static uint64_t bytes_on_disk(const struct sr_sqlite *store)
 	return bytes;
 }
 
-CK_RV sr_sqlite_counts(
-	struct sr_tx *tx, uint64_t *secrets, uint64_t *tokens, uint64_t *events, uint64_t *bytes, struct sr_error *err)
+CK_RV sr_sqlite_counts(struct sr_tx *tx, struct sr_counts *counts, struct sr_error *err)
 {
 	struct sr_query query;
-	struct totals totals;
 	bool found;
 	CK_RV rv = sr_query_begin(&query, tx, SR_SQL_COUNTS, err);
 	if (rv != CKR_OK)
 		return rv;
-	rv = sr_query_only(&query, &totals_columns, &totals, &found, err);
-	if (rv != CKR_OK)
-		return rv;
-	*secrets = totals.secrets;
-	*tokens = totals.tokens;
-	*events = totals.events;
-	*bytes = bytes_on_disk(tx->store);
-	return CKR_OK;
+	rv = sr_query_only(&query, &totals_columns, counts, &found, err);
+	if (rv == CKR_OK)
+		counts->bytes = bytes_on_disk(tx->store);
+	return rv;
 }

@@ -85,6 +85,7 @@ void sr_sqlite_disconnect(struct sr_tx *tx)
 	}
 	sqlite3_close(tx->db);
 	tx->db = NULL;
+	tx->lazy = false; /* what the next connection begins with */
 }
 
 /* -- the store -- */
@@ -123,6 +124,7 @@ static const struct sr_store_ops operations = {
 	.abandon = abandon_store,
 	.begin_read = sr_sqlite_begin_read,
 	.begin_write = sr_sqlite_begin_write,
+	.begin_lazy = sr_sqlite_begin_lazy,
 	.commit = sr_sqlite_commit,
 	.rollback = sr_sqlite_rollback,
 	.mark = sr_sqlite_mark,
@@ -136,6 +138,13 @@ static const struct sr_store_ops operations = {
 	.version_get = sr_sqlite_version_get,
 	.version_len = sr_sqlite_version_len,
 	.version_put = sr_sqlite_version_put,
+	.key_get = sr_sqlite_key_get,
+	.key_put = sr_sqlite_key_put,
+	.key_list = sr_sqlite_key_list,
+	.key_by_type = sr_sqlite_key_by_type,
+	.key_parts = sr_sqlite_key_parts,
+	.key_by_id = sr_sqlite_key_by_id,
+	.key_by_material = sr_sqlite_key_by_material,
 	.token_get = sr_sqlite_token_get,
 	.token_by_hash = sr_sqlite_token_by_hash,
 	.token_put = sr_sqlite_token_put,

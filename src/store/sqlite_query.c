@@ -162,6 +162,20 @@ CK_RV sr_query_put(
 	return rv;
 }
 
+/* Byte by byte. 0xff is in no UTF-8, so it ends what has no other end;
+ * the result need not be UTF-8 itself, SQLite compares bytes. */
+void sr_query_prefix_end(const char *prefix, char end[SR_PATH_MAX + 2])
+{
+	size_t len = strlen(prefix);
+	memcpy(end, prefix, len + 1);
+	if (len > 0 && (unsigned char)end[len - 1] < 0xff) {
+		end[len - 1] = (char)((unsigned char)end[len - 1] + 1);
+		return;
+	}
+	end[len] = (char)0xff;
+	end[len + 1] = '\0';
+}
+
 CK_RV sr_query_run(struct sr_tx *tx, enum sr_sql sql, struct sr_error *err)
 {
 	struct sr_query query;

@@ -120,26 +120,27 @@ static const char schema_1[] =
 	" created_ms INTEGER NOT NULL CHECK (created_ms >= 0)"
 	") STRICT;";
 
-static const char schema_2[] =
-	"CREATE TABLE key ("
-	" path TEXT NOT NULL" PATH_CHECK ","
-	" part TEXT NOT NULL CHECK (part IN ('private', 'public', 'secret', 'certificate')),"
-	" uid TEXT NOT NULL UNIQUE CHECK (length(uid) BETWEEN 1 AND 32),"
-	" key_type INTEGER NOT NULL CHECK (key_type >= 0),"
-	" custody TEXT NOT NULL CHECK (custody IN ('resident', 'wrapped', 'open')),"
-	" tier TEXT NOT NULL CHECK (tier IN " TIER_WORDS "),"
-	" state TEXT NOT NULL CHECK (state IN ('active', 'deleted')),"
-	" created_ms INTEGER NOT NULL CHECK (created_ms >= 0),"
-	" updated_ms INTEGER NOT NULL CHECK (updated_ms >= 0),"
-	" id BLOB CHECK (length(id) BETWEEN 1 AND 4096),"
-	" attrs BLOB CHECK (length(attrs) BETWEEN 1 AND 65536),"
-	" blob BLOB CHECK (length(blob) BETWEEN 1 AND 16384),"
-	" material BLOB CHECK (length(material) = 32)," MAC_COLUMNS ","
-	" PRIMARY KEY (path, part)"
-	") STRICT, WITHOUT ROWID;"
-	"CREATE INDEX key_id ON key (id) WHERE id IS NOT NULL;"
-	"CREATE INDEX key_part ON key (part, key_type, path);"
-	"CREATE INDEX key_material ON key (material) WHERE material IS NOT NULL;";
+static const char schema_2[] = "CREATE TABLE key ("
+			       " path TEXT NOT NULL" PATH_CHECK ","
+			       " part TEXT NOT NULL CHECK (part IN ('private', 'public', 'secret', 'certificate')),"
+			       " uid TEXT NOT NULL UNIQUE CHECK (length(uid) BETWEEN 1 AND 32),"
+			       " key_type INTEGER NOT NULL CHECK (key_type >= 0),"
+			       " custody TEXT NOT NULL CHECK (custody IN ('resident', 'wrapped', 'open')),"
+			       " tier TEXT NOT NULL CHECK (tier IN " TIER_WORDS "),"
+			       " state TEXT NOT NULL CHECK (state IN ('active', 'deleted')),"
+			       " created_ms INTEGER NOT NULL CHECK (created_ms >= 0),"
+			       " updated_ms INTEGER NOT NULL CHECK (updated_ms >= 0),"
+			       " id BLOB CHECK (length(id) BETWEEN 1 AND 4096),"
+			       " attrs BLOB CHECK (length(attrs) BETWEEN 1 AND 65536),"
+			       " blob BLOB CHECK (length(blob) BETWEEN 1 AND 16384),"
+			       " material BLOB CHECK (length(material) = 32)," MAC_COLUMNS ","
+			       " PRIMARY KEY (path, part)"
+			       ") STRICT, WITHOUT ROWID;"
+
+			       "CREATE INDEX key_id ON key (id) WHERE id IS NOT NULL;"
+			       "CREATE INDEX key_part ON key (part, path);"
+			       "CREATE INDEX key_type ON key (key_type, path);"
+			       "CREATE INDEX key_material ON key (material) WHERE material IS NOT NULL;";
 
 const char *const sr_sqlite_steps[SR_STORE_SCHEMA] = { schema_1, schema_2 };
 

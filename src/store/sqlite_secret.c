@@ -62,26 +62,12 @@ CK_RV sr_sqlite_secret_put(struct sr_tx *tx, const struct sr_secret_row *row, st
 	return sr_query_put(tx, SR_SQL_SECRET_PUT, &secret_columns, row, err);
 }
 
-/* The first text after all that begin with PREFIX, byte by byte. 0xff is in no UTF-8, so it ends what has no other end;
- * the result need not be UTF-8 itself, SQLite compares bytes. */
-static void range_end(const char *prefix, char end[SR_PATH_MAX + 2])
-{
-	size_t len = strlen(prefix);
-	memcpy(end, prefix, len + 1);
-	if (len > 0 && (unsigned char)end[len - 1] < 0xff) {
-		end[len - 1] = (char)((unsigned char)end[len - 1] + 1);
-		return;
-	}
-	end[len] = (char)0xff;
-	end[len + 1] = '\0';
-}
-
 CK_RV sr_sqlite_secret_list(struct sr_tx *tx, const char *prefix, sr_secret_each each, void *ctx, struct sr_error *err)
 {
 	char end[SR_PATH_MAX + 2];
 	if (strlen(prefix) > SR_PATH_MAX)
 		return CKR_OK; /* longer than any path */
-	range_end(prefix, end);
+	sr_query_prefix_end(prefix, end);
 	struct sr_query query;
 	CK_RV rv = sr_query_begin(&query, tx, SR_SQL_SECRET_LIST, err);
 	if (rv != CKR_OK)

@@ -3,6 +3,9 @@
 
 #define SECRET "path, uid, type, tier, state, version, created_ms, updated_ms, application, object_id, event_id, mac"
 #define VERSION "path, version, tier, type, created_ms, sealed"
+#define KEY                                                                                                    \
+	"path, part, uid, key_type, custody, tier, state, created_ms, updated_ms, id, attrs, blob, material, " \
+	"event_id, mac"
 #define TOKEN                                                                                                          \
 	"id, hash, scopes, allowed_ips, description, issuer, parent, clearance, state, max_uses, created_ms, ttl_ms, " \
 	"end_wall_ms, end_boot_ms, end_boot_id, event_id, mac"
@@ -28,7 +31,8 @@ static const char *const texts[SR_SQL_COUNT] = {
 	[SR_SQL_META_GET] = "SELECT value FROM vault_meta WHERE name = ?",
 	[SR_SQL_META_PUT] = "INSERT INTO vault_meta (name, value) VALUES (?, ?) "
 			    "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-	[SR_SQL_COUNTS] = "SELECT (SELECT count(*) FROM secret WHERE state = 'active'), (SELECT count(*) FROM token), "
+	[SR_SQL_COUNTS] = "SELECT (SELECT count(*) FROM secret WHERE state = 'active'), "
+			  "(SELECT count(*) FROM key WHERE state = 'active'), (SELECT count(*) FROM token), "
 			  "(SELECT count(*) FROM event)",
 
 	[SR_SQL_SECRET_GET] = "SELECT " SECRET " FROM secret WHERE path = ?",
@@ -42,6 +46,22 @@ static const char *const texts[SR_SQL_COUNT] = {
 	[SR_SQL_VERSION_GET] = "SELECT " VERSION " FROM secret_version WHERE path = ? AND version = ?",
 	[SR_SQL_VERSION_LEN] = "SELECT length(sealed) FROM secret_version WHERE path = ? AND version = ?",
 	[SR_SQL_VERSION_PUT] = "INSERT INTO secret_version (" VERSION ") VALUES (?, ?, ?, ?, ?, ?)",
+
+	[SR_SQL_KEY_GET] = "SELECT " KEY " FROM key WHERE path = ? AND part = ?",
+	[SR_SQL_KEY_PUT] = "INSERT INTO key (" KEY ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+			   "ON CONFLICT (path, part) DO UPDATE SET uid = excluded.uid, key_type = excluded.key_type, "
+			   "custody = excluded.custody, tier = excluded.tier, state = excluded.state, "
+			   "created_ms = excluded.created_ms, updated_ms = excluded.updated_ms, id = excluded.id, "
+			   "attrs = excluded.attrs, blob = excluded.blob, material = excluded.material, "
+			   "event_id = excluded.event_id, mac = excluded.mac",
+	[SR_SQL_KEY_LIST] = "SELECT " KEY " FROM key WHERE path >= ? AND path < ? ORDER BY path, part",
+	[SR_SQL_KEY_LIST_PART] = "SELECT " KEY " FROM key WHERE path >= ?1 AND path < ?2 AND part = ?3 ORDER BY path",
+	[SR_SQL_KEY_BY_TYPE] = "SELECT " KEY " FROM key WHERE path >= ?1 AND path < ?2 AND key_type = ?3 "
+			       "ORDER BY path, part",
+	[SR_SQL_KEY_PARTS] = "SELECT " KEY " FROM key WHERE path = ? ORDER BY part",
+	[SR_SQL_KEY_BY_ID] = "SELECT " KEY " FROM key WHERE id = ? AND state = 'active' ORDER BY path, part",
+	[SR_SQL_KEY_BY_MATERIAL] =
+		"SELECT " KEY " FROM key WHERE material = ? AND state = 'active' ORDER BY path, part",
 
 	[SR_SQL_TOKEN_GET] = "SELECT " TOKEN " FROM token WHERE id = ?",
 	[SR_SQL_TOKEN_BY_HASH] = "SELECT " TOKEN " FROM token WHERE hash = ?",

@@ -25,6 +25,11 @@ struct sr_event_query {
 	bool newest_first;
 };
 
+/** struct sr_counts: what status shows: live secrets, live key objects, tokens, events, bytes on disk. */
+struct sr_counts {
+	uint64_t secrets, keys, tokens, events, bytes;
+};
+
 struct sr_store {
 	const struct sr_store_ops *ops;
 };
@@ -44,9 +49,13 @@ struct sr_store_ops {
 	void (*abandon)(struct sr_store *store); /* in a forked child: touches no file, lock or connection */
 
 	/* begin_write takes the one writer's place (waits up to 10 s). commit ends the transaction whatever it answers;
-	 * rollback too. mark/undo/keep are one level of savepoint inside a write transaction. */
+	 * rollback too. mark/undo/keep are one level of savepoint inside a write transaction.
+	 * begin_lazy is begin_write, but commit does not wait for the disk: what it wrote outlives the process and is
+	 * seen by all others, but a power failure may take it, until the next commit of a begin_write (by whomever) or
+	 * the system's own writing makes it durable, with everything before it. Never the middle of a history. */
 	CK_RV (*begin_read)(struct sr_store *store, struct sr_tx **tx, struct sr_error *err);
 	CK_RV (*begin_write)(struct sr_store *store, struct sr_tx **tx, struct sr_error *err);
+	CK_RV (*begin_lazy)(struct sr_store *store, struct sr_tx **tx, struct sr_error *err);
 	CK_RV (*commit)(struct sr_tx *tx, struct sr_error *err);
 	void (*rollback)(struct sr_tx *tx);
 	CK_RV (*mark)(struct sr_tx *tx, struct sr_error *err);
@@ -74,14 +83,16 @@ struct sr_store_ops {
 	(struct sr_tx *tx, const struct sr_version_row *row, struct sr_error *err); /* insert only */
 
 	/* keys, by (path, part); key_put inserts or replaces. key_list: in path order, paths that begin with PREFIX;
-	 * PART SR_PART_COUNT is all. key_by_id, key_by_material: active rows with that CKA_ID, that material, by index.
-	 * key_parts: every row of one path. */
+	 * PART SR_PART_COUNT is all. key_by_type: the same of one key type. key_by_id, key_by_material: active rows
+	 * with that CKA_ID, that material. key_parts: every row of one path. Each is by an index. */
 	CK_RV(*key_get)
 	(struct sr_tx *tx, const char *path, enum sr_part part, struct sr_key_row *row, bool *found,
 		struct sr_error *err);
 	CK_RV (*key_put)(struct sr_tx *tx, const struct sr_key_row *row, struct sr_error *err);
 	CK_RV(*key_list)
 	(struct sr_tx *tx, const char *prefix, enum sr_part part, sr_key_each each, void *ctx, struct sr_error *err);
+	CK_RV(*key_by_type)
+	(struct sr_tx *tx, const char *prefix, uint64_t key_type, sr_key_each each, void *ctx, struct sr_error *err);
 	CK_RV (*key_parts)(struct sr_tx *tx, const char *path, sr_key_each each, void *ctx, struct sr_error *err);
 	CK_RV(*key_by_id)
 	(struct sr_tx *tx, const void *id, size_t len, sr_key_each each, void *ctx, struct sr_error *err);
@@ -129,10 +140,7 @@ struct sr_store_ops {
 	CK_RV (*audit_key_put)(struct sr_tx *tx, const struct sr_audit_key_row *row, struct sr_error *err);
 	CK_RV (*audit_key_list)(struct sr_tx *tx, sr_audit_key_each each, void *ctx, struct sr_error *err);
 
-	/* what status shows: number of live secrets, tokens, events, bytes on disk */
-	CK_RV(*counts)
-	(struct sr_tx *tx, uint64_t *secrets, uint64_t *tokens, uint64_t *events, uint64_t *bytes,
-		struct sr_error *err);
+	CK_RV (*counts)(struct sr_tx *tx, struct sr_counts *counts, struct sr_error *err);
 };
 
 /** sr_sqlite_create(dir, err): a new database DIR/vault.db, 0600, with the newest schema; refuses an existing one. */

@@ -4,6 +4,7 @@
 
 #include "util/buf.h"
 
+#include <openssl/crypto.h>
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
@@ -34,6 +35,8 @@ static const struct digest {
 	{ CKM_SHA3_256, "SHA3-256" },
 	{ CKM_SHA3_384, "SHA3-384" },
 	{ CKM_SHA3_512, "SHA3-512" },
+	{ CKM_SHA_1, "SHA1" }, /* these two are weak: policy/mechanisms.def */
+	{ CKM_MD5, "MD5" },
 };
 
 #define DIGESTS (sizeof digests / sizeof digests[0])
@@ -100,6 +103,11 @@ OSSL_LIB_CTX *sr_crypto_ctx(void)
 {
 	struct crypto *crypto = get_crypto();
 	return crypto ? crypto->ctx : NULL;
+}
+
+bool sr_crypto_alive(void)
+{
+	return OPENSSL_init_crypto(0, NULL) == 1;
 }
 
 void sr_crypto_free(void)

@@ -14,6 +14,10 @@
 /** sr_crypto_ctx(): our OSSL_LIB_CTX, made at first use; NULL when OpenSSL cannot be set up. */
 OSSL_LIB_CTX *sr_crypto_ctx(void);
 
+/** sr_crypto_alive(): false once OpenSSL's own exit handler has begun. A program that holds us through an OpenSSL
+ * engine calls C_Finalize from in there, when an HSM module written in C++ may have lost its statics already. */
+bool sr_crypto_alive(void);
+
 /** sr_crypto_free(): gives the context back before the library is unloaded. No other thread may be inside. */
 void sr_crypto_free(void);
 

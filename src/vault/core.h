@@ -23,6 +23,7 @@ struct sr_vault {
 	char *dir;
 	char *heads;
 	bool read_by_listing;
+	bool custody_wrapped; /* the default of new keys */
 	struct sr_store *store;
 	struct sr_hsm *hsm;
 	struct sr_writer *writer;
@@ -42,10 +43,12 @@ struct sr_vault *sr_vault_new(const struct sr_config *config); /* nothing open y
 /* -- rows (rows.c) ---------------------------------------------------------------------------------------------- */
 /** sr_rows_secret(vault, at, path, row, found, err): the row with its MAC checked and its event the one that the state
  *  tree names for that key. FOUND false only where the tree knows of no such row either; a deleted secret is found with
- * its state. Refuses with CKR_DEVICE_ERROR and ROW_FORGED, ROW_STALE or ROW_MISSING. sr_rows_token and sr_rows_member
- * likewise. */
+ * its state. Refuses with CKR_DEVICE_ERROR and ROW_FORGED, ROW_STALE or ROW_MISSING. sr_rows_key, sr_rows_token and
+ * sr_rows_member likewise. */
 CK_RV sr_rows_secret(struct sr_vault *vault, const struct sr_moment *at, const char *path, struct sr_secret_row *row,
 	bool *found, struct sr_error *err);
+CK_RV sr_rows_key(struct sr_vault *vault, const struct sr_moment *at, const char *path, enum sr_part part,
+	struct sr_key_row *row, bool *found, struct sr_error *err);
 CK_RV sr_rows_token(struct sr_vault *vault, const struct sr_moment *at, const char *id, struct sr_token_row *row,
 	bool *found, struct sr_error *err);
 CK_RV sr_rows_token_by_hash(struct sr_vault *vault, const struct sr_moment *at, const uint8_t hash[SR_HASH_LEN],
@@ -53,20 +56,29 @@ CK_RV sr_rows_token_by_hash(struct sr_vault *vault, const struct sr_moment *at, 
 CK_RV sr_rows_member(struct sr_vault *vault, const struct sr_moment *at, const char *name, struct sr_member_row *row,
 	bool *found, struct sr_error *err);
 
-/** sr_rows_check_token(vault, at, row, err), …_member: the same check for a row that a listing gave. */
+/** sr_rows_check_key(vault, at, row, err), …_token, …_member: the same check for a row that a listing gave. */
+CK_RV sr_rows_check_key(
+	struct sr_vault *vault, const struct sr_moment *at, const struct sr_key_row *row, struct sr_error *err);
 CK_RV sr_rows_check_token(
 	struct sr_vault *vault, const struct sr_moment *at, const struct sr_token_row *row, struct sr_error *err);
 CK_RV sr_rows_check_member(
 	struct sr_vault *vault, const struct sr_moment *at, const struct sr_member_row *row, struct sr_error *err);
 
 /** sr_rows_put_secret(vault, at, event, row, err): binds ROW to this job's event (its subject is set), has the HSM
- *  compute the MAC, stores it. Likewise for the others. */
+ *  compute the MAC, stores it. Likewise for the others. A job makes one row, or several key rows of one
+ * path. */
 CK_RV sr_rows_put_secret(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event,
 	struct sr_secret_row *row, struct sr_error *err);
+CK_RV sr_rows_put_key(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event, struct sr_key_row *row,
+	struct sr_error *err);
 CK_RV sr_rows_put_token(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event, struct sr_token_row *row,
 	struct sr_error *err);
 CK_RV sr_rows_put_member(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event,
 	struct sr_member_row *row, struct sr_error *err);
+
+/** sr_rows_key_subject(subject, part): the path in a key row's subject ("private:PATH", "public:PATH",
+ * "secret-key:PATH", "certificate:PATH"), and its part; NULL where it is another's. */
+const char *sr_rows_key_subject(const char *subject, enum sr_part *part);
 
 /** sr_rows_aad(vault, secret, version, aad): the additional data that a version is sealed with. */
 void sr_rows_aad(const struct sr_vault *vault, const struct sr_secret_row *secret, const struct sr_version_row *version,
@@ -83,7 +95,7 @@ void sr_seen_add(struct sr_seen *seen, const uint8_t digest[SR_SHA256_LEN]);
 /* -- acting (act.c) --------------------------------------------------------------------------------------------- */
 /** struct sr_act: one audited act. The owner fills it by sr_act_begin and may set PATH, VERSION, metadata in EVENT. RUN
  *  is a job's (audit/writer.h), called after the identity has been checked again inside the transaction. COUNTS: the
- * act takes one use of the caller's token and of each of its ancestors. */
+ * act takes one use of the caller's token and of each of its ancestors. LAZY: a job's (audit/writer.h). */
 struct sr_act {
 	const struct sr_caller *caller;
 	struct sr_event event;
@@ -91,6 +103,7 @@ struct sr_act {
 	void *arg;
 	bool counts;
 	bool policy_change;
+	bool lazy;
 	CK_ULONG audit_reason;
 };
 

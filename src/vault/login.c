@@ -1,7 +1,8 @@
 /* Login: a PIN becomes an identity, or one of a few codes that tell nothing. */
 #include "util/pack.h"
-#include "vault/token.h"
+#include "vault/keys.h"
 #include "vault/member.h"
+#include "vault/token.h"
 #include "vault/who.h"
 
 #include <stdio.h>
@@ -184,6 +185,54 @@ CK_RV sr_login(const struct sr_caller *caller, CK_USER_TYPE user_type, const voi
 		*identity = NULL;
 	}
 	return rv;
+}
+
+/* -- the same credential once more ------------------------------------------------------------------------------ */
+
+static CK_RV same_token(struct sr_act *act, const void *pin, size_t pin_len, struct sr_error *err)
+{
+	uint8_t hash[SR_HASH_LEN];
+	CK_RV rv = sr_token_hash(act->caller->vault, pin, pin_len, hash, err);
+	if (rv == CKR_OK && !sr_equal(hash, act->caller->identity->token.hash, sizeof(hash)))
+		rv = refuse_login(act, err, CKR_PIN_INCORRECT, SR_REASON_UNKNOWN_TOKEN);
+	return rv;
+}
+
+static bool is_name(const struct sr_identity *who, const void *name, size_t len)
+{
+	return strlen(who->member.name) == len && memcmp(who->member.name, name, len) == 0;
+}
+
+/* The passphrase alone, "name:passphrase", or both apart (C_LoginUser). A passphrase may have a colon of its own. */
+static CK_RV same_member(struct sr_act *act, const void *name, size_t name_len, const void *pin, size_t pin_len,
+	struct sr_error *err)
+{
+	const struct sr_identity *who = act->caller->identity;
+	const uint8_t *colon = name_len ? NULL : memchr(pin, ':', pin_len);
+	bool right = false;
+	if (name_len && !is_name(who, name, name_len))
+		return refuse_login(act, err, CKR_PIN_INCORRECT, SR_REASON_WRONG_PASSPHRASE);
+	if (colon && is_name(who, pin, (size_t)(colon - (const uint8_t *)pin))) {
+		pin_len -= (size_t)(colon + 1 - (const uint8_t *)pin);
+		pin = colon + 1;
+	}
+	CK_RV rv = sr_member_passphrase_fits(act->caller->vault, &who->member, pin, pin_len, &right, err);
+	if (rv == CKR_OK && !right)
+		rv = refuse_login(act, err, CKR_PIN_INCORRECT, SR_REASON_WRONG_PASSPHRASE);
+	return rv;
+}
+
+/* PKCS#11 v3.1, 5.6.8: CKU_CONTEXT_SPECIFIC. Nobody becomes another by it. */
+CK_RV sr_reauthenticate(const struct sr_caller *caller, const void *name, size_t name_len, const void *pin,
+	size_t pin_len, struct sr_error *err)
+{
+	struct sr_act act;
+	sr_act_begin(&act, caller, SR_EVENT_SESSION_LOGIN, NULL);
+	snprintf(act.event.metadata, sizeof(act.event.metadata), "{\"context_specific\":true}");
+	CK_RV rv = caller->identity->type == SR_IDENTITY_TOKEN
+			   ? same_token(&act, pin, pin_len, err)
+			   : same_member(&act, name, name_len, pin, pin_len, err);
+	return sr_act_record(&act, rv, err);
 }
 
 CK_RV sr_logout(const struct sr_caller *caller, struct sr_error *err)

@@ -59,10 +59,11 @@ static CK_RV audit_status(struct sr_vault *vault, struct sr_tx *tx, json_t **out
 
 static CK_RV store_status(struct sr_vault *vault, struct sr_tx *tx, json_t **out, struct sr_error *err)
 {
-	uint64_t secrets = 0, tokens = 0, events = 0, bytes = 0;
-	CK_RV rv = vault->store->ops->counts(tx, &secrets, &tokens, &events, &bytes, err);
-	*out = json_pack("{s:I, s:I, s:I, s:I, s:i}", "secrets", (json_int_t)secrets, "tokens", (json_int_t)tokens,
-		"events", (json_int_t)events, "bytes", (json_int_t)bytes, "schema", SR_STORE_SCHEMA);
+	struct sr_counts counts = { 0 };
+	CK_RV rv = vault->store->ops->counts(tx, &counts, err);
+	*out = json_pack("{s:I, s:I, s:I, s:I, s:I, s:i}", "secrets", (json_int_t)counts.secrets, "keys",
+		(json_int_t)counts.keys, "tokens", (json_int_t)counts.tokens, "events", (json_int_t)counts.events,
+		"bytes", (json_int_t)counts.bytes, "schema", SR_STORE_SCHEMA);
 	return rv;
 }
 
@@ -136,6 +137,19 @@ static CK_RV check_secret(struct row_check *check, const char *path)
 	return rv;
 }
 
+/* One event may have made several parts of a path, and has the subject of one; so all are looked at. */
+static CK_RV check_keys(struct row_check *check, const char *path)
+{
+	CK_RV rv = CKR_OK;
+	for (unsigned part = 0; rv == CKR_OK && part < SR_PART_COUNT; part++) {
+		struct sr_key_row row;
+		bool found;
+		rv = sr_rows_key(check->vault, &check->at, path, part, &row, &found, &check->finding);
+		sr_key_row_clear(&row);
+	}
+	return rv;
+}
+
 static CK_RV check_token(struct row_check *check, const char *id)
 {
 	struct sr_token_row row = { .ttl_ms = 0 };
@@ -167,6 +181,10 @@ static CK_RV check_subject(struct row_check *check, const char *subject)
 		if (strncmp(subject, kinds[i].kind, len) == 0)
 			return kinds[i].check(check, subject + len);
 	}
+	enum sr_part part;
+	const char *path = sr_rows_key_subject(subject, &part);
+	if (path)
+		return check_keys(check, path);
 	return sr_fail(&check->finding, CKR_DEVICE_ERROR, SR_REASON_CHAIN_BROKEN, "a record has an unknown subject");
 }
 
@@ -203,6 +221,7 @@ CK_RV sr_report_check_rows(struct sr_vault *vault, struct sr_verdict *verdict, s
 	CK_RV rv = sr_writer_look(vault->writer, &check.at, err);
 	if (rv != CKR_OK)
 		return rv;
+	check.at.proven = NULL; /* what the database says now */
 	check.recount = sr_recount_new();
 	if (!check.recount)
 		check.rv = sr_fail(&check.finding, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to count uses");

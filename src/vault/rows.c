@@ -1,84 +1,10 @@
-/* Deciding rows: what their MAC covers, how they are checked and how they are written. */
+/* Deciding rows: how they are checked and how they are written. */
+#include "vault/rows.h"
+
 #include "audit/state.h"
-#include "util/pack.h"
-#include "vault/core.h"
 
 #include <stdio.h>
 #include <string.h>
-
-/* -- what the MAC covers ---------------------------------------------------------------------------------------- */
-
-static void pack_end(const struct sr_end *end, struct sr_buf *out)
-{
-	sr_pack_u64(out, (uint64_t)end->wall_ms);
-	sr_pack_u64(out, (uint64_t)end->boot_ms);
-	sr_pack_text(out, end->boot_id);
-}
-
-static void pack_secret(const struct sr_vault *vault, const struct sr_secret_row *row, struct sr_buf *out)
-{
-	sr_pack_text(out, "strongroom/row/secret/1");
-	sr_pack_text(out, vault->id);
-	sr_pack_text(out, row->path);
-	sr_pack_text(out, row->uid);
-	sr_pack_text(out, row->type);
-	sr_pack_text(out, sr_tier_name(row->tier));
-	sr_pack_u64(out, (uint64_t)row->state);
-	sr_pack_u64(out, row->version);
-	sr_pack_u64(out, (uint64_t)row->created_ms);
-	sr_pack_u64(out, (uint64_t)row->updated_ms);
-	sr_pack_bytes(out, row->application.data, row->application.len);
-	sr_pack_bytes(out, row->object_id.data, row->object_id.len);
-	sr_pack_u64(out, row->mark.event_id);
-}
-
-static void pack_token(const struct sr_vault *vault, const struct sr_token_row *row, struct sr_buf *out)
-{
-	sr_pack_text(out, "strongroom/row/token/1");
-	sr_pack_text(out, vault->id);
-	sr_pack_text(out, row->id);
-	sr_pack_bytes(out, row->hash, sizeof(row->hash));
-	sr_pack_bytes(out, row->scopes.data, row->scopes.len);
-	sr_pack_bytes(out, row->allowed_ips.data, row->allowed_ips.len);
-	sr_pack_bytes(out, row->description.data, row->description.len);
-	sr_pack_text(out, row->issuer);
-	sr_pack_text(out, row->parent);
-	sr_pack_text(out, sr_tier_name(row->clearance));
-	sr_pack_u64(out, (uint64_t)row->state);
-	sr_pack_u64(out, row->max_uses);
-	sr_pack_u64(out, (uint64_t)row->created_ms);
-	sr_pack_u64(out, (uint64_t)row->ttl_ms);
-	pack_end(&row->end, out);
-	sr_pack_u64(out, row->mark.event_id);
-}
-
-static void pack_member(const struct sr_vault *vault, const struct sr_member_row *row, struct sr_buf *out)
-{
-	sr_pack_text(out, "strongroom/row/member/1");
-	sr_pack_text(out, vault->id);
-	sr_pack_text(out, row->name);
-	sr_pack_text(out, sr_role_name(row->role));
-	sr_pack_u64(out, row->active);
-	sr_pack_u64(out, row->log2n);
-	sr_pack_u64(out, row->r);
-	sr_pack_u64(out, row->p);
-	sr_pack_bytes(out, row->salt, sizeof(row->salt));
-	sr_pack_bytes(out, row->hash, sizeof(row->hash));
-	sr_pack_u64(out, (uint64_t)row->created_ms);
-	sr_pack_u64(out, row->mark.event_id);
-}
-
-void sr_rows_aad(const struct sr_vault *vault, const struct sr_secret_row *secret, const struct sr_version_row *version,
-	struct sr_buf *aad)
-{
-	sr_pack_text(aad, "strongroom/secret-value/1");
-	sr_pack_text(aad, vault->id);
-	sr_pack_text(aad, secret->path);
-	sr_pack_text(aad, secret->uid);
-	sr_pack_u64(aad, version->version);
-	sr_pack_text(aad, sr_tier_name(version->tier));
-	sr_pack_text(aad, version->type);
-}
 
 /* -- checking --------------------------------------------------------------------------------------------------- */
 
@@ -150,13 +76,41 @@ static void subject_of(const char *kind, const char *key, char subject[SR_SUBJEC
 	snprintf(subject, SR_SUBJECT_MAX, "%s:%s", kind, key);
 }
 
+/* "secret:PATH" is a secret's. */
+static const char *key_kind(unsigned part)
+{
+	return part == SR_PART_SECRET ? "secret-key" : sr_part_word(part);
+}
+
+const char *sr_rows_key_subject(const char *subject, enum sr_part *part)
+{
+	for (unsigned i = 0; i < SR_PART_COUNT; i++) {
+		size_t len = strlen(key_kind(i));
+		if (strncmp(subject, key_kind(i), len) != 0 || subject[len] != ':')
+			continue;
+		*part = i;
+		return subject + len + 1;
+	}
+	return NULL;
+}
+
 static CK_RV check_secret(
 	struct sr_vault *vault, const struct sr_moment *at, const struct sr_secret_row *row, struct sr_error *err)
 {
 	struct sr_buf packed = SR_BUF_INIT;
 	char subject[SR_SUBJECT_MAX];
 	subject_of("secret", row->path, subject);
-	pack_secret(vault, row, &packed);
+	sr_rows_pack_secret(vault, row, &packed);
+	return check_row(vault, at, subject, &packed, &row->mark, err);
+}
+
+CK_RV sr_rows_check_key(
+	struct sr_vault *vault, const struct sr_moment *at, const struct sr_key_row *row, struct sr_error *err)
+{
+	struct sr_buf packed = SR_BUF_INIT;
+	char subject[SR_SUBJECT_MAX];
+	subject_of(key_kind(row->part), row->path, subject);
+	sr_rows_pack_key(vault, row, &packed);
 	return check_row(vault, at, subject, &packed, &row->mark, err);
 }
 
@@ -166,7 +120,7 @@ CK_RV sr_rows_check_token(
 	struct sr_buf packed = SR_BUF_INIT;
 	char subject[SR_SUBJECT_MAX];
 	subject_of("token", row->id, subject);
-	pack_token(vault, row, &packed);
+	sr_rows_pack_token(vault, row, &packed);
 	return check_row(vault, at, subject, &packed, &row->mark, err);
 }
 
@@ -176,7 +130,7 @@ CK_RV sr_rows_check_member(
 	struct sr_buf packed = SR_BUF_INIT;
 	char subject[SR_SUBJECT_MAX];
 	subject_of("member", row->name, subject);
-	pack_member(vault, row, &packed);
+	sr_rows_pack_member(vault, row, &packed);
 	return check_row(vault, at, subject, &packed, &row->mark, err);
 }
 
@@ -192,6 +146,19 @@ CK_RV sr_rows_secret(struct sr_vault *vault, const struct sr_moment *at, const c
 		rv = *found ? check_secret(vault, at, row, err) : check_absent(vault, at, subject, err);
 	if (rv != CKR_OK)
 		sr_secret_row_clear(row);
+	return rv;
+}
+
+CK_RV sr_rows_key(struct sr_vault *vault, const struct sr_moment *at, const char *path, enum sr_part part,
+	struct sr_key_row *row, bool *found, struct sr_error *err)
+{
+	char subject[SR_SUBJECT_MAX];
+	subject_of(key_kind(part), path, subject);
+	CK_RV rv = vault->store->ops->key_get(at->tx, path, part, row, found, err);
+	if (rv == CKR_OK)
+		rv = *found ? sr_rows_check_key(vault, at, row, err) : check_absent(vault, at, subject, err);
+	if (rv != CKR_OK)
+		sr_key_row_clear(row);
 	return rv;
 }
 
@@ -232,7 +199,7 @@ CK_RV sr_rows_member(struct sr_vault *vault, const struct sr_moment *at, const c
 
 /* -- writing ---------------------------------------------------------------------------------------------------- */
 
-/* A row of KEY made by this job: bound to its event, under the HSM's MAC, known to the state tree. */
+/* A row made by this job: bound to its event, under the HSM's MAC, known to the state tree. */
 static void bind_row(
 	const struct sr_moment *at, struct sr_event *event, const char *kind, const char *key, struct sr_mark *mark)
 {
@@ -240,13 +207,13 @@ static void bind_row(
 	mark->event_id = at->event_id;
 }
 
-static CK_RV seal_row(struct sr_vault *vault, struct sr_moment *at, const struct sr_event *event, struct sr_buf *packed,
+static CK_RV seal_row(struct sr_vault *vault, struct sr_moment *at, const char *subject, struct sr_buf *packed,
 	struct sr_mark *mark, struct sr_error *err)
 {
 	CK_RV rv = packed->failed ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to seal a row")
 				  : sr_hsm_mac(vault->hsm, packed->data, packed->len, mark->mac, err);
 	sr_buf_clear(packed);
-	return rv != CKR_OK ? rv : sr_state_put(vault->store, at, event->subject, at->event_id, err);
+	return rv != CKR_OK ? rv : sr_state_put(vault->store, at, subject, at->event_id, err);
 }
 
 CK_RV sr_rows_put_secret(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event,
@@ -254,9 +221,30 @@ CK_RV sr_rows_put_secret(struct sr_vault *vault, struct sr_moment *at, struct sr
 {
 	struct sr_buf packed = SR_BUF_INIT;
 	bind_row(at, event, "secret", row->path, &row->mark);
-	pack_secret(vault, row, &packed);
-	CK_RV rv = seal_row(vault, at, event, &packed, &row->mark, err);
+	sr_rows_pack_secret(vault, row, &packed);
+	CK_RV rv = seal_row(vault, at, event->subject, &packed, &row->mark, err);
 	return rv != CKR_OK ? rv : vault->store->ops->secret_put(at->tx, row, err);
+}
+
+/* Both halves of a pair are made by one event. Its subject is the first of them; verify looks at every part of the path
+ * (report.c). */
+CK_RV sr_rows_put_key(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event, struct sr_key_row *row,
+	struct sr_error *err)
+{
+	struct sr_buf packed = SR_BUF_INIT;
+	char subject[SR_SUBJECT_MAX];
+	enum sr_part part;
+	const char *path = sr_rows_key_subject(event->subject, &part);
+	if (event->subject[0] && (!path || strcmp(path, row->path) != 0))
+		return sr_fail(err, CKR_GENERAL_ERROR, SR_REASON_INTERNAL,
+			"one event cannot make both %.120s and %.120s", event->subject, row->path);
+	if (!path)
+		subject_of(key_kind(row->part), row->path, event->subject);
+	row->mark.event_id = at->event_id;
+	subject_of(key_kind(row->part), row->path, subject);
+	sr_rows_pack_key(vault, row, &packed);
+	CK_RV rv = seal_row(vault, at, subject, &packed, &row->mark, err);
+	return rv != CKR_OK ? rv : vault->store->ops->key_put(at->tx, row, err);
 }
 
 CK_RV sr_rows_put_token(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event, struct sr_token_row *row,
@@ -264,8 +252,8 @@ CK_RV sr_rows_put_token(struct sr_vault *vault, struct sr_moment *at, struct sr_
 {
 	struct sr_buf packed = SR_BUF_INIT;
 	bind_row(at, event, "token", row->id, &row->mark);
-	pack_token(vault, row, &packed);
-	CK_RV rv = seal_row(vault, at, event, &packed, &row->mark, err);
+	sr_rows_pack_token(vault, row, &packed);
+	CK_RV rv = seal_row(vault, at, event->subject, &packed, &row->mark, err);
 	return rv != CKR_OK ? rv : vault->store->ops->token_put(at->tx, row, err);
 }
 
@@ -274,7 +262,7 @@ CK_RV sr_rows_put_member(struct sr_vault *vault, struct sr_moment *at, struct sr
 {
 	struct sr_buf packed = SR_BUF_INIT;
 	bind_row(at, event, "member", row->name, &row->mark);
-	pack_member(vault, row, &packed);
-	CK_RV rv = seal_row(vault, at, event, &packed, &row->mark, err);
+	sr_rows_pack_member(vault, row, &packed);
+	CK_RV rv = seal_row(vault, at, event->subject, &packed, &row->mark, err);
 	return rv != CKR_OK ? rv : vault->store->ops->member_put(at->tx, row, err);
 }

@@ -1,5 +1,6 @@
 /* Writing: a new secret, a new version, other attributes, a deletion. */
 #include "util/text.h"
+#include "vault/key.h"
 #include "vault/secret.h"
 #include "vault/token.h"
 
@@ -254,6 +255,25 @@ static void describe(struct sr_event *event, const struct sr_secret_row *row)
 	snprintf(event->tier, sizeof(event->tier), "%s", sr_tier_name(row->tier));
 }
 
+/* What secrets:use shows as a key must be one: the length is asked of the value that is written, or is there. */
+static CK_RV check_hmac_key(struct sr_vault *vault, const struct sr_moment *at, const struct change *change,
+	const struct sr_secret_row *row, struct sr_error *err)
+{
+	size_t len = change->value ? change->value->len : 0, sealed = 0;
+	bool found = false;
+	if (strcmp(row->type, SR_HMAC_KEY_TYPE) != 0)
+		return CKR_OK;
+	if (!change->value) {
+		CK_RV rv = vault->store->ops->version_len(at->tx, row->path, row->version, &sealed, &found, err);
+		if (rv != CKR_OK)
+			return rv;
+		len = found && sealed > SR_HSM_SEALED_OVERHEAD ? sealed - SR_HSM_SEALED_OVERHEAD : 0;
+	}
+	if (len >= SR_HMAC_KEY_MIN)
+		return CKR_OK;
+	return bad(err, SR_REASON_BAD_TEMPLATE, "too short for an hmac-key", "it needs 16 random bytes or more");
+}
+
 static CK_RV write_row(struct sr_act *act, struct sr_moment *at, const struct change *change, struct sr_secret_row *row,
 	bool exists, struct sr_error *err)
 {
@@ -262,6 +282,8 @@ static CK_RV write_row(struct sr_act *act, struct sr_moment *at, const struct ch
 	CK_RV rv = check_version(change, row, exists, err);
 	if (rv == CKR_OK)
 		rv = apply(change, row, exists, now_ms, err);
+	if (rv == CKR_OK)
+		rv = check_hmac_key(vault, at, change, row, err);
 	if (rv == CKR_OK && change->value)
 		rv = put_version(vault, at, change, row, err);
 	if (rv != CKR_OK)
@@ -289,6 +311,28 @@ static CK_RV check_clearance(
 	return CKR_OK;
 }
 
+/* A path holds a secret or a key; what tier a key had there, a secret has too. */
+static CK_RV check_path(struct sr_act *act, const struct sr_moment *at, const struct change *change,
+	struct sr_secret_row *row, bool exists, struct sr_error *err)
+{
+	bool taken = false;
+	enum sr_tier floor = SR_TIER_STANDARD;
+	if (exists)
+		return CKR_OK;
+	CK_RV rv = sr_place_has_key(act->caller->vault, at, change->path, &taken, &floor, err);
+	if (rv == CKR_OK && taken)
+		rv = sr_fail(err, CKR_TEMPLATE_INCONSISTENT, SR_REASON_PATH_TAKEN,
+			"secret not written: the path holds a key; use another path");
+	if (rv != CKR_OK || floor <= row->tier)
+		return rv;
+	row->tier = floor;
+	if (change->has_tier && change->tier < floor)
+		return sr_fail(err, CKR_TEMPLATE_INCONSISTENT, SR_REASON_TIER_LOWERED,
+			"secret not written: the tier of this path is %s, and it cannot be lowered",
+			sr_tier_name(floor));
+	return sr_key_clearance(act->caller, floor, CKR_TOKEN_WRITE_PROTECTED, err);
+}
+
 static CK_RV write_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
 {
 	const struct change *change = act->arg;
@@ -301,6 +345,8 @@ static CK_RV write_run(struct sr_act *act, struct sr_moment *at, struct sr_error
 	if (rv == CKR_OK)
 		rv = check_clearance(act, &row, change->has_tier && change->tier != row.tier,
 			refusal(change, CKR_TOKEN_WRITE_PROTECTED), err);
+	if (rv == CKR_OK)
+		rv = check_path(act, at, change, &row, exists, err);
 	if (rv == CKR_OK)
 		rv = write_row(act, at, change, &row, exists, err);
 	sr_secret_row_clear(&row);

@@ -24,6 +24,10 @@ static void write_config(struct sr_buf *text, const struct sr_config *config)
 	write_key(text, "dir", config->dir);
 	write_key(text, "heads", config->heads);
 	write_key(text, "read-by-listing", config->read_by_listing ? "yes" : NULL);
+	write_key(text, "custody", config->custody_wrapped ? "wrapped" : NULL);
+	write_key(text, "audit-sync", config->audit_sync_lazy ? "lazy" : NULL);
+	sr_buf_text(text, "[mechanisms]\n");
+	write_key(text, "enable", config->mechanisms);
 	sr_buf_text(text, "[hsm]\n");
 	write_key(text, "uri", config->hsm_uri);
 	write_key(text, "softhsm-conf", config->softhsm_conf);
@@ -52,6 +56,7 @@ static void check_bounds(const struct sr_config *config)
 		must(!config->slots[i].token_file || !config->slots[i].token_env);
 	}
 	must(config->dir || !config->slot_count);
+	must(config->dir || !config->mechanisms);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,5 +1,6 @@
-/* Templates. The first byte is the use; then for each attribute one byte of flags, the type (one byte: an index into a
- * list; with RAW eight bytes), two bytes of length, and the value, which gets a block of its own size. */
+/* Templates. The lower half of the first byte is the use, 16 lets vendor attributes belong to data; then for each
+ * attribute one byte of flags, the type (one byte: an index into a list; with RAW eight bytes), two bytes of length,
+ * and the value, which gets a block of its own size. */
 #include "tests/fuzz/fuzz.h"
 
 #include "pkcs11/template.h"
@@ -8,11 +9,13 @@
 #define NO_VALUE 2u
 #define ENDLESS 4u /* a length that no block has: nobody may read that far */
 #define ATTRIBUTES (SR_ATTRS_MAX + 2)
+#define USES 9
 
 static const CK_ATTRIBUTE_TYPE types[] = { CKA_CLASS, CKA_TOKEN, CKA_PRIVATE, CKA_LABEL, CKA_APPLICATION, CKA_VALUE,
 	CKA_OBJECT_ID, CKA_UNIQUE_ID, CKA_MODIFIABLE, CKA_COPYABLE, CKA_DESTROYABLE, CKA_KEY_TYPE, CKA_ID,
 	CKA_START_DATE, CKA_LOCAL, CKA_CHECK_VALUE, CKA_WRAP_TEMPLATE, CKA_ALLOWED_MECHANISMS, CKA_SR_TIER,
-	CKA_SR_SCOPES, CKA_SR_TTL };
+	CKA_SR_SCOPES, CKA_SR_TTL, CKA_VALUE_LEN, CKA_MODULUS, CKA_MODULUS_BITS, CKA_EC_PARAMS, CKA_EC_POINT,
+	CKA_DERIVE_TEMPLATE, CKA_SR_CUSTODY };
 
 struct input {
 	const uint8_t *at;
@@ -80,7 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CK_ULONG count = 0;
 	uint8_t use_bit;
 	take(&in, &use_bit, 1);
-	enum sr_template_use use = (enum sr_template_use)(1u << (use_bit & 3));
+	enum sr_template_use use = (enum sr_template_use)(1u << (use_bit & 15) % USES);
 	while (in.left && count < ATTRIBUTES)
 		take_attribute(&in, &template[count++]);
 	struct sr_attrs attrs = SR_ATTRS_INIT;
@@ -88,7 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CK_RV rv = sr_template_copy(template, count, use, &attrs, &err);
 	if (rv == CKR_OK) {
 		check_copy(template, count, use, &attrs);
-		CK_RV fits = sr_template_fits_data(&attrs, use_bit & 4, &err);
+		CK_RV fits = sr_template_fits_data(&attrs, use_bit & 16, &err);
 		must(fits == CKR_OK || fits == CKR_ATTRIBUTE_TYPE_INVALID);
 		must(!sr_attrs_find(&attrs, CKA_VALUE) || sr_template_names_secret(&attrs));
 	} else {

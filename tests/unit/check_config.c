@@ -35,6 +35,10 @@ START_TEST(everything_at_once)
 			   "\tdir = /var/lib/vault   ; where it is\n"
 			   "read-by-listing: yes\n"
 			   "heads=/var/lib/heads;1\n"
+			   "custody = wrapped\n"
+			   "audit-sync = lazy\n"
+			   "[mechanisms]\n"
+			   "enable = CKM_SHA1_RSA_PKCS, CKM_SHA_1 CKM_DES3_CBC\n"
 			   "[hsm]\n"
 			   "  uri = pkcs11:token=a%20b;object=c?module-path=/m.so&pin-source=/p\n"
 			   "softhsm-conf = /etc/softhsm2.conf\n"
@@ -48,6 +52,9 @@ START_TEST(everything_at_once)
 	ck_assert_str_eq(config.dir, "/var/lib/vault");
 	ck_assert(config.read_by_listing);
 	ck_assert(!config.private_file);
+	ck_assert(config.custody_wrapped);
+	ck_assert(config.audit_sync_lazy);
+	ck_assert_str_eq(config.mechanisms, "CKM_SHA1_RSA_PKCS, CKM_SHA_1 CKM_DES3_CBC");
 	ck_assert_str_eq(config.heads, "/var/lib/heads;1");
 	ck_assert_str_eq(config.hsm_uri, "pkcs11:token=a%20b;object=c?module-path=/m.so&pin-source=/p");
 	ck_assert_str_eq(config.softhsm_conf, "/etc/softhsm2.conf");
@@ -73,8 +80,22 @@ START_TEST(nothing_said_is_nothing_set)
 		ck_assert_msg(parse(texts[i], &config, &err) == CKR_OK, "%zu: %s", i, err.text);
 		ck_assert_ptr_null(config.dir);
 		ck_assert_uint_eq(config.slot_count, 0);
+		ck_assert(!config.custody_wrapped && !config.audit_sync_lazy && !config.mechanisms);
 		sr_config_clear(&config);
 	}
+}
+END_TEST
+
+START_TEST(what_is_the_default_may_be_said)
+{
+	struct sr_config config;
+	struct sr_error err;
+	const char *text =
+		"[vault]\ndir=/v\ncustody = resident\naudit-sync = full\n[mechanisms]\nenable = ,CKM_SHA256\n";
+	ck_assert_msg(parse(text, &config, &err) == CKR_OK, "%s", err.text);
+	ck_assert(!config.custody_wrapped && !config.audit_sync_lazy);
+	ck_assert_str_eq(config.mechanisms, ",CKM_SHA256");
+	sr_config_clear(&config);
 }
 END_TEST
 
@@ -145,6 +166,20 @@ static const struct {
 	{ "[vault]\ndir=/v\n[slot a]\nwait = 5m\n", ":4: wait: unknown key" },
 	{ "[vault]\ndir=/v\x01\n", ":2: a control character" },
 	{ "[vault]\n\ndir=/v\xff\n", ":3: a control character or broken UTF-8" },
+	{ "[vault]\ndir=/v\ncustody = open\n", ":3: custody: must be resident or wrapped" },
+	{ "[vault]\ndir=/v\ncustody =\n", ":3: custody: must be resident or wrapped" },
+	{ "[vault]\ndir=/v\naudit-sync = yes\n", ":3: audit-sync: must be full or lazy" },
+	{ "[vault]\ndir=/v\nenable = CKM_SHA_1\n", ":3: enable: unknown key" },
+	{ "[vault]\ndir=/v\n[mechanisms]\nenable = CKM_SHA1\n", ":4: enable: must be names of mechanisms" },
+	{ "[vault]\ndir=/v\n[mechanisms]\nenable = SHA_1\n", ":4: enable: must be names of mechanisms" },
+	{ "[vault]\ndir=/v\n[mechanisms]\nenable = CKM_SHA_1;CKM_MD5\n", ":4: enable: must be names of mechanisms" },
+	{ "[vault]\ndir=/v\n[mechanisms]\nenable = , ,\n", ":4: enable: must be names of mechanisms" },
+	{ "[vault]\ndir=/v\n[mechanisms]\nenable = CKM_MD5 CKM_DES_CBC\n",
+		":4: enable: names a mechanism that is never offered" },
+	{ "[vault]\ndir=/v\n[mechanisms]\nenable = CKM_MD5\nenable = CKM_SHA_1\n", ":5: enable: given twice" },
+	{ "[mechanisms]\nenable = CKM_SHA_1\n", "says no vault" },
+	{ "[vault]\ncustody = wrapped\n", "says no vault" },
+	{ "[vault]\naudit-sync = lazy\n", "says no vault" },
 	{ "[hsm]\nuri = pkcs11:token=x\n", "says no vault" },
 	{ "[slot a]\n", "says no vault" },
 };
@@ -382,6 +417,7 @@ Suite *sr_suite_config(void)
 	TCase *text = tcase_create("text");
 	tcase_add_test(text, everything_at_once);
 	tcase_add_test(text, nothing_said_is_nothing_set);
+	tcase_add_test(text, what_is_the_default_may_be_said);
 	tcase_add_test(text, booleans);
 	tcase_add_loop_test(text, refusals, 0, (int)COUNT(refused));
 	tcase_add_test(text, nul_is_refused);

@@ -234,7 +234,7 @@ START_TEST(create_refused)
 	CK_ATTRIBUTE keys[] = { { CKA_CLASS, &key, sizeof key } };
 	ck_rv(CALL(C_CreateObject, fix.rw, data, 1, NULL), CKR_ARGUMENTS_BAD);
 	ck_rv(CALL(C_CreateObject, fix.rw, NULL, 0, &made), CKR_TEMPLATE_INCOMPLETE);
-	ck_rv(CALL(C_CreateObject, fix.rw, keys, 1, &made), CKR_ATTRIBUTE_VALUE_INVALID);
+	ck_rv(CALL(C_CreateObject, fix.rw, keys, 1, &made), CKR_TEMPLATE_INCOMPLETE);
 	ck_rv(CALL(C_CreateObject, fix.rw, data, 2, &made), CKR_ATTRIBUTE_TYPE_INVALID);
 	ck_rv(CALL(C_CreateObject, fix.rw, vendor, 3, &made), CKR_ATTRIBUTE_TYPE_INVALID);
 	ck_rv(CALL(C_CreateObject, fix.rw, data, 1, &made), CKR_USER_NOT_LOGGED_IN); /* data is private by default */

@@ -424,21 +424,28 @@ END_TEST
 
 START_TEST(totals)
 {
-	uint64_t secrets, tokens, events, bytes;
+	struct sr_counts counts;
 	struct sr_secret_row row = store_secret("a"), gone = store_secret("b");
+	struct sr_key_row key = store_key("c", SR_PART_PUBLIC), gone_key = store_key("d", SR_PART_PUBLIC);
 	gone.state = SR_SECRET_DELETED;
 	struct sr_tx *tx = store_write();
 	assert_ok(store->ops->secret_put(tx, &row, &store_error));
 	assert_ok(store->ops->secret_put(tx, &gone, &store_error));
+	gone_key.state = SR_KEY_DELETED;
+	assert_ok(store->ops->key_put(tx, &key, &store_error));
+	assert_ok(store->ops->key_put(tx, &gone_key, &store_error));
 	store_put_event(tx, 1);
-	assert_ok(store->ops->counts(tx, &secrets, &tokens, &events, &bytes, &store_error));
-	ck_assert_uint_eq(secrets, 1);
-	ck_assert_uint_eq(tokens, 0);
-	ck_assert_uint_eq(events, 1);
-	ck_assert_uint_gt(bytes, 50000);
+	assert_ok(store->ops->counts(tx, &counts, &store_error));
+	ck_assert_uint_eq(counts.secrets, 1);
+	ck_assert_uint_eq(counts.keys, 1);
+	ck_assert_uint_eq(counts.tokens, 0);
+	ck_assert_uint_eq(counts.events, 1);
+	ck_assert_uint_gt(counts.bytes, 50000);
 	store_commit(tx);
 	sr_secret_row_clear(&row);
 	sr_secret_row_clear(&gone);
+	sr_key_row_clear(&key);
+	sr_key_row_clear(&gone_key);
 }
 END_TEST
 

@@ -46,13 +46,13 @@ static void look(struct sr_store *at_store)
 	struct sr_tx *tx;
 	struct sr_head head;
 	int64_t at;
-	uint64_t secrets, tokens, events, bytes;
+	struct sr_counts counts;
 	if (at_store->ops->begin_read(at_store, &tx, &err) != CKR_OK) {
 		atomic_fetch_add(&failures, 1);
 		return;
 	}
 	if (at_store->ops->event_head(tx, &head, &at, &err) != CKR_OK ||
-		at_store->ops->counts(tx, &secrets, &tokens, &events, &bytes, &err) != CKR_OK || events != head.seq)
+		at_store->ops->counts(tx, &counts, &err) != CKR_OK || counts.events != head.seq)
 		atomic_fetch_add(&failures, 1);
 	at_store->ops->rollback(tx);
 }

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static CK_RV open_it(void)
@@ -57,7 +59,7 @@ static const struct {
 	{ "PRAGMA trusted_schema", "0" },
 	{ "PRAGMA cell_size_check", "1" },
 	{ "PRAGMA temp_store", "2" },
-	{ "PRAGMA user_version", "1" },
+	{ "PRAGMA user_version", "2" },
 	{ "PRAGMA application_id", "1399999793" },
 	{ "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND strict = 0 "
 	  "AND name NOT LIKE 'sqlite_%'",
@@ -75,6 +77,35 @@ START_TEST(settings)
 		sqlite3_finalize(stmt);
 		store_commit(tx);
 	}
+}
+END_TEST
+
+static void assert_synchronous(struct sr_tx *tx, int64_t expected)
+{
+	int64_t number;
+	assert_ok(sr_sqlite_number(tx->db, "PRAGMA synchronous", &number, &store_error));
+	ck_assert_int_eq(number, expected);
+}
+
+/* A lazy transaction does not wait for the disk; the next one does, whatever became of the lazy one. */
+START_TEST(lazy_transactions)
+{
+	struct sr_tx *tx;
+	for (int i = 0; i < 3; i++) {
+		assert_ok(store->ops->begin_lazy(store, &tx, &store_error));
+		assert_synchronous(tx, 1);
+		store_put_event(tx, 1 + (uint64_t)i);
+		if (i == 0)
+			store->ops->rollback(tx);
+		else
+			store_commit(tx);
+		if (i == 1)
+			continue; /* another lazy one */
+		tx = store_write();
+		assert_synchronous(tx, 2);
+		store_commit(tx);
+	}
+	ck_assert_uint_eq(store_events(store), 2);
 }
 END_TEST
 
@@ -138,7 +169,7 @@ static void version_zero(void)
 
 static void newer(void)
 {
-	store_sql("PRAGMA user_version = 2");
+	store_sql("PRAGMA user_version = 3");
 }
 
 static void garbage(void)
@@ -207,7 +238,7 @@ static const struct {
 	{ half_made, CKR_DEVICE_ERROR, SR_REASON_VAULT_INCOMPLETE, "no tables" },
 	{ somebody_elses, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "not a Strongroom vault" },
 	{ version_zero, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "not a Strongroom vault" },
-	{ newer, CKR_DEVICE_ERROR, SR_REASON_VAULT_SCHEMA, "schema 2" },
+	{ newer, CKR_DEVICE_ERROR, SR_REASON_VAULT_SCHEMA, "schema 3" },
 	{ garbage, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "not a database" },
 	{ cut_short, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "damaged" },
 	{ world_readable_database, CKR_DEVICE_ERROR, SR_REASON_VAULT_PERMISSIONS, "chmod 0600" },
@@ -272,8 +303,11 @@ END_TEST
 
 /* -- migrations -- */
 
-static const char *const good_steps[] = { "CREATE TABLE never (x)", "CREATE TABLE two (x)", "CREATE TABLE three (x)" };
-static const char *const bad_steps[] = { "CREATE TABLE never (x)", "CREATE TABLE two (x)", "CREATE TABLE two (x)" };
+/* The steps up to SR_STORE_SCHEMA are never run. */
+static const char *const good_steps[] = { "CREATE TABLE never (x)", "CREATE TABLE never (x)", "CREATE TABLE three (x)",
+	"CREATE TABLE four (x)" };
+static const char *const bad_steps[] = { "CREATE TABLE never (x)", "CREATE TABLE never (x)", "CREATE TABLE three (x)",
+	"CREATE TABLE three (x)" };
 
 START_TEST(migrations)
 {
@@ -281,20 +315,102 @@ START_TEST(migrations)
 	int64_t number;
 	close_it();
 	ck_assert_int_eq(sqlite3_open(store_file("vault.db"), &db), SQLITE_OK);
-	ck_assert_uint_ne(sr_sqlite_migrate(db, bad_steps, 3, &store_error), CKR_OK);
+	ck_assert_uint_ne(sr_sqlite_migrate(db, bad_steps, 4, &store_error), CKR_OK);
 	assert_ok(sr_sqlite_number(db, "PRAGMA user_version", &number, &store_error));
-	ck_assert_int_eq(number, 1); /* all or nothing */
-	assert_ok(sr_sqlite_number(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'two'", &number, &store_error));
+	ck_assert_int_eq(number, 2); /* all or nothing */
+	assert_ok(
+		sr_sqlite_number(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'three'", &number, &store_error));
 	ck_assert_int_eq(number, 0);
-	assert_ok(sr_sqlite_migrate(db, good_steps, 3, &store_error));
-	assert_ok(sr_sqlite_migrate(db, good_steps, 3, &store_error)); /* nothing left to do */
+	assert_ok(sr_sqlite_migrate(db, good_steps, 4, &store_error));
+	assert_ok(sr_sqlite_migrate(db, good_steps, 4, &store_error)); /* nothing left to do */
 	assert_ok(sr_sqlite_number(db, "PRAGMA user_version", &number, &store_error));
-	ck_assert_int_eq(number, 3);
-	assert_ok(sr_sqlite_number(db, "SELECT count(*) FROM sqlite_schema WHERE name IN ('two', 'three', 'never')",
+	ck_assert_int_eq(number, 4);
+	assert_ok(sr_sqlite_number(db, "SELECT count(*) FROM sqlite_schema WHERE name IN ('three', 'four', 'never')",
 		&number, &store_error));
 	ck_assert_int_eq(number, 2);
 	sqlite3_close(db);
 	assert_refused(open_it(), CKR_DEVICE_ERROR, SR_REASON_VAULT_SCHEMA);
+}
+END_TEST
+
+/* What the library of schema 1 made and filled: its tables by its own step, its rows by its own statements. */
+static void make_schema_1(void)
+{
+	sqlite3 *db;
+	close_it();
+	unlink(store_file("vault.db"));
+	ck_assert_int_eq(sqlite3_open(store_file("vault.db"), &db), SQLITE_OK);
+	chmod(store_file("vault.db"), 0600);
+	assert_ok(sr_sqlite_exec(
+		db, "PRAGMA journal_mode = WAL; PRAGMA application_id = 1399999793", "test", &store_error));
+	assert_ok(sr_sqlite_migrate(db, sr_sqlite_steps, 1, &store_error));
+	assert_ok(sr_sqlite_exec(db,
+		"INSERT INTO vault_meta VALUES ('vault-id', 'v1');"
+		"INSERT INTO secret VALUES ('a/b', 'uid', 'text', 'critical', 'active', 1, 2, 3, NULL, x'01', 4, "
+		"zeroblob(32));"
+		"INSERT INTO secret_version VALUES ('a/b', 1, 'critical', 'text', 2, x'5e');"
+		"INSERT INTO event (id, timestamp_ms, event, status, version, counted, hash) "
+		"VALUES (1, 2, 'secret.created', 'allowed', 1, 0, zeroblob(32));",
+		"test", &store_error));
+	sqlite3_close(db);
+}
+
+START_TEST(from_schema_1)
+{
+	struct sr_secret_row secret;
+	struct sr_key_row key = store_key("a/key", SR_PART_PRIVATE);
+	int64_t number;
+	bool found;
+	make_schema_1();
+	assert_ok(open_it());
+	assert_ok(
+		sr_sqlite_number(((struct sr_sqlite *)store)->writer.db, "PRAGMA user_version", &number, &store_error));
+	ck_assert_int_eq(number, SR_STORE_SCHEMA);
+	ck_assert_uint_eq(store_events(store), 1);
+	struct sr_tx *tx = store_write();
+	assert_ok(store->ops->secret_get(tx, "a/b", &secret, &found, &store_error));
+	ck_assert(found && secret.tier == SR_TIER_CRITICAL && secret.mark.event_id == 4);
+	sr_secret_row_clear(&secret);
+	assert_ok(store->ops->key_put(tx, &key, &store_error));
+	store_commit(tx);
+	sr_key_row_clear(&key);
+	close_it();
+	assert_ok(open_it()); /* the shape is what a new vault has */
+	tx = store_read();
+	assert_ok(store->ops->key_get(tx, "a/key", SR_PART_PRIVATE, &key, &found, &store_error));
+	ck_assert(found);
+	sr_key_row_clear(&key);
+	store_commit(tx);
+}
+END_TEST
+
+/* A process of the older library, inside for a moment: whether the tables stayed as they were. */
+static int linger(int fd)
+{
+	sqlite3 *db;
+	int64_t number = 0;
+	nanosleep(&(struct timespec){ .tv_nsec = 300000000 }, NULL);
+	if (sqlite3_open(store_file("vault.db"), &db) != SQLITE_OK)
+		return 2;
+	sr_sqlite_number(db, "PRAGMA user_version", &number, NULL);
+	sqlite3_close(db);
+	close(fd);
+	return number == 1 ? 0 : 1;
+}
+
+START_TEST(migration_waits_for_others)
+{
+	int status;
+	make_schema_1();
+	int fd = open(store_file("lock"), O_RDWR | O_CLOEXEC);
+	ck_assert_int_eq(flock(fd, LOCK_SH | LOCK_NB), 0);
+	pid_t child = fork();
+	if (child == 0)
+		_exit(linger(fd));
+	close(fd);
+	assert_ok(open_it());
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
 }
 END_TEST
 
@@ -319,12 +435,15 @@ Suite *sr_suite_store_open(void)
 	tcase_add_checked_fixture(opening, store_start, store_clean);
 	tcase_add_test(opening, modes);
 	tcase_add_test(opening, settings);
+	tcase_add_test(opening, lazy_transactions);
 	tcase_add_test(opening, create_twice);
 	tcase_add_loop_test(opening, refused_states, 0, sizeof states / sizeof states[0]);
 	tcase_add_test(opening, create_in_bad_places);
 	tcase_add_test(opening, through_a_symbolic_link);
 	tcase_add_test(opening, lock_is_held);
 	tcase_add_test(opening, migrations);
+	tcase_add_test(opening, from_schema_1);
+	tcase_add_test(opening, migration_waits_for_others);
 	tcase_add_test(opening, migration_needs_the_vault_alone);
 	suite_add_tcase(suite, opening);
 	return suite;

@@ -10,6 +10,11 @@
 #define COPY SR_TEMPLATE_COPY
 #define SET SR_TEMPLATE_SET
 #define FIND SR_TEMPLATE_FIND
+#define GENERATE SR_TEMPLATE_GENERATE
+#define PUBLIC SR_TEMPLATE_GENERATE_PUBLIC
+#define PRIVATE SR_TEMPLATE_GENERATE_PRIVATE
+#define UNWRAP SR_TEMPLATE_UNWRAP
+#define DERIVE SR_TEMPLATE_DERIVE
 
 static char bytes[SR_VALUE_MAX + 1];
 static CK_BBOOL yes = CK_TRUE, odd = 2;
@@ -51,6 +56,20 @@ START_TEST(one_attribute)
 		{ SET, { CKA_VALUE, bytes, 1 }, CKR_OK, 0 },
 		{ CREATE, { CKA_WRAP_TEMPLATE, NULL, 0 }, CKR_ATTRIBUTE_TYPE_INVALID, SR_REASON_BAD_TEMPLATE },
 		{ FIND, { CKA_WRAP_TEMPLATE, NULL, 0 }, CKR_ATTRIBUTE_TYPE_INVALID, SR_REASON_BAD_TEMPLATE },
+		{ UNWRAP, { CKA_UNWRAP_TEMPLATE, NULL, 0 }, CKR_ATTRIBUTE_TYPE_INVALID, SR_REASON_BAD_TEMPLATE },
+		{ DERIVE, { CKA_DERIVE_TEMPLATE, NULL, 0 }, CKR_ATTRIBUTE_TYPE_INVALID, SR_REASON_BAD_TEMPLATE },
+		{ GENERATE, { CKA_ALLOWED_MECHANISMS, bytes, 64 * 8 }, CKR_OK, 0 },
+		{ GENERATE, { CKA_ALLOWED_MECHANISMS, NULL, 0 }, CKR_OK, 0 },
+		{ FIND, { CKA_ALLOWED_MECHANISMS, bytes, 8 }, CKR_OK, 0 },
+		{ GENERATE, { CKA_ALLOWED_MECHANISMS, bytes, 65 * 8 }, CKR_ATTRIBUTE_VALUE_INVALID,
+			SR_REASON_BAD_TEMPLATE },
+		{ GENERATE, { CKA_ALLOWED_MECHANISMS, bytes, 12 }, CKR_ATTRIBUTE_VALUE_INVALID,
+			SR_REASON_BAD_TEMPLATE },
+		{ SET, { CKA_ALLOWED_MECHANISMS, bytes, 8 }, CKR_ATTRIBUTE_READ_ONLY, SR_REASON_BAD_TEMPLATE },
+		{ GENERATE, { CKA_SR_TIER, bytes, 8 }, CKR_OK, 0 },
+		{ PRIVATE, { CKA_SR_CUSTODY, bytes, 8 }, CKR_OK, 0 },
+		{ GENERATE, { CKA_SR_SCOPES, bytes, 8 }, CKR_ATTRIBUTE_TYPE_INVALID, SR_REASON_BAD_TEMPLATE },
+		{ FIND, { CKA_SR_SCOPES, bytes, 8 }, CKR_OK, 0 },
 		{ CREATE, { 0x7777, bytes, 1 }, CKR_ATTRIBUTE_TYPE_INVALID, SR_REASON_BAD_TEMPLATE },
 		{ FIND, { 0x7777, bytes, 1 }, CKR_OK, 0 },
 	};
@@ -63,6 +82,64 @@ START_TEST(one_attribute)
 		ck_assert(rv == CKR_OK || err.text[0]);
 		sr_attrs_clear(&attrs);
 	}
+}
+END_TEST
+
+/* The footnotes of the standard's tables: in which templates each of these may stand. */
+START_TEST(uses)
+{
+	static const unsigned all[] = { CREATE, COPY, SET, GENERATE, PUBLIC, PRIVATE, UNWRAP, DERIVE };
+	static const struct {
+		CK_ATTRIBUTE given;
+		unsigned uses;
+	} rows[] = {
+		{ { CKA_CLASS, &number, sizeof number }, CREATE | GENERATE | PUBLIC | PRIVATE | UNWRAP | DERIVE },
+		{ { CKA_KEY_TYPE, &number, sizeof number }, CREATE | GENERATE | PUBLIC | PRIVATE | UNWRAP | DERIVE },
+		{ { CKA_VALUE, bytes, 8 }, CREATE | COPY | SET },
+		{ { CKA_VALUE_LEN, &number, sizeof number }, CREATE | GENERATE | UNWRAP | DERIVE },
+		{ { CKA_MODULUS, bytes, 8 }, CREATE },
+		{ { CKA_MODULUS_BITS, &number, sizeof number }, CREATE | PUBLIC },
+		{ { CKA_PUBLIC_EXPONENT, bytes, 3 }, CREATE | PUBLIC },
+		{ { CKA_PRIVATE_EXPONENT, bytes, 8 }, CREATE },
+		{ { CKA_EC_PARAMS, bytes, 8 }, CREATE | PUBLIC },
+		{ { CKA_EC_POINT, bytes, 8 }, CREATE },
+		{ { CKA_ID, bytes, 8 }, CREATE | COPY | SET | GENERATE | PUBLIC | PRIVATE | UNWRAP | DERIVE },
+		{ { CKA_SIGN, &yes, 1 }, CREATE | COPY | SET | GENERATE | PUBLIC | PRIVATE | UNWRAP | DERIVE },
+		{ { CKA_LOCAL, &yes, 1 }, 0 },
+		{ { CKA_KEY_GEN_MECHANISM, &number, sizeof number }, 0 },
+		{ { CKA_PROFILE_ID, &number, sizeof number }, 0 },
+		{ { CKA_MECHANISM_TYPE, &number, sizeof number }, 0 },
+		{ { CKA_ISSUER, bytes, 8 }, CREATE | COPY | SET },
+		{ { CKA_URL, bytes, 8 }, CREATE },
+		{ { CKA_TOKEN, &yes, 1 }, CREATE | COPY | GENERATE | PUBLIC | PRIVATE | UNWRAP | DERIVE },
+	};
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		for (size_t k = 0; k < COUNT(all); k++) {
+			struct sr_attrs attrs = SR_ATTRS_INIT;
+			CK_RV rv = sr_template_copy(&rows[i].given, 1, (enum sr_template_use)all[k], &attrs, NULL);
+			ck_assert_msg(rv == (rows[i].uses & all[k] ? CKR_OK : CKR_ATTRIBUTE_READ_ONLY),
+				"row %zu, use 0x%x: 0x%lx", i, all[k], rv);
+			sr_attrs_clear(&attrs);
+		}
+	}
+}
+END_TEST
+
+START_TEST(certificates)
+{
+	CK_OBJECT_CLASS class = CKO_CERTIFICATE;
+	CK_ATTRIBUTE template[] = { { CKA_VALUE, bytes, SR_CERTIFICATE_MAX }, { CKA_CLASS, &class, sizeof class } };
+	struct sr_attrs attrs = SR_ATTRS_INIT;
+	struct sr_error err = SR_ERROR_INIT;
+	ck_assert_uint_eq(sr_template_copy(template, 2, CREATE, &attrs, NULL), CKR_OK);
+	sr_attrs_clear(&attrs);
+	template[0].ulValueLen++;
+	ck_assert_uint_eq(sr_template_copy(template, 2, CREATE, &attrs, &err), CKR_ATTRIBUTE_VALUE_INVALID);
+	ck_assert_uint_eq(err.reason, SR_REASON_TOO_LARGE);
+	ck_assert_uint_eq(attrs.count, 0);
+	class = CKO_DATA;
+	ck_assert_uint_eq(sr_template_copy(template, 2, CREATE, &attrs, NULL), CKR_OK);
+	sr_attrs_clear(&attrs);
 }
 END_TEST
 
@@ -142,6 +219,8 @@ Suite *sr_suite_template(void)
 	Suite *suite = suite_create("template");
 	TCase *templates = tcase_create("templates");
 	tcase_add_test(templates, one_attribute);
+	tcase_add_test(templates, uses);
+	tcase_add_test(templates, certificates);
 	tcase_add_test(templates, twice_and_too_many);
 	tcase_add_test(templates, what_fits);
 	tcase_add_test(templates, lists);

@@ -2,8 +2,10 @@
 #include "tests/unit/fake_vault.h"
 
 #include "module/backend.h"
+#include "pkcs11/mechanism.h"
 #include "util/clock.h"
 #include "vault/identity.h"
+#include "vault/keys.h"
 #include "vault/objects.h"
 
 #include <stdio.h>
@@ -34,6 +36,11 @@ __attribute__((visibility("default"))) struct fake_vault *fake_vault(void)
 	return &state;
 }
 
+struct fake_vault *fake_state(void)
+{
+	return &state;
+}
+
 CK_RV sr_vault_open(const struct sr_config *config, struct sr_vault **vault, struct sr_error *err)
 {
 	(void)config;
@@ -46,8 +53,10 @@ CK_RV sr_vault_open(const struct sr_config *config, struct sr_vault **vault, str
 
 void sr_vault_close(struct sr_vault *vault)
 {
-	if (vault)
-		state.closed++;
+	if (!vault)
+		return;
+	state.closed++;
+	fake_keys_clear();
 }
 
 void sr_vault_abandon(struct sr_vault *vault)
@@ -110,6 +119,73 @@ CK_RV sr_vault_doctor(const struct sr_config *config, char **result, struct sr_e
 {
 	return sr_vault_probe(NULL, config, result, err);
 }
+
+/* What SoftHSM2 says of a few; the EC flags are its own, CKF_HW is not. */
+static const struct {
+	CK_MECHANISM_TYPE type;
+	CK_MECHANISM_INFO info;
+} hsm_mechanisms[] = {
+	{ CKM_RSA_PKCS_KEY_PAIR_GEN, { 512, 16384, CKF_GENERATE_KEY_PAIR } },
+	{ CKM_RSA_PKCS, { 512, 16384, 0x62b00 } },
+	{ CKM_RSA_X_509, { 512, 16384, 0x2b00 | CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER } }, /* of another HSM */
+	{ CKM_RSA_PKCS_OAEP, { 512, 16384, 0x60300 } },
+	{ CKM_RSA_PKCS_PSS, { 512, 16384, 0x2800 } },
+	{ CKM_SHA1_RSA_PKCS, { 512, 16384, 0x2800 } },
+	{ CKM_SHA256_RSA_PKCS, { 512, 16384, 0x2800 } },
+	{ CKM_SHA256_RSA_PKCS_PSS, { 512, 16384, 0x2800 } },
+	{ CKM_EC_KEY_PAIR_GEN, { 112, 521, 0x1910000 } },
+	{ CKM_ECDSA, { 112, 521, 0x1902800 | CKF_HW } },
+	{ CKM_ECDH1_DERIVE, { 112, 521, CKF_DERIVE } },
+	{ CKM_EC_EDWARDS_KEY_PAIR_GEN, { 256, 456, CKF_GENERATE_KEY_PAIR } },
+	{ CKM_EDDSA, { 256, 456, 0x2800 } },
+	{ CKM_AES_KEY_GEN, { 16, 32, CKF_GENERATE } },
+	{ CKM_AES_ECB, { 16, 32, 0x300 } },
+	{ CKM_AES_CBC, { 16, 32, 0x20300 } },
+	{ CKM_AES_CBC_PAD, { 16, 32, 0x60300 } },
+	{ CKM_AES_CTR, { 16, 32, 0x300 } },
+	{ CKM_AES_GCM, { 16, 32, 0x300 } },
+	{ CKM_AES_CCM, { 16, 32, 0x300 } },
+	{ CKM_AES_CMAC, { 16, 32, 0x2800 } },
+	{ CKM_AES_CMAC_GENERAL, { 16, 32, 0x2800 } },
+	{ CKM_AES_KEY_WRAP, { 16, 32, 0x60000 } },
+	{ CKM_AES_KEY_WRAP_KWP, { 16, 32, 0x60000 } },
+	{ CKM_AES_ECB_ENCRYPT_DATA, { 0, 0, CKF_DERIVE } },
+	{ CKM_AES_CBC_ENCRYPT_DATA, { 0, 0, CKF_DERIVE } },
+	{ CKM_GENERIC_SECRET_KEY_GEN, { 1, 0x80000000, CKF_GENERATE } },
+	{ CKM_SHA256_HMAC, { 32, 512, 0x2800 } },
+	{ CKM_SHA256_HMAC_GENERAL, { 32, 512, 0x2800 } },
+	{ CKM_SHA256, { 0, 0, CKF_DIGEST } },
+	{ CKM_DES_CBC, { 0, 0, 0x300 } },
+	{ CKM_DES3_CBC, { 0, 0, 0x300 } },
+	{ CKM_DES3_ECB_ENCRYPT_DATA, { 0, 0, CKF_DERIVE } },
+	{ CKM_DES3_CBC_ENCRYPT_DATA, { 0, 0, CKF_DERIVE } },
+};
+
+bool sr_vault_mechanism(struct sr_vault *vault, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *info)
+{
+	(void)vault;
+	for (size_t i = 0; i < sizeof hsm_mechanisms / sizeof hsm_mechanisms[0]; i++) {
+		if (hsm_mechanisms[i].type != type)
+			continue;
+		*info = hsm_mechanisms[i].info;
+		return true;
+	}
+	return false;
+}
+
+static bool offered(const struct sr_config *config, const struct sr_mechanism_row *row, CK_MECHANISM_INFO *info)
+{
+	return sr_mechanism_offered(&the_vault, config, row, info);
+}
+
+static CK_RV take(const struct sr_config *config, const CK_MECHANISM *given, CK_FLAGS function,
+	struct sr_mechanism *mechanism, struct sr_error *err)
+{
+	return sr_mechanism_take(&the_vault, config, given, function, mechanism, err);
+}
+
+__attribute__((visibility("default")))
+const struct fake_mechanisms fake_mechanisms = { offered, take, sr_mechanism_clear };
 
 /* -- who has logged in ------------------------------------------------------------------------------------------ */
 
@@ -399,7 +475,8 @@ static const struct sr_class token_class = { .object_class = CKO_SR_TOKEN,
 	.view = view_token,
 	.create = create_token };
 static const struct sr_class job_class = { .object_class = CKO_SR_JOB, .only_by_class = true, .create = create_job };
-static const struct sr_class *const classes[] = { &secret_class, &token_class, &job_class };
+static const struct sr_class *const classes[] = { &secret_class, &token_class, &job_class, &fake_private_class,
+	&fake_public_class, &fake_secret_key_class, &fake_certificate_class };
 
 const struct sr_class *const *sr_classes(size_t *count)
 {

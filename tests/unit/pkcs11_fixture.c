@@ -25,7 +25,8 @@ void fixture_load(void)
 	ck_assert_msg(library != NULL, "%s", dlerror());
 	*(void **)&backend = dlsym(library, SR_BACKEND_SYMBOL);
 	*(void **)&vault = dlsym(library, FAKE_VAULT_SYMBOL);
-	ck_assert(backend && vault);
+	fix.mechanisms = dlsym(library, FAKE_MECHANISMS_SYMBOL);
+	ck_assert(backend && vault && fix.mechanisms);
 	fix.backend = backend();
 	fix.calls = fix.backend->calls;
 	fix.vault = vault();
@@ -37,7 +38,8 @@ void fixture_load(void)
 
 void fixture_client(void)
 {
-	struct sr_config config = { .slot_count = 2,
+	struct sr_config config = { .mechanisms = fix.enable,
+		.slot_count = 2,
 		.slots = { { .name = file_slot_name, .token_file = fix.token_file },
 			{ .name = env_slot_name, .token_env = env_name } } };
 	struct sr_error err = SR_ERROR_INIT;
@@ -65,6 +67,9 @@ void fixture_close(void)
 	if (fix.client)
 		fix.backend->close(fix.client);
 	ck_assert_uint_eq(fix.vault->living, 0);
+	ck_assert_uint_eq(fix.vault->nests, 0);
+	ck_assert_uint_eq(fix.vault->nest_keys, 0);
+	ck_assert_uint_eq(fix.vault->keys_living, 0);
 	unlink(fix.token_file);
 	dlclose(library);
 }

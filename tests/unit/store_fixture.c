@@ -101,6 +101,26 @@ struct sr_version_row store_version(const char *path, uint64_t version)
 	return row;
 }
 
+struct sr_key_row store_key(const char *path, enum sr_part part)
+{
+	struct sr_key_row row = { .part = part,
+		.key_type = 0x80000007,
+		.custody = SR_CUSTODY_WRAPPED,
+		.tier = SR_TIER_CRITICAL,
+		.state = SR_KEY_ACTIVE,
+		.created_ms = 1501,
+		.updated_ms = 1502,
+		.mark.event_id = 1503 };
+	snprintf(row.path, sizeof row.path, "%s", path);
+	snprintf(row.uid, sizeof row.uid, "%.12s-%.12s", sr_part_word(part), path);
+	memset(row.mark.mac, 0xa2, sizeof row.mark.mac);
+	sr_buf_append(&row.id, "an\0id", 5);
+	sr_buf_append(&row.attrs, "attributes\0packed", 17);
+	sr_buf_append(&row.blob, "wrapped\0bytes", 13);
+	sr_buf_append(&row.material, "0123456789abcdef0123456789abcde\0", 32);
+	return row;
+}
+
 struct sr_token_row store_token(const char *id, const char *parent)
 {
 	struct sr_token_row row = { .issuer = "member:alice",
@@ -170,12 +190,12 @@ void store_put_event(struct sr_tx *tx, uint64_t id)
 
 uint64_t store_events(struct sr_store *from)
 {
-	uint64_t secrets, tokens, events, bytes;
+	struct sr_counts counts;
 	struct sr_tx *tx;
 	assert_ok(from->ops->begin_read(from, &tx, &store_error));
-	assert_ok(from->ops->counts(tx, &secrets, &tokens, &events, &bytes, &store_error));
+	assert_ok(from->ops->counts(tx, &counts, &store_error));
 	assert_ok(from->ops->commit(tx, &store_error));
-	return events;
+	return counts.events;
 }
 
 bool gather(struct gathered *list, const char *name)
@@ -188,6 +208,13 @@ bool gather(struct gathered *list, const char *name)
 bool gather_secret(const struct sr_secret_row *row, void *ctx)
 {
 	return gather(ctx, row->path);
+}
+
+bool gather_key(const struct sr_key_row *row, void *ctx)
+{
+	char name[SR_PATH_MAX + 16];
+	snprintf(name, sizeof name, "%s:%.4s", row->path, sr_part_word(row->part));
+	return gather(ctx, name);
 }
 
 bool gather_token(const struct sr_token_row *row, void *ctx)

@@ -25,6 +25,7 @@ void store_commit(struct sr_tx *tx);
 /* Rows whose fields all differ from each other and from zero. */
 struct sr_secret_row store_secret(const char *path);
 struct sr_version_row store_version(const char *path, uint64_t version);
+struct sr_key_row store_key(const char *path, enum sr_part part);
 struct sr_token_row store_token(const char *id, const char *parent);
 struct sr_member_row store_member(const char *name);
 struct sr_event store_event(uint64_t id);
@@ -40,6 +41,7 @@ struct gathered {
 
 bool gather(struct gathered *list, const char *name);
 bool gather_secret(const struct sr_secret_row *row, void *ctx);
+bool gather_key(const struct sr_key_row *row, void *ctx); /* "PATH:priv" */
 bool gather_token(const struct sr_token_row *row, void *ctx);
 bool gather_member(const struct sr_member_row *row, void *ctx);
 bool gather_event(const struct sr_event *event, const uint8_t hash[SR_HASH_LEN], void *ctx);

@@ -1,0 +1,12 @@
+/* What is packed of a deciding row for its MAC. Private to rows.c and rows_pack.c. */
+#ifndef SR_VAULT_ROWS_H
+#define SR_VAULT_ROWS_H
+
+#include "vault/core.h"
+
+void sr_rows_pack_secret(const struct sr_vault *vault, const struct sr_secret_row *row, struct sr_buf *out);
+void sr_rows_pack_key(const struct sr_vault *vault, const struct sr_key_row *row, struct sr_buf *out);
+void sr_rows_pack_token(const struct sr_vault *vault, const struct sr_token_row *row, struct sr_buf *out);
+void sr_rows_pack_member(const struct sr_vault *vault, const struct sr_member_row *row, struct sr_buf *out);
+
+#endif

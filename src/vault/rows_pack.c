@@ -1,0 +1,96 @@
+/* What the MAC of a deciding row covers: every field, under a label of its kind. */
+#include "vault/rows.h"
+
+#include "util/pack.h"
+
+static void pack_end(const struct sr_end *end, struct sr_buf *out)
+{
+	sr_pack_u64(out, (uint64_t)end->wall_ms);
+	sr_pack_u64(out, (uint64_t)end->boot_ms);
+	sr_pack_text(out, end->boot_id);
+}
+
+void sr_rows_pack_secret(const struct sr_vault *vault, const struct sr_secret_row *row, struct sr_buf *out)
+{
+	sr_pack_text(out, "strongroom/row/secret/1");
+	sr_pack_text(out, vault->id);
+	sr_pack_text(out, row->path);
+	sr_pack_text(out, row->uid);
+	sr_pack_text(out, row->type);
+	sr_pack_text(out, sr_tier_name(row->tier));
+	sr_pack_u64(out, (uint64_t)row->state);
+	sr_pack_u64(out, row->version);
+	sr_pack_u64(out, (uint64_t)row->created_ms);
+	sr_pack_u64(out, (uint64_t)row->updated_ms);
+	sr_pack_bytes(out, row->application.data, row->application.len);
+	sr_pack_bytes(out, row->object_id.data, row->object_id.len);
+	sr_pack_u64(out, row->mark.event_id);
+}
+
+void sr_rows_pack_key(const struct sr_vault *vault, const struct sr_key_row *row, struct sr_buf *out)
+{
+	sr_pack_text(out, "strongroom/row/key/1");
+	sr_pack_text(out, vault->id);
+	sr_pack_text(out, row->path);
+	sr_pack_text(out, sr_part_word(row->part));
+	sr_pack_text(out, row->uid);
+	sr_pack_u64(out, row->key_type);
+	sr_pack_text(out, sr_custody_word(row->custody));
+	sr_pack_text(out, sr_tier_name(row->tier));
+	sr_pack_u64(out, (uint64_t)row->state);
+	sr_pack_u64(out, (uint64_t)row->created_ms);
+	sr_pack_u64(out, (uint64_t)row->updated_ms);
+	sr_pack_bytes(out, row->id.data, row->id.len);
+	sr_pack_bytes(out, row->attrs.data, row->attrs.len);
+	sr_pack_bytes(out, row->blob.data, row->blob.len);
+	sr_pack_bytes(out, row->material.data, row->material.len);
+	sr_pack_u64(out, row->mark.event_id);
+}
+
+void sr_rows_pack_token(const struct sr_vault *vault, const struct sr_token_row *row, struct sr_buf *out)
+{
+	sr_pack_text(out, "strongroom/row/token/1");
+	sr_pack_text(out, vault->id);
+	sr_pack_text(out, row->id);
+	sr_pack_bytes(out, row->hash, sizeof(row->hash));
+	sr_pack_bytes(out, row->scopes.data, row->scopes.len);
+	sr_pack_bytes(out, row->allowed_ips.data, row->allowed_ips.len);
+	sr_pack_bytes(out, row->description.data, row->description.len);
+	sr_pack_text(out, row->issuer);
+	sr_pack_text(out, row->parent);
+	sr_pack_text(out, sr_tier_name(row->clearance));
+	sr_pack_u64(out, (uint64_t)row->state);
+	sr_pack_u64(out, row->max_uses);
+	sr_pack_u64(out, (uint64_t)row->created_ms);
+	sr_pack_u64(out, (uint64_t)row->ttl_ms);
+	pack_end(&row->end, out);
+	sr_pack_u64(out, row->mark.event_id);
+}
+
+void sr_rows_pack_member(const struct sr_vault *vault, const struct sr_member_row *row, struct sr_buf *out)
+{
+	sr_pack_text(out, "strongroom/row/member/1");
+	sr_pack_text(out, vault->id);
+	sr_pack_text(out, row->name);
+	sr_pack_text(out, sr_role_name(row->role));
+	sr_pack_u64(out, row->active);
+	sr_pack_u64(out, row->log2n);
+	sr_pack_u64(out, row->r);
+	sr_pack_u64(out, row->p);
+	sr_pack_bytes(out, row->salt, sizeof(row->salt));
+	sr_pack_bytes(out, row->hash, sizeof(row->hash));
+	sr_pack_u64(out, (uint64_t)row->created_ms);
+	sr_pack_u64(out, row->mark.event_id);
+}
+
+void sr_rows_aad(const struct sr_vault *vault, const struct sr_secret_row *secret, const struct sr_version_row *version,
+	struct sr_buf *aad)
+{
+	sr_pack_text(aad, "strongroom/secret-value/1");
+	sr_pack_text(aad, vault->id);
+	sr_pack_text(aad, secret->path);
+	sr_pack_text(aad, secret->uid);
+	sr_pack_u64(aad, version->version);
+	sr_pack_text(aad, sr_tier_name(version->tier));
+	sr_pack_text(aad, version->type);
+}
