@@ -76,6 +76,9 @@ usage "get with two paths" secret get a/b c/d
 usage "list with two prefixes" secret list a b
 usage "status with an argument" status now
 usage "generate without a path" key generate --kind ec-p256
+usage "generate at an empty path" key generate "" --kind ec-p256
+usage "import at an empty path" key import "" --file "$work/none"
+usage "a certificate at an empty path" cert put "" --file "$work/none"
 usage "generate without a kind" key generate a/b
 for kind in "" ec-p255 rsa-1024 EC-P256 aes-256x des; do
 	usage "a kind of '$kind'" key generate a/b --kind "$kind"
