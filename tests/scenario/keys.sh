@@ -111,6 +111,16 @@ exits 1 "Ed25519, which this HSM cannot wrap" "$sr" key generate wrapped/ed25519
 grep -qi 'ed25519\|resident' err || die "it does not say why: $(cat err)"
 exits 4 "and nothing is there" "$sr" key public wrapped/ed25519
 
+openssl genpkey -algorithm x25519 -out x25519.pem
+if "$sr" key generate made/x25519 --kind x25519 >out 2>err; then
+	verified "X25519" "$sr" key public made/x25519
+	verified "X25519 imported" "$sr" key import imported/x25519 --file x25519.pem
+else
+	exits 1 "X25519, which this HSM does not have" "$sr" key generate made/x25519 --kind x25519
+	exits 1 "nor takes" "$sr" key import made/x25519 --file x25519.pem
+	exits 4 "and nothing is there" "$sr" key public made/x25519
+fi
+
 "$sr" key generate some/one --kind rsa-2048 --usage decrypt --id 0A0b0c --tier sensitive --json >out 2>err || die "$(cat err)"
 same "usage, id, tier as given" "['encrypt', 'decrypt'] 0a0b0c sensitive" \
 	"$(json '" ".join(map(str, (it["usage"], it["id"], it["tier"])))' <out)"
@@ -240,6 +250,11 @@ exits 4 "the public key of an AES key" "$sr" key public made/aes-256
 exits 4 "delete nothing" "$sr" key delete no/where
 exits 4 "delete a secret as a key" "$sr" key delete a/secret
 exits 4 "delete a key as a secret" "$sr" secret delete made/ec-p256
+openssl pkey -in ec-traditional.pem -pubout -outform DER -out half.der
+tool --write-object half.der --type pubkey --label half/key --usage-sign >out || die "write: $(cat tool.err)"
+exits 1 "import where a public key is" "$sr" key import half/key --file ec-traditional.pem
+same "leaves no half of a key" "['public']" "$("$sr" key list half/key --json | json 'it[0]["parts"]')"
+done_by "a public key alone is deleted" "$sr" key delete half/key
 same "the secret is as before" 'a value' "$("$sr" secret get a/secret)"
 same "the keys are as before" "$before" "$("$sr" key list --json)"
 
