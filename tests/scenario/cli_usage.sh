@@ -86,7 +86,7 @@ for kind in "" ec-p255 rsa-1024 EC-P256 aes-256x des; do
 done
 usage "a custody that is none" key generate a/b --kind ec-p256 --custody home
 says "resident or wrapped"
-for words in "" sign, ,sign Sign "sign verify" sign,,verify forge; do
+for words in "" "sign," ,sign Sign "sign verify" sign,,verify forge; do
 	usage "a usage of '$words'" key generate a/b --kind ec-p256 --usage "$words"
 done
 usage "a usage that the kind does not have" key generate a/b --kind ed25519 --usage sign,decrypt
