@@ -35,6 +35,15 @@ sign() # PATH MECHANISM INPUT OPTION...: into the file signature
 	tool --sign --id "$id" --mechanism "$mechanism" --input-file "$input" --output-file signature "$@" >tool.out ||
 		die "sign with $id: $(cat tool.err)"
 }
+shown() # PATH [OPTION...]: what pkcs11-tool shows of the objects there
+{
+	local path=$1
+	shift
+	tool --list-objects "$@" | awk -v path="$path" '/ Object;/ { if (hit) printf "%s", block; block = ""; hit = 0 }
+		{ block = block $0 "\n" }
+		$1 == "label:" && $2 == path { hit = 1 }
+		END { if (hit) printf "%s", block }'
+}
 verified() # WHAT COMMAND...
 {
 	local what=$1
@@ -102,20 +111,30 @@ exits 1 "Ed25519, which this HSM cannot wrap" "$sr" key generate wrapped/ed25519
 grep -qi 'ed25519\|resident' err || die "it does not say why: $(cat err)"
 exits 4 "and nothing is there" "$sr" key public wrapped/ed25519
 
+openssl genpkey -algorithm x25519 -out x25519.pem
+if "$sr" key generate made/x25519 --kind x25519 >out 2>err; then
+	verified "X25519" "$sr" key public made/x25519
+	verified "X25519 imported" "$sr" key import imported/x25519 --file x25519.pem
+else
+	exits 1 "X25519, which this HSM does not have" "$sr" key generate made/x25519 --kind x25519
+	exits 1 "nor takes" "$sr" key import made/x25519 --file x25519.pem
+	exits 4 "and nothing is there" "$sr" key public made/x25519
+fi
+
 "$sr" key generate some/one --kind rsa-2048 --usage decrypt --id 0A0b0c --tier sensitive --json >out 2>err || die "$(cat err)"
 same "usage, id, tier as given" "['encrypt', 'decrypt'] 0a0b0c sensitive" \
 	"$(json '" ".join(map(str, (it["usage"], it["id"], it["tier"])))' <out)"
 exits 2 "a tier that is none" "$sr" key generate some/tier --kind ec-p256 --tier top
-tool --list-objects --type privkey --label made/ec-p256 >out || die "list: $(cat tool.err)"
+shown made/ec-p256 --type privkey >out
 grep -q 'Access:.*sensitive.*never extractable.*local' out || die "a generated key: $(cat out)"
 ok "a generated key is sensitive, never extractable, local"
 done_by "an extractable key" "$sr" key generate some/extractable --kind ec-p256 --extractable
-tool --list-objects --type privkey --label some/extractable >out
+shown some/extractable --type privkey >out
 grep -q 'Access:.*sensitive' out || die "an extractable key is sensitive all the same: $(cat out)"
 ! grep -q 'never extractable' out || die "an extractable key: $(cat out)"
 ok "it is sensitive, and not never extractable"
 done_by "a key that always authenticates" "$sr" key generate some/always --kind ec-p256 --always-authenticate
-tool --list-objects --type privkey --label some/always >out
+shown some/always --type privkey >out
 grep -qi 'always.authenticate' out || die "CKA_ALWAYS_AUTHENTICATE: $(cat out)"
 ok "and says so"
 exits 2 "a right to wrap and to decrypt on one key" "$sr" key generate some/clulow --kind aes-256 --usage wrap,decrypt
@@ -150,7 +169,7 @@ same "its custody" "wrapped ['private', 'public']" \
 	"$("$sr" key list imported/piped --json | json 'it[0]["custody"] + " " + str(it[0]["parts"])')"
 sign imported/piped ECDSA digest --signature-format openssl
 verified "it signs" openssl pkeyutl -verify -inkey ec-traditional.pem -in digest -sigfile signature
-tool --list-objects --type privkey --label imported/rsa >out
+shown imported/rsa --type privkey >out
 ! grep -Eq 'Access:.*(always sensitive|never extractable|local)' out || die "an imported key: $(cat out)"
 ok "an imported key is neither local nor never extractable"
 
@@ -198,11 +217,11 @@ same "as DER" "$(openssl x509 -in one.crt -outform DER | sha256sum)" "$("$sr" ce
 same "as JSON" "$(cat one.crt)" "$("$sr" cert get imported/ec-traditional --json | json 'it["certificate"].strip()')"
 same "its key finds it" "['private', 'public', 'certificate'] ec-p256" \
 	"$("$sr" key list imported/ec-traditional --json | json 'str(it[0]["parts"]) + " " + it[0]["kind"]')"
-ids=$(tool --list-objects --label imported/ec-traditional | sed -n 's/^ *ID: *//p' | sort | uniq -c | xargs)
+ids=$(shown imported/ec-traditional | sed -n 's/^ *ID: *//p' | sort | uniq -c | xargs)
 same "by its id" "3 $("$sr" key list imported/ec-traditional --json | json 'it[0]["id"]')" "$ids"
 done_by "a key with an id of its own" "$sr" key import named/ec --file ec-traditional.pem --id 1234
 done_by "and its certificate" "$sr" cert put named/ec --file one.crt
-same "which takes that id" "3 1234" "$(tool --list-objects --label named/ec | sed -n 's/^ *ID: *//p' | sort | uniq -c | xargs)"
+same "which takes that id" "3 1234" "$(shown named/ec | sed -n 's/^ *ID: *//p' | sort | uniq -c | xargs)"
 done_by "a certificate that is another key's, from standard input" "$sr" cert put imported/ec-384 <two.der
 grep -q 'warning: this certificate does not belong to the key at imported/ec-384' err || die "no warning: $(cat err)"
 done_by "a certificate without a key" "$sr" cert put only/certificate --file two.crt
@@ -231,6 +250,11 @@ exits 4 "the public key of an AES key" "$sr" key public made/aes-256
 exits 4 "delete nothing" "$sr" key delete no/where
 exits 4 "delete a secret as a key" "$sr" key delete a/secret
 exits 4 "delete a key as a secret" "$sr" secret delete made/ec-p256
+openssl pkey -in ec-traditional.pem -pubout -outform DER -out half.der
+tool --write-object half.der --type pubkey --label half/key --usage-sign >out || die "write: $(cat tool.err)"
+exits 1 "import where a public key is" "$sr" key import half/key --file ec-traditional.pem
+same "leaves no half of a key" "['public']" "$("$sr" key list half/key --json | json 'it[0]["parts"]')"
+done_by "a public key alone is deleted" "$sr" key delete half/key
 same "the secret is as before" 'a value' "$("$sr" secret get a/secret)"
 same "the keys are as before" "$before" "$("$sr" key list --json)"
 
@@ -288,8 +312,12 @@ same "delete the rest" "agent/imported ['private', 'public'] deleted" \
 	"$(json '" ".join(map(str, (it["path"], it["parts"], it["state"])))' <out)"
 exits 4 "it is gone" "$sr" key public agent/imported
 done_by "its path is free" "$sr" key generate agent/imported --kind ed25519
-used=$(token --scope 'keys:list:agent/*' --ttl 10m)
-"$sr" token revoke "$("$sr" token list --json | json '[t["id"] for t in it][-1]')" >out
+"$sr" token issue --scope 'keys:list:agent/*' --ttl 10m --json >out 2>err
+used=$(json 'it["token"]' <out)
+done_by "a token lists" as "$used" "$sr" key list
+"$sr" token issue --scope 'keys:list:agent/*' --ttl 10m --json >out 2>err
+used=$(json 'it["token"]' <out)
+"$sr" token revoke "$(json 'it["id"]' <out)" >/dev/null
 exits 3 "a token that was revoked" as "$used" "$sr" key list
 
 # -- tiers -----------------------------------------------------------------------------------------------------------
