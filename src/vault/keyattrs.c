@@ -557,12 +557,20 @@ void sr_plan_history(struct sr_plan *plan, enum sr_how how, CK_MECHANISM_TYPE me
 
 /* -- rules ------------------------------------------------------------------------------------------------------- */
 
+/* A derived session key that its holder can read: these rights show him nothing that he does not know, and it wraps no
+ * sensitive key of the vault (key_wrap.c). pkcs11-tool --derive asks for all of them. */
+static bool is_open(enum sr_how how, const struct sr_attrs *attrs)
+{
+	return how == SR_HOW_DERIVE && !sr_attrs_bool(attrs, CKA_TOKEN, false) &&
+	       !sr_attrs_bool(attrs, CKA_SENSITIVE, true) && sr_attrs_bool(attrs, CKA_EXTRACTABLE, false);
+}
+
 CK_RV sr_keyattrs_rules(enum sr_part part, enum sr_how how, const struct sr_attrs *attrs, struct sr_error *err)
 {
 	bool wraps = sr_attrs_bool(attrs, CKA_WRAP, false), unwraps = sr_attrs_bool(attrs, CKA_UNWRAP, false);
 	bool decrypts = sr_attrs_bool(attrs, CKA_DECRYPT, false), encrypts = sr_attrs_bool(attrs, CKA_ENCRYPT, false);
 	bool leaves = sr_attrs_bool(attrs, CKA_EXTRACTABLE, false);
-	if (part == SR_PART_PUBLIC || part == SR_PART_CERTIFICATE)
+	if (part == SR_PART_PUBLIC || part == SR_PART_CERTIFICATE || is_open(how, attrs))
 		return CKR_OK;
 	if (wraps && decrypts)
 		return inconsistent(err, SR_REASON_RIGHTS,
