@@ -5,18 +5,17 @@
 
 /* -- rules ------------------------------------------------------------------------------------------------------- */
 
-<<<<<<< HEAD
+static CK_RV excluded(struct sr_error *err, const char *why)
+{
+	return sr_fail(err, CKR_TEMPLATE_INCONSISTENT, SR_REASON_RIGHTS, "key refused: %s", why);
+}
+
 /* A derived session key that its holder can read: these rights show him nothing that he does not know, and it wraps no
  * sensitive key of the vault (key_wrap.c). pkcs11-tool --derive asks for all of them. */
 static bool is_open(enum sr_how how, const struct sr_attrs *attrs)
 {
 	return how == SR_HOW_DERIVE && !sr_attrs_bool(attrs, CKA_TOKEN, false) &&
 	       !sr_attrs_bool(attrs, CKA_SENSITIVE, true) && sr_attrs_bool(attrs, CKA_EXTRACTABLE, false);
-=======
-static CK_RV excluded(struct sr_error *err, const char *why)
-{
-	return sr_fail(err, CKR_TEMPLATE_INCONSISTENT, SR_REASON_RIGHTS, "key refused: %s", why);
->>>>>>> w-vault
 }
 
 CK_RV sr_keyattrs_rules(enum sr_part part, enum sr_how how, const struct sr_attrs *attrs, struct sr_error *err)
