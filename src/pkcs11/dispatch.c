@@ -1,5 +1,6 @@
 /* One way in, one way out: every call of the table passes through call_begin and call_end here. */
 #include "pkcs11/call.h"
+#include "pkcs11/codes.h"
 #include "pkcs11/session.h"
 #include "util/crypto.h"
 
@@ -45,12 +46,17 @@ static CK_RV session_begin(struct sr_call *call, struct sr_client *client, CK_SE
 
 static CK_RV call_end(struct sr_call *call, CK_RV rv)
 {
+#ifdef SR_DEBUG
+	sr_code_assert(call->id, rv);
+#endif
 	if (rv != CKR_OK && call->err.rv != rv)
 		sr_fail(&call->err, rv, rv == CKR_HOST_MEMORY ? SR_REASON_MEMORY : SR_REASON_NONE, "%s: %s",
 			sr_call_rows[call->id].name, sr_rv_name(rv));
 	if (rv != CKR_OK)
 		sr_last_error_set(&call->err);
-	if (rv == CKR_USER_NOT_LOGGED_IN && call->handle)
+	/* A slot with a token of its own may be back at the next call, for programs that keep a handle and only try
+	 * again */
+	if (rv == CKR_USER_NOT_LOGGED_IN && call->handle && !sr_own_token_has(call->slot->config))
 		sr_handle_drop(call, call->handle);
 	sr_identity_unref(call->identity);
 	if (call->session) {

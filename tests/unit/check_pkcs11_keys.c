@@ -518,13 +518,14 @@ START_TEST(wrap_refused)
 	ck_rv(WRAP(&aes_wrap, public_key, key), CKR_WRAPPING_KEY_TYPE_INCONSISTENT);
 	ck_rv(WRAP(&aes_wrap, wrapping, 999), CKR_KEY_HANDLE_INVALID);
 	ck_rv(WRAP(&aes_wrap, wrapping, data), CKR_KEY_HANDLE_INVALID);
-	ck_rv(WRAP(&aes_wrap, wrapping, public_key), CKR_KEY_NOT_WRAPPABLE);
 	ck_rv(fix.vault->wrap_refusals, 0);
+	ck_rv(WRAP(&aes_wrap, wrapping, public_key), CKR_KEY_NOT_WRAPPABLE);
+	ck_rv(fix.vault->wrap_refusals, 1);
 	ck_rv(CALL(C_WrapKey, fix.ro, &aes_wrap, wrapping, stays, NULL, &len), CKR_KEY_UNEXTRACTABLE);
-	ck_rv(fix.vault->wrap_refusals, 0); /* it was the length that was asked for */
+	ck_rv(fix.vault->wrap_refusals, 1); /* it was the length that was asked for */
 	len = sizeof out;
 	ck_rv(WRAP(&aes_wrap, wrapping, stays), CKR_KEY_UNEXTRACTABLE);
-	ck_rv(fix.vault->wrap_refusals, 1);
+	ck_rv(fix.vault->wrap_refusals, 2);
 	ck_rv(reason_of(fix.ro), SR_REASON_UNEXTRACTABLE);
 	ck_rv(WRAP(&aes_wrap, key, key), CKR_KEY_FUNCTION_NOT_PERMITTED);
 	fix.vault->wrap_rv = CKR_KEY_TYPE_INCONSISTENT;
