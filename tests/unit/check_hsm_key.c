@@ -927,7 +927,7 @@ static void *work(void *number)
 	return NULL;
 }
 
-/* More keys than the cache holds, evicted under each other's feet; sessions lost in the middle. */
+/* More keys than the cache holds, evicted and forgotten under each other's feet. */
 START_TEST(many_threads)
 {
 	pthread_t threads[THREADS];
