@@ -145,11 +145,7 @@ START_TEST(found_beside_token_objects)
 	CK_ULONG token_before = sr_find_all(session, &on_token, 1, NULL, 0); /* the profiles among them */
 	made_public(session, "beside");
 	ck_assert_uint_eq(sr_find_all(session, NULL, 0, NULL, 0), before + 1);
-<<<<<<< HEAD
 	ck_assert_uint_eq(sr_find_all(session, &on_token, 1, NULL, 0), token_before);
-=======
-	ck_assert_uint_eq(sr_find_all(session, &on_token, 1, NULL, 0), before + 2); /* and the profiles */
->>>>>>> w-mech
 	ck_assert_uint_eq(sr_find_all(session, &in_session, 1, NULL, 0), 1);
 	ck_assert_uint_eq(sr_find_all(session, &by_value, 1, NULL, 0), 1);
 }
