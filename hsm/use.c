@@ -257,16 +257,16 @@ static bool is_raw_rsa(CK_MECHANISM_TYPE type)
 	return type == CKM_RSA_PKCS || type == CKM_RSA_X_509 || type == CKM_RSA_PKCS_OAEP;
 }
 
-/* Lengths that no HSM can take. */
+/* Lengths that no HSM can take. A key without a modulus, which is no RSA key, takes none. */
 static bool is_length_ok(const struct sr_hsm_use *use, size_t len)
 {
 	size_t modulus = use->held.facts.modulus_len;
-	if (len > SR_BUF_MAX / 2 || (is_decryption(use) && use->given + len > SR_BUF_MAX / 2 && use->given == 0))
+	if (len > SR_BUF_MAX / 2)
 		return false;
-	if (modulus == 0 || !is_raw_rsa(use->mechanism))
+	if (!is_raw_rsa(use->mechanism))
 		return true;
 	if (is_decryption(use))
-		return len == modulus;
+		return len > 0 && len == modulus;
 	return len <= modulus && use->overhead <= modulus - len;
 }
 

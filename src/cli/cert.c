@@ -27,6 +27,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		state->child_inputs[0] = request->tool;
 		return 0;
 	case ARGP_KEY_ARG:
+		if (!arg[0]) /* the vault would choose one */
+			sr_usage(state, "PATH is empty");
 		return sr_take_one(&request->path, arg, state);
 	case ARGP_KEY_NO_ARGS:
 		sr_usage(state, "PATH is missing");

@@ -367,6 +367,12 @@ static const CK_ATTRIBUTE *own_item(const struct sr_keyfile *key, CK_ATTRIBUTE_T
 	return NULL;
 }
 
+const struct sr_kind *sr_keyfile_curve(const struct sr_keyfile *key)
+{
+	const CK_ATTRIBUTE *params = own_item(key, CKA_EC_PARAMS);
+	return params ? sr_kind_curve(params->pValue, params->ulValueLen) : NULL;
+}
+
 static int check_kind(const struct sr_keyfile *key, const char *file, const struct sr_kind *kind)
 {
 	char text[SR_KIND_TEXT];

@@ -30,6 +30,9 @@ struct sr_keyfile {
 int sr_keyfile_read(const char *file, const struct sr_kind *kind, const char *passphrase_file, struct sr_keyfile *key);
 void sr_keyfile_clear(struct sr_keyfile *key);
 
+/** sr_keyfile_curve(key): the row of its curve; NULL for a key without one. */
+const struct sr_kind *sr_keyfile_curve(const struct sr_keyfile *key);
+
 /** struct sr_certificate: the first certificate of a file, and the parts of it that are attributes, all in DER. */
 struct sr_certificate {
 	struct sr_buf value, subject, issuer, serial, public_key_info;

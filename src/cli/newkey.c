@@ -108,6 +108,8 @@ static error_t parse_new(int key, char *arg, struct argp_state *state)
 		state->child_inputs[0] = request->tool;
 		return 0;
 	case ARGP_KEY_ARG:
+		if (!arg[0]) /* the vault would choose one */
+			sr_usage(state, "PATH is empty");
 		return sr_take_one(&request->path, arg, state);
 	case ARGP_KEY_NO_ARGS:
 		sr_usage(state, "PATH is missing");
@@ -282,6 +284,17 @@ static int create_other(const struct request *request, const struct sr_keyfile *
 	return sr_create(request->tool, &template, &part->handle);
 }
 
+/* Of a key type that the HSM does not know it would only say that a value is wrong. */
+static int check_offered(const struct request *request, const struct sr_keyfile *key)
+{
+	const struct sr_kind *kind = sr_keyfile_curve(key);
+	CK_MECHANISM_INFO info;
+	if (!kind || request->tool->p11->C_GetMechanismInfo(request->tool->slot_id, kind->generate, &info) == CKR_OK)
+		return SR_EXIT_DONE;
+	sr_complain("the HSM has no keys of kind %s; see `strongroom hsm probe'", kind->name);
+	return SR_EXIT_FAILED;
+}
+
 /* Both halves or none; where the private key cannot be taken back, that is said. */
 static int create_key(
 	const struct request *request, const struct sr_keyfile *key, struct sr_part parts[2], size_t *count)
@@ -313,6 +326,8 @@ int sr_run_key_import(struct sr_tool *tool, int argc, char **argv)
 		exit_code = sr_keyfile_read(request.file, request.kind, request.passphrase_file, &key);
 	if (exit_code == SR_EXIT_DONE)
 		exit_code = sr_tool_open(tool);
+	if (exit_code == SR_EXIT_DONE)
+		exit_code = check_offered(&request, &key);
 	if (exit_code == SR_EXIT_DONE)
 		exit_code = create_key(&request, &key, parts, &count);
 	sr_keyfile_clear(&key);

@@ -32,8 +32,8 @@ static CK_RV may_leave(
 	return CKR_OK;
 }
 
-/* A wrapping key that somebody brought along is one that he knows: what is sensitive leaves under a key of the vault
- * alone. */
+/* A wrapping key that somebody brought along is one that he knows: what is sensitive leaves under a key of the vault, or
+ * under one that was made in the HSM. */
 static CK_RV may_be_wrapped(const struct sr_key *wrapping, const struct sr_key *key, struct sr_error *err)
 {
 	const struct sr_attrs *own = &key->inside->own;
@@ -44,9 +44,10 @@ static CK_RV may_be_wrapped(const struct sr_key *wrapping, const struct sr_key *
 	if (sr_attrs_bool(own, CKA_WRAP_WITH_TRUSTED, false))
 		return stays(err, CKR_KEY_NOT_WRAPPABLE, SR_REASON_RIGHTS,
 			"it wants a trusted wrapping key (CKA_WRAP_WITH_TRUSTED), and no key here is one");
-	if (key->path[0] && !wrapping->path[0] && sr_attrs_bool(own, CKA_SENSITIVE, true))
+	bool brought = !wrapping->path[0] && !sr_attrs_bool(&wrapping->inside->own, CKA_LOCAL, false);
+	if (key->path[0] && brought && sr_attrs_bool(own, CKA_SENSITIVE, true))
 		return stays(err, CKR_KEY_NOT_WRAPPABLE, SR_REASON_RIGHTS,
-			"a sensitive key of the vault is wrapped by a key of the vault, not by a session's");
+			"a sensitive key of the vault is not wrapped by a key that the session brought along");
 	return CKR_OK;
 }
 

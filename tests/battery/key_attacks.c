@@ -156,6 +156,43 @@ START_TEST(re_imported_with_other_rights)
 }
 END_TEST
 
+/* What pkcs11-tool --derive asks for: all rights on a session key that it can read. Such a key wraps no secret of the
+ * vault, and the rights go no further. */
+START_TEST(derived_with_every_right)
+{
+	CK_BYTE point[128];
+	CK_ULONG point_len = sizeof point;
+	CK_OBJECT_HANDLE base, peer, public, derived, copy, key;
+	ck_assert_rv(sr_pair(session, SR_P256, NULL, &public, &base), CKR_OK);
+	ck_assert_rv(sr_pair(session, SR_P256, NULL, &public, &peer), CKR_OK);
+	ck_assert_rv(sr_get(session, public, CKA_EC_POINT, point, &point_len), CKR_OK);
+	CK_ECDH1_DERIVE_PARAMS params = { CKD_NULL, 0, NULL, point_len, point };
+	CK_MECHANISM ecdh = { CKM_ECDH1_DERIVE, &params, sizeof params };
+	CK_ATTRIBUTE wanted[] = { SR_ATTR(CKA_CLASS, secret_class), SR_ATTR(CKA_KEY_TYPE, aes_type),
+		SR_ATTR(CKA_VALUE_LEN, key_len), YES(CKA_ENCRYPT), YES(CKA_DECRYPT), YES(CKA_WRAP), YES(CKA_UNWRAP),
+		YES(CKA_EXTRACTABLE), NO(CKA_SENSITIVE), NO(CKA_TOKEN) };
+	CK_ATTRIBUTE *extractable = wanted + 7, *sensitive = wanted + 8, *token = wanted + 9;
+	ck_assert_rv(p11->C_DeriveKey(session, &ecdh, base, wanted, SR_COUNT(wanted), &derived), CKR_OK);
+	ck_assert_rv(sr_value(session, derived), CKR_OK);
+	ck_assert_rv(p11->C_CopyObject(session, derived,
+			     (CK_ATTRIBUTE[]){ YES(CKA_TOKEN), SR_TEXT(CKA_LABEL, "attacks/derived") }, 2, &copy),
+		CKR_TEMPLATE_INCONSISTENT);
+	CK_ATTRIBUTE leaves[] = { SR_ATTR(CKA_VALUE_LEN, key_len), YES(CKA_TOKEN), SR_TEXT(CKA_LABEL, "attacks/leaves"),
+		YES(CKA_EXTRACTABLE) };
+	ck_assert_rv(p11->C_GenerateKey(session, &generate_aes, leaves, SR_COUNT(leaves), &key), CKR_OK);
+	ck_assert_rv(p11->C_WrapKey(session, &key_wrap, derived, key, wrapped, &wrapped_len), CKR_KEY_NOT_WRAPPABLE);
+
+	sensitive->pValue = &sr_yes;
+	ck_assert_rv(p11->C_DeriveKey(session, &ecdh, base, wanted, SR_COUNT(wanted), &key), CKR_TEMPLATE_INCONSISTENT);
+	sensitive->pValue = &sr_no;
+	extractable->pValue = &sr_no;
+	ck_assert_rv(p11->C_DeriveKey(session, &ecdh, base, wanted, SR_COUNT(wanted), &key), CKR_TEMPLATE_INCONSISTENT);
+	extractable->pValue = &sr_yes;
+	token->pValue = &sr_yes;
+	ck_assert_rv(p11->C_DeriveKey(session, &ecdh, base, wanted, SR_COUNT(wanted), &key), CKR_TEMPLATE_INCONSISTENT);
+}
+END_TEST
+
 START_TEST(a_changed_wrapped_key_does_not_open)
 {
 	static const CK_ATTRIBUTE leaves[] = { YES(CKA_EXTRACTABLE), YES(CKA_ENCRYPT) };
@@ -261,6 +298,7 @@ Suite *sr_battery_key_attacks(void)
 	tcase_add_test(tcase, unwrapped_as_readable);
 	tcase_add_test(tcase, unwrapped_with_rights_to_wrap);
 	tcase_add_test(tcase, re_imported_with_other_rights);
+	tcase_add_test(tcase, derived_with_every_right);
 	tcase_add_test(tcase, a_changed_wrapped_key_does_not_open);
 	tcase = sr_chapter(suite, "oracles", start, sr_stop);
 	tcase_add_test(tcase, rsa_padding_is_not_told);

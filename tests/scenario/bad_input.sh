@@ -45,10 +45,10 @@ for bad in a//b /a a/../b a/./b 'a/*' "$long" $'a/\xff\xfe' $'a\nb' $'a\x1b[31mb
 	fails "a key at '${bad:0:12}'" 'path|empty|segment|utf-?8|control|512|\*|\.' generate "$bad" --kind ec-p256
 	fails "a secret key at '${bad:0:12}'" 'path|empty|segment|utf-?8|control|512|\*|\.' generate "$bad" --kind aes-256
 done
-fails "a key where one is" 'good/key' generate good/key --kind ec-p256
-fails "a secret key where a pair is" 'good/key' generate good/key --kind hmac-256
-fails "a key where a secret is" 'good/path' generate good/path --kind ec-p256
-fails "a secret where a key is" 'good/key' put_to good/key
+fails "a key where one is" 'path' generate good/key --kind ec-p256
+fails "a secret key where a pair is" 'path' generate good/key --kind hmac-256
+fails "a key where a secret is" 'path' generate good/path --kind ec-p256
+fails "a secret where a key is" 'path|key' put_to good/key
 fails "a key of a bad tier" 'tier|standard' generate some/key --kind ec-p256 --tier top
 fails "a key that wraps and decrypts" 'wrap|decrypt|right' generate some/key --kind aes-256 --usage wrap,decrypt
 fails "a wrapping key that can leave" 'wrap|extractable' generate some/key --kind aes-256 --usage wrap --extractable

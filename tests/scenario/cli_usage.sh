@@ -76,6 +76,9 @@ usage "get with two paths" secret get a/b c/d
 usage "list with two prefixes" secret list a b
 usage "status with an argument" status now
 usage "generate without a path" key generate --kind ec-p256
+usage "generate at an empty path" key generate "" --kind ec-p256
+usage "import at an empty path" key import "" --file "$work/none"
+usage "a certificate at an empty path" cert put "" --file "$work/none"
 usage "generate without a kind" key generate a/b
 for kind in "" ec-p255 rsa-1024 EC-P256 aes-256x des; do
 	usage "a kind of '$kind'" key generate a/b --kind "$kind"
@@ -83,7 +86,7 @@ for kind in "" ec-p255 rsa-1024 EC-P256 aes-256x des; do
 done
 usage "a custody that is none" key generate a/b --kind ec-p256 --custody home
 says "resident or wrapped"
-for words in "" sign, ,sign Sign "sign verify" sign,,verify forge; do
+for words in "" "sign," ,sign Sign "sign verify" sign,,verify forge; do
 	usage "a usage of '$words'" key generate a/b --kind ec-p256 --usage "$words"
 done
 usage "a usage that the kind does not have" key generate a/b --kind ed25519 --usage sign,decrypt

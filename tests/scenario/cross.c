@@ -380,28 +380,38 @@ static void decrypt(const struct mechanism_row *row, bool parts, const struct by
 	out->len += done;
 }
 
-static void derive(const struct mechanism_row *row, struct bytes *secret)
+/* A Diffie-Hellman secret may be read where the template says so. What comes of a sensitive key is as sensitive, so
+ * that one is compared by what it encrypts. */
+static void derive(const struct mechanism_row *row, struct bytes *result)
 {
 	static struct bytes point;
 	char name[64];
-	CK_ECDH1_DERIVE_PARAMS ecdh = { CKD_NULL, 0, NULL, 0, point.data };
-	CK_MECHANISM mechanism = mechanism_of(row);
+	bool ecdh = row->type == CKM_ECDH1_DERIVE;
+	CK_ECDH1_DERIVE_PARAMS params = { CKD_NULL, 0, NULL, 0, point.data };
+	CK_MECHANISM mechanism = mechanism_of(row), ecb = { CKM_AES_ECB, NULL, 0 };
 	CK_OBJECT_CLASS class = CKO_SECRET_KEY;
-	CK_KEY_TYPE type = CKK_GENERIC_SECRET;
+	CK_KEY_TYPE type = ecdh ? CKK_GENERIC_SECRET : CKK_AES;
+	CK_BBOOL *sensitive = ecdh ? &no : &yes, *extractable = ecdh ? &yes : &no;
 	CK_ULONG len = row->data_len;
 	CK_OBJECT_HANDLE key;
 	CK_ATTRIBUTE template[] = { { CKA_CLASS, &class, sizeof class }, { CKA_KEY_TYPE, &type, sizeof type },
-		{ CKA_TOKEN, &no, 1 }, { CKA_SENSITIVE, &no, 1 }, { CKA_EXTRACTABLE, &yes, 1 },
-		{ CKA_VALUE_LEN, &len, sizeof len } };
-	if (row->type == CKM_ECDH1_DERIVE) {
+		{ CKA_TOKEN, &no, 1 }, { CKA_SENSITIVE, sensitive, 1 }, { CKA_EXTRACTABLE, extractable, 1 },
+		{ CKA_VALUE_LEN, &len, sizeof len }, { CKA_ENCRYPT, &yes, 1 } };
+	if (ecdh) {
 		snprintf(name, sizeof name, "%s.point", keys[row->key].name);
 		load(peer, name, &point);
-		ecdh.public_data_len = point.len;
-		mechanism.pParameter = &ecdh;
-		mechanism.ulParameterLen = sizeof ecdh;
+		params.public_data_len = point.len;
+		mechanism.pParameter = &params;
+		mechanism.ulParameterLen = sizeof params;
 	}
 	need(p11->C_DeriveKey(session, &mechanism, own[row->key], template, COUNT(template), &key), row->name);
-	read_attribute(key, CKA_VALUE, secret);
+	result->len = sizeof result->data;
+	if (ecdh) {
+		read_attribute(key, CKA_VALUE, result);
+	} else {
+		need(p11->C_EncryptInit(session, &ecb, key), row->name);
+		need(p11->C_Encrypt(session, iv, sizeof iv, result->data, &result->len), row->name);
+	}
 	need(p11->C_DestroyObject(session, key), "C_DestroyObject");
 }
 

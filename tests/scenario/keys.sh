@@ -24,13 +24,25 @@ json() # EXPRESSION on the value that standard input holds, as `it`
 	"$PYTHON" -c 'import json, sys; it = json.load(sys.stdin); print(eval(sys.argv[1]))' "$1"
 }
 tool() { pkcs11-tool --module "$STRONGROOM_MODULE" --login --pin "$(cat admin.pin)" "$@" 2>tool.err; }
-sign() # LABEL MECHANISM INPUT OPTION...: into the file signature
+id_of() { "$sr" key list "$1" --json | json 'it[0]["id"]'; } # PATH, by the admin
+# pkcs11-tool 0.23 finds the key for an operation by its id alone.
+sign() # PATH MECHANISM INPUT OPTION...: into the file signature
 {
-	local label=$1 mechanism=$2 input=$3
+	local id mechanism=$2 input=$3
+	id=$(id_of "$1")
 	shift 3
 	rm -f signature
-	tool --sign --label "$label" --mechanism "$mechanism" --input-file "$input" --output-file signature "$@" >tool.out ||
-		die "sign with $label: $(cat tool.err)"
+	tool --sign --id "$id" --mechanism "$mechanism" --input-file "$input" --output-file signature "$@" >tool.out ||
+		die "sign with $id: $(cat tool.err)"
+}
+shown() # PATH [OPTION...]: what pkcs11-tool shows of the objects there
+{
+	local path=$1
+	shift
+	tool --list-objects "$@" | awk -v path="$path" '/ Object;/ { if (hit) printf "%s", block; block = ""; hit = 0 }
+		{ block = block $0 "\n" }
+		$1 == "label:" && $2 == path { hit = 1 }
+		END { if (hit) printf "%s", block }'
 }
 verified() # WHAT COMMAND...
 {
@@ -83,7 +95,7 @@ verified "RSA here, verified by openssl" openssl dgst -sha256 -verify rsa-2048.p
 sign made/ed25519 EDDSA message
 verified "Ed25519 here, verified by openssl" openssl pkeyutl -verify -rawin -pubin -inkey ed25519.pub -in message -sigfile signature
 openssl pkeyutl -encrypt -pubin -inkey rsa-2048.pub -pkeyopt rsa_padding_mode:oaep -in digest -out sealed
-tool --decrypt --label made/rsa-2048 --mechanism RSA-PKCS-OAEP --hash-algorithm SHA-1 --mgf MGF1-SHA1 --input-file sealed \
+tool --decrypt --id "$(id_of made/rsa-2048)" --mechanism RSA-PKCS-OAEP --hash-algorithm SHA-1 --mgf MGF1-SHA1 --input-file sealed \
 	--output-file opened >out || die "decrypt: $(cat tool.err)"
 verified "encrypted by openssl, decrypted here" cmp digest opened
 
@@ -99,20 +111,30 @@ exits 1 "Ed25519, which this HSM cannot wrap" "$sr" key generate wrapped/ed25519
 grep -qi 'ed25519\|resident' err || die "it does not say why: $(cat err)"
 exits 4 "and nothing is there" "$sr" key public wrapped/ed25519
 
+openssl genpkey -algorithm x25519 -out x25519.pem
+if "$sr" key generate made/x25519 --kind x25519 >out 2>err; then
+	verified "X25519" "$sr" key public made/x25519
+	verified "X25519 imported" "$sr" key import imported/x25519 --file x25519.pem
+else
+	exits 1 "X25519, which this HSM does not have" "$sr" key generate made/x25519 --kind x25519
+	exits 1 "nor takes" "$sr" key import made/x25519 --file x25519.pem
+	exits 4 "and nothing is there" "$sr" key public made/x25519
+fi
+
 "$sr" key generate some/one --kind rsa-2048 --usage decrypt --id 0A0b0c --tier sensitive --json >out 2>err || die "$(cat err)"
 same "usage, id, tier as given" "['encrypt', 'decrypt'] 0a0b0c sensitive" \
 	"$(json '" ".join(map(str, (it["usage"], it["id"], it["tier"])))' <out)"
 exits 2 "a tier that is none" "$sr" key generate some/tier --kind ec-p256 --tier top
-tool --list-objects --type privkey --label made/ec-p256 >out || die "list: $(cat tool.err)"
+shown made/ec-p256 --type privkey >out
 grep -q 'Access:.*sensitive.*never extractable.*local' out || die "a generated key: $(cat out)"
 ok "a generated key is sensitive, never extractable, local"
 done_by "an extractable key" "$sr" key generate some/extractable --kind ec-p256 --extractable
-tool --list-objects --type privkey --label some/extractable >out
+shown some/extractable --type privkey >out
 grep -q 'Access:.*sensitive' out || die "an extractable key is sensitive all the same: $(cat out)"
 ! grep -q 'never extractable' out || die "an extractable key: $(cat out)"
 ok "it is sensitive, and not never extractable"
 done_by "a key that always authenticates" "$sr" key generate some/always --kind ec-p256 --always-authenticate
-tool --list-objects --type privkey --label some/always >out
+shown some/always --type privkey >out
 grep -qi 'always.authenticate' out || die "CKA_ALWAYS_AUTHENTICATE: $(cat out)"
 ok "and says so"
 exits 2 "a right to wrap and to decrypt on one key" "$sr" key generate some/clulow --kind aes-256 --usage wrap,decrypt
@@ -147,14 +169,14 @@ same "its custody" "wrapped ['private', 'public']" \
 	"$("$sr" key list imported/piped --json | json 'it[0]["custody"] + " " + str(it[0]["parts"])')"
 sign imported/piped ECDSA digest --signature-format openssl
 verified "it signs" openssl pkeyutl -verify -inkey ec-traditional.pem -in digest -sigfile signature
-tool --list-objects --type privkey --label imported/rsa >out
+shown imported/rsa --type privkey >out
 ! grep -Eq 'Access:.*(always sensitive|never extractable|local)' out || die "an imported key: $(cat out)"
 ok "an imported key is neither local nor never extractable"
 
 head -c 32 /dev/urandom >raw
 hex=$(od -An -v -tx1 raw | tr -d " \n")
 done_by "import an AES key" "$sr" key import imported/aes --kind aes-256 --file raw
-tool --encrypt --label imported/aes --mechanism AES-CBC-PAD --iv 00000000000000000000000000000000 --input-file message \
+tool --encrypt --id "$(id_of imported/aes)" --mechanism AES-CBC-PAD --iv 00000000000000000000000000000000 --input-file message \
 	--output-file sealed >out || die "encrypt: $(cat tool.err)"
 same "AES here and by openssl" \
 	"$(openssl enc -aes-256-cbc -K "$hex" -iv 00000000000000000000000000000000 -in message | sha256sum)" "$(sha256sum <sealed)"
@@ -195,11 +217,11 @@ same "as DER" "$(openssl x509 -in one.crt -outform DER | sha256sum)" "$("$sr" ce
 same "as JSON" "$(cat one.crt)" "$("$sr" cert get imported/ec-traditional --json | json 'it["certificate"].strip()')"
 same "its key finds it" "['private', 'public', 'certificate'] ec-p256" \
 	"$("$sr" key list imported/ec-traditional --json | json 'str(it[0]["parts"]) + " " + it[0]["kind"]')"
-ids=$(tool --list-objects --label imported/ec-traditional | sed -n 's/^ *ID: *//p' | sort | uniq -c | xargs)
+ids=$(shown imported/ec-traditional | sed -n 's/^ *ID: *//p' | sort | uniq -c | xargs)
 same "by its id" "3 $("$sr" key list imported/ec-traditional --json | json 'it[0]["id"]')" "$ids"
 done_by "a key with an id of its own" "$sr" key import named/ec --file ec-traditional.pem --id 1234
 done_by "and its certificate" "$sr" cert put named/ec --file one.crt
-same "which takes that id" "3 1234" "$(tool --list-objects --label named/ec | sed -n 's/^ *ID: *//p' | sort | uniq -c | xargs)"
+same "which takes that id" "3 1234" "$(shown named/ec | sed -n 's/^ *ID: *//p' | sort | uniq -c | xargs)"
 done_by "a certificate that is another key's, from standard input" "$sr" cert put imported/ec-384 <two.der
 grep -q 'warning: this certificate does not belong to the key at imported/ec-384' err || die "no warning: $(cat err)"
 done_by "a certificate without a key" "$sr" cert put only/certificate --file two.crt
@@ -228,6 +250,11 @@ exits 4 "the public key of an AES key" "$sr" key public made/aes-256
 exits 4 "delete nothing" "$sr" key delete no/where
 exits 4 "delete a secret as a key" "$sr" key delete a/secret
 exits 4 "delete a key as a secret" "$sr" secret delete made/ec-p256
+openssl pkey -in ec-traditional.pem -pubout -outform DER -out half.der
+tool --write-object half.der --type pubkey --label half/key --usage-sign >out || die "write: $(cat tool.err)"
+exits 1 "import where a public key is" "$sr" key import half/key --file ec-traditional.pem
+same "leaves no half of a key" "['public']" "$("$sr" key list half/key --json | json 'it[0]["parts"]')"
+done_by "a public key alone is deleted" "$sr" key delete half/key
 same "the secret is as before" 'a value' "$("$sr" secret get a/secret)"
 same "the keys are as before" "$before" "$("$sr" key list --json)"
 
@@ -268,11 +295,11 @@ same "usage is what the token may do: everything" "sign,verify,derive" "$(usage_
 for pin in "$creator" "$signer" "$lister"; do
 	exits 3 "delete without keys:delete" as "$pin" "$sr" key delete agent/key
 done
-as "$signer" pkcs11-tool --module "$STRONGROOM_MODULE" --login --pin "$signer" --sign --label agent/key --mechanism ECDSA \
+as "$signer" pkcs11-tool --module "$STRONGROOM_MODULE" --login --pin "$signer" --sign --id "$(id_of agent/key)" --mechanism ECDSA \
 	--input-file digest --output-file signature >out 2>err || die "keys:sign signs: $(cat err)"
 ok "keys:sign signs"
 for pin in "$creator" "$lister" "$deleter" "$reader"; do
-	! pkcs11-tool --module "$STRONGROOM_MODULE" --login --pin "$pin" --sign --label agent/key --mechanism ECDSA \
+	! pkcs11-tool --module "$STRONGROOM_MODULE" --login --pin "$pin" --sign --id "$(id_of agent/key)" --mechanism ECDSA \
 		--input-file digest --output-file none >out 2>err || die "it signed without keys:sign"
 	[ ! -s none ] || die "a signature without keys:sign"
 done
@@ -285,14 +312,18 @@ same "delete the rest" "agent/imported ['private', 'public'] deleted" \
 	"$(json '" ".join(map(str, (it["path"], it["parts"], it["state"])))' <out)"
 exits 4 "it is gone" "$sr" key public agent/imported
 done_by "its path is free" "$sr" key generate agent/imported --kind ed25519
-used=$(token --scope 'keys:list:agent/*' --ttl 10m)
-"$sr" token revoke "$("$sr" token list --json | json '[t["id"] for t in it][-1]')" >out
+"$sr" token issue --scope 'keys:list:agent/*' --ttl 10m --json >out 2>err
+used=$(json 'it["token"]' <out)
+done_by "a token lists" as "$used" "$sr" key list
+"$sr" token issue --scope 'keys:list:agent/*' --ttl 10m --json >out 2>err
+used=$(json 'it["token"]' <out)
+"$sr" token revoke "$(json 'it["id"]' <out)" >/dev/null
 exits 3 "a token that was revoked" as "$used" "$sr" key list
 
 # -- tiers -----------------------------------------------------------------------------------------------------------
 done_by "a critical key" "$sr" key generate tier/critical --kind ec-p256 --tier critical
 uncleared=$(token --scope 'keys:sign:made/*' --scope 'keys:*:tier/*' --ttl 10m)
-! pkcs11-tool --module "$STRONGROOM_MODULE" --login --pin "$uncleared" --sign --label tier/critical --mechanism ECDSA \
+! pkcs11-tool --module "$STRONGROOM_MODULE" --login --pin "$uncleared" --sign --id "$(id_of tier/critical)" --mechanism ECDSA \
 	--input-file digest --output-file none >out 2>err || die "a critical key signed for a token that is not cleared"
 ok "a critical key does not sign for a token that is not cleared"
 exits 3 "nor is it deleted by it" as "$uncleared" "$sr" key delete tier/critical

@@ -32,6 +32,11 @@ done
 
 # -- a server ------------------------------------------------------------------------------------------------------
 port=$(free_port)
+# sshd takes an account without a password for locked, unless PAM is asked.
+pam=no
+case $(getent shadow "$(id -un)" 2>/dev/null) in
+*:!*) pam=yes ;;
+esac
 quietly ssh-keygen -q -t ed25519 -N '' -f "$place/host_key"
 cat >"$place/sshd_config" <<END
 ListenAddress 127.0.0.1:$port
@@ -43,7 +48,7 @@ StrictModes no
 PermitRootLogin yes
 PasswordAuthentication no
 KbdInteractiveAuthentication no
-UsePAM no
+UsePAM $pam
 LogLevel VERBOSE
 END
 printf '[localhost]:%s %s\n' "$port" "$(cut -d ' ' -f 1,2 "$place/host_key.pub")" >"$place/known_hosts"
@@ -115,17 +120,27 @@ same "ssh -I" "logged in" "$(log_in -I "$STRONGROOM_MODULE" 2>"$place/err" || ca
 
 # -- refused -------------------------------------------------------------------------------------------------------
 with_pin() { (umask 077 && printf '%s\n' "$1" >"$place/pin"); }
+ssh_refused() # WHAT PATTERN COMMAND...: exit code 255, which is what ssh and ssh-keygen -D end with
+{
+	local what=$1 pattern=$2 code=0
+	shift 2
+	"$@" >"$place/out" 2>"$place/err" || code=$?
+	[ "$code" = 255 ] || die "$what: exit $code: $(cat "$place/out" "$place/err")"
+	grep -q -- "$pattern" "$place/err" || die "$what: it said: $(cat "$place/err")"
+	[ ! -s "$place/out" ] || die "$what: it printed: $(cat "$place/out")"
+	ok "$what: refused: $(grep -m 1 -- "$pattern" "$place/err")"
+}
 nothing='cannot read public key from pkcs11'
 with_pin srt_aaaaaaaaaaaaaaaaaaaaaaaaaa
-fails "ssh-keygen -D with a wrong PIN" "$nothing" ssh-keygen -D "$STRONGROOM_MODULE"
+ssh_refused "ssh-keygen -D with a wrong PIN" "$nothing" ssh-keygen -D "$STRONGROOM_MODULE"
 grep -q 'PIN incorrect' "$place/err" || die "it gives no reason: $(cat "$place/err")"
 with_pin "$(token --scope 'secrets:read:*' --ttl 10m)"
-fails "ssh-keygen -D with a token that sees no key" "$nothing" ssh-keygen -D "$STRONGROOM_MODULE"
-fails "ssh -I with it" 'Permission denied' log_in -I "$STRONGROOM_MODULE"
+ssh_refused "ssh-keygen -D with a token that sees no key" "$nothing" ssh-keygen -D "$STRONGROOM_MODULE"
+ssh_refused "ssh -I with it" 'Permission denied' log_in -I "$STRONGROOM_MODULE"
 with_pin "$(token --scope 'keys:sign:ssh/*' --ttl 1s)"
 sleep 1.2
-fails "ssh-keygen -D with an expired token" "$nothing" ssh-keygen -D "$STRONGROOM_MODULE"
-STRONGROOM_CONF=$place/nowhere.conf fails "ssh-keygen -D without a vault" "$nothing" ssh-keygen -D "$STRONGROOM_MODULE"
+ssh_refused "ssh-keygen -D with an expired token" "$nothing" ssh-keygen -D "$STRONGROOM_MODULE"
+STRONGROOM_CONF=$place/nowhere.conf ssh_refused "ssh-keygen -D without a vault" "$nothing" ssh-keygen -D "$STRONGROOM_MODULE"
 
 export SSH_AUTH_SOCK=$place/agent.sock
 agent "$(dirname "$(readlink -f "$STRONGROOM_MODULE")")/*"
@@ -133,13 +148,13 @@ fails "ssh-add -s with an expired token" 'agent refused operation' ssh-add -s "$
 with_pin "$(token --scope 'keys:verify:ssh/*' --ttl 10m)"
 quietly ssh-add -s "$STRONGROOM_MODULE"
 fails "a key that the token may not sign with" 'agent refused operation' ssh-add -T "$place/ec.ssh"
-fails "a login with it" 'Permission denied' log_in
+ssh_refused "a login with it" 'Permission denied' log_in
 quietly ssh-add -e "$STRONGROOM_MODULE"
 with_pin "$(token --scope 'keys:sign:ssh/*' --ttl 10m)"
 quietly ssh-add -s "$STRONGROOM_MODULE"
 same "a login with a token that may" "logged in" "$(log_in 2>"$place/err" || cat "$place/err")"
 revoke_all
-fails "the same after the token was revoked" 'Permission denied' log_in
+ssh_refused "the same after the token was revoked" 'Permission denied' log_in
 stop agent
 
 # -- a slot that logs itself in ------------------------------------------------------------------------------------

@@ -109,7 +109,7 @@ refused() # WHAT PATTERN COMMAND OPTIONS: no signature, and the program says why
 sign=(dgst -sha256 -out "$place/signature" -sign)
 
 hand_out web --scope keys:decrypt:web/rsa --ttl 10m
-refused "a key that this token may not sign with" 'not permitted' "${sign[@]}" "$(key web/rsa)" "$place/data"
+refused "a key that this token may not sign with" 'not permitted|inconsistent' "${sign[@]}" "$(key web/rsa)" "$place/data"
 hand_out web --scope keys:sign:web/ec --ttl 10m
 refused "a key that this token does not see" 'private key was not found' "${sign[@]}" "$(key web/rsa)" "$place/data"
 hand_out web --scope 'keys:sign:*' --ttl 10m

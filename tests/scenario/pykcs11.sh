@@ -28,8 +28,8 @@ refused "to sign without keys:sign" 'keys:verify:app/*' CKR_KEY_FUNCTION_NOT_PER
 refused "to decrypt without keys:decrypt" 'keys:encrypt:app/*' CKR_KEY_FUNCTION_NOT_PERMITTED decrypt
 refused "to wrap a key that is not extractable" 'keys:*:*' CKR_KEY_UNEXTRACTABLE wrap
 refused "to wrap without keys:wrap" 'keys:encrypt:app/*' 'CKR_KEY_FUNCTION_NOT_PERMITTED|CKR_WRAPPING_KEY|CKR_KEY' wrap
-refused "to read the key" 'keys:*:*' CKR_ATTRIBUTE_SENSITIVE read
-refused "to destroy without keys:delete" 'keys:sign:app/*' '0x0000001B|CKR_ACTION_PROHIBITED|CKR_SESSION_READ_ONLY' destroy
+refused "to read the key" 'keys:*:*' 'the value is not to be had' read
+refused "to destroy without keys:delete" 'keys:sign:app/*' '0x0000001B|CKR_ACTION_PROHIBITED' destroy
 refused "a key that is out of scope" 'keys:sign:other/*' 'found 0 objects' sign
 SR_PIN=$(token --scope 'keys:sign:app/*' --ttl 1s)
 sleep 1.2

@@ -14,7 +14,7 @@ def log_in():
     lib.load(os.environ["STRONGROOM_MODULE"])
     slot = next(s for s in lib.getSlotList(tokenPresent=True)
                 if lib.getTokenInfo(s).label.strip() == os.environ.get("SR_SLOT", "vault"))
-    session = lib.openSession(slot)
+    session = lib.openSession(slot, P.CKF_SERIAL_SESSION | P.CKF_RW_SESSION)
     session.login(os.environ.get("SR_PIN", ""))
     return session
 
@@ -97,7 +97,8 @@ def refuse(session, what):
     elif what == "wrap":
         session.wrapKey(secret(session, "app/wrap"), secret(session, "app/aes"), P.Mechanism(P.CKM_AES_KEY_WRAP))
     elif what == "read":
-        session.getAttributeValue(secret(session, "app/out"), [P.CKA_VALUE], allAsBinary=True)
+        if session.getAttributeValue(secret(session, "app/out"), [P.CKA_VALUE]) == [None]:
+            sys.exit("the value is not to be had")
     elif what == "destroy":
         session.destroyObject(private(session, "app/ec"))
 

@@ -282,6 +282,7 @@ static CK_RV verify_in_parts(
 START_TEST(signatures_verify)
 {
 	static const enum sr_hsm_custody custodies[] = { SR_HSM_NEST, SR_HSM_RESIDENT };
+	rig_look_away(signs[_i].kind == KIND_ED25519);
 	for (int c = 0; c < 2; c++) {
 		struct sr_hsm_place place = rig_of(custodies[c], "signer");
 		struct rig_key key;
@@ -568,6 +569,91 @@ START_TEST(no_use_without_the_vault_keys)
 }
 END_TEST
 
+/* -- keys that are none ---------------------------------------------------------------------------------------- */
+
+/* Components as an application may give them, whatever they are: nothing of it ends the process. */
+static const struct {
+	const char *bytes;
+	size_t len;
+} garbage[] = {
+	{ "", 0 },
+	{ "\0", 1 },
+	{ "\1", 1 },
+	{ "\4\1", 2 },
+	{ "\4\xff\xff", 3 },
+	{ "\4\x41\4", 3 },
+	{ "\x06\x03\x2b\x65\x70", 5 },
+	{ "\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07", 10 },
+	{ "\x04\x20\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 34 },
+	{ "\x7f\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 20 },
+};
+#define GARBAGE (sizeof(garbage) / sizeof(garbage[0]))
+
+static void try_all(struct sr_hsm_key *key, CK_OBJECT_CLASS class)
+{
+	static const CK_MECHANISM_TYPE types[] = { CKM_RSA_PKCS, CKM_RSA_X_509, CKM_RSA_PKCS_OAEP, CKM_SHA256_RSA_PKCS,
+		CKM_ECDSA, CKM_EDDSA };
+	CK_RSA_PKCS_OAEP_PARAMS oaep = { CKM_SHA_1, CKG_MGF1_SHA1, CKZ_DATA_SPECIFIED, NULL, 0 };
+	const struct sr_buf signature = { data, 64, 64, false };
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		CK_MECHANISM mechanism = { types[i], NULL, 0 };
+		struct sr_buf out = SR_BUF_INIT;
+		if (types[i] == CKM_RSA_PKCS_OAEP)
+			mechanism = (CK_MECHANISM){ types[i], &oaep, sizeof(oaep) };
+		bool public = class == CKO_PUBLIC_KEY;
+		CK_RV used = rig_operate(public ? SR_HSM_ENCRYPT : SR_HSM_DECRYPT, key, &mechanism, data, 32, &out);
+		CK_RV proved = public ? rig_verify(key, &mechanism, data, 32, &signature)
+				      : rig_operate(SR_HSM_SIGN, key, &mechanism, data, 32, &out);
+		ck_assert(!public || proved != CKR_OK);
+		(void)used;
+		sr_buf_clear(&out);
+	}
+}
+
+static void try_key(CK_OBJECT_CLASS class, CK_KEY_TYPE type, size_t a, size_t b)
+{
+	static const CK_ATTRIBUTE_TYPE rights[] = { CKA_ENCRYPT, CKA_DECRYPT, CKA_SIGN, CKA_VERIFY, CKA_WRAP,
+		CKA_DERIVE };
+	struct sr_hsm_place nest = rig_of(SR_HSM_NEST, NULL);
+	struct sr_attrs template = SR_ATTRS_INIT;
+	struct sr_hsm_made made;
+	sr_attrs_put_ulong(&template, CKA_CLASS, class);
+	sr_attrs_put_ulong(&template, CKA_KEY_TYPE, type);
+	for (size_t i = 0; i < 6; i++)
+		sr_attrs_put_bool(&template, rights[i], true);
+	sr_attrs_put(&template, type == CKK_RSA ? CKA_MODULUS : CKA_EC_PARAMS, garbage[a].bytes, garbage[a].len);
+	CK_ATTRIBUTE_TYPE other = type == CKK_RSA ? CKA_PUBLIC_EXPONENT : CKA_EC_POINT;
+	sr_attrs_put(&template,
+		class == CKO_PUBLIC_KEY ? other
+		: type == CKK_RSA       ? CKA_PRIVATE_EXPONENT
+					: CKA_VALUE,
+		garbage[b].bytes, garbage[b].len);
+	if (sr_hsm_import(rig_hsm, &nest, &template, &made, &rig_err) == CKR_OK) {
+		try_all(made.key, class);
+		sr_hsm_made_clear(&made);
+	}
+	if (class == CKO_PUBLIC_KEY) {
+		struct sr_hsm_key *open = sr_hsm_key_open("", 0, &template);
+		try_all(open, class);
+		sr_hsm_key_unref(open);
+	}
+	sr_attrs_clear(&template);
+}
+
+/* _i: the kind */
+START_TEST(garbage_is_no_key)
+{
+	static const CK_KEY_TYPE types[] = { CKK_RSA, CKK_EC, CKK_EC_EDWARDS };
+	rig_look_away(true);
+	for (size_t a = 0; a < GARBAGE; a++) {
+		for (size_t b = 0; b < GARBAGE; b++)
+			try_key(_i % 2 ? CKO_PRIVATE_KEY : CKO_PUBLIC_KEY, types[_i / 2], a, b);
+	}
+	uint8_t mac[SR_HSM_MAC_LEN];
+	assert_ok(sr_hsm_mac(rig_hsm, "x", 1, mac, &rig_err));
+}
+END_TEST
+
 /* -- codes ----------------------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -638,6 +724,7 @@ Suite *sr_suite_hsm_use(void)
 	tcase_add_test(end, token_with_few_sessions);
 	tcase_add_loop_test(end, loss_ends_what_has_begun, 0, 2);
 	tcase_add_test(end, no_use_without_the_vault_keys);
+	tcase_add_loop_test(end, garbage_is_no_key, 0, 6);
 	TCase *code = tcase_create("code");
 	tcase_add_loop_test(code, code_is_mapped, 0, ROWS(codes));
 	suite_add_tcase(suite, code);

@@ -384,8 +384,12 @@ START_TEST(oaep)
 	ck_refused(CKM_RSA_PKCS_OAEP, CKF_ENCRYPT, params);
 	params = (CK_RSA_PKCS_OAEP_PARAMS){ CKM_SHA256, CKG_MGF1_SHA256, CKZ_DATA_SPECIFIED, NULL, 1 };
 	ck_refused(CKM_RSA_PKCS_OAEP, CKF_ENCRYPT, params);
-	params = (CK_RSA_PKCS_OAEP_PARAMS){ CKM_SHA256, CKG_MGF1_SHA256, 0, NULL, 0 };
+	params = (CK_RSA_PKCS_OAEP_PARAMS){ CKM_SHA256, CKG_MGF1_SHA256, 0, BYTES("label"), 5 };
 	ck_refused(CKM_RSA_PKCS_OAEP, CKF_ENCRYPT, params);
+	params = (CK_RSA_PKCS_OAEP_PARAMS){ CKM_SHA256, CKG_MGF1_SHA256, 0, NULL, 0 }; /* as pkcs11-tool gives it */
+	ck_taken(CKM_RSA_PKCS_OAEP, CKF_DECRYPT, params);
+	kept = taken.native.pParameter;
+	ck_assert_uint_eq(kept->source, CKZ_DATA_SPECIFIED);
 	params = (CK_RSA_PKCS_OAEP_PARAMS){ CKM_MD5, CKG_MGF1_SHA1, CKZ_DATA_SPECIFIED, NULL, 0 };
 	ck_refused(CKM_RSA_PKCS_OAEP, CKF_ENCRYPT, params);
 	params = (CK_RSA_PKCS_OAEP_PARAMS){ CKM_SHA256, 99, CKZ_DATA_SPECIFIED, NULL, 0 };

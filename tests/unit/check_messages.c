@@ -269,7 +269,7 @@ START_TEST(bad_parameters)
 	CK_MECHANISM odd = { CKM_AES_GCM, out, 3 }, cbc = { CKM_AES_CBC, gcm.iv, 16 };
 	ck_rv(CALL(C_MessageEncryptInit, fix.rw, &odd, keys.aes), CKR_MECHANISM_PARAM_INVALID);
 	ck_rv(CALL(C_MessageEncryptInit, fix.rw, &cbc, keys.aes), CKR_MECHANISM_INVALID);
-	ck_rv(CALL(C_MessageEncryptInit, fix.rw, NULL, keys.aes), CKR_MECHANISM_INVALID);
+	ck_rv(CALL(C_MessageEncryptInit, fix.rw, NULL, keys.aes), CKR_ARGUMENTS_BAD);
 	ck_rv(CALL(C_MessageDecryptInit, fix.rw, NULL, keys.aes), CKR_ARGUMENTS_BAD);
 	ck_rv(CALL(C_MessageEncryptInit, fix.rw, &gcm_mechanism, keys.mac), CKR_KEY_TYPE_INCONSISTENT);
 	ck_rv(CALL(C_MessageEncryptInit, fix.rw, &gcm_mechanism, NO_KEY), CKR_KEY_HANDLE_INVALID);

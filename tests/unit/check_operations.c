@@ -101,7 +101,7 @@ static const struct row {
 	bool output, out_parts, exact;
 } rows[KINDS] = {
 	[ENCRYPT] = { init_encrypt, whole_encrypt, part_encrypt, end_encrypt, &cbc_pad, &keys.aes, &keys.mac,
-		&keys.aes_no_rights, CKF_ENCRYPT, CKR_DATA_LEN_RANGE, CKR_MECHANISM_INVALID, true, true, true },
+		&keys.aes_no_rights, CKF_ENCRYPT, CKR_DATA_LEN_RANGE, CKR_ARGUMENTS_BAD, true, true, true },
 	[DECRYPT] = { init_decrypt, whole_decrypt, part_decrypt, end_decrypt, &cbc_pad, &keys.aes, &keys.mac,
 		&keys.aes_no_rights, CKF_DECRYPT, CKR_ENCRYPTED_DATA_LEN_RANGE, CKR_ARGUMENTS_BAD, true, true, false },
 	[SIGN] = { init_sign, whole_sign, part_sign, end_sign, &hmac, &keys.mac, &keys.aes, &keys.mac_no_rights,

@@ -146,14 +146,11 @@ bool rig_flag(const struct rig_raw *raw, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_T
 }
 
 extern void __lsan_disable(void) __attribute__((weak));
-extern void __lsan_enable(void) __attribute__((weak));
 
 void rig_look_away(bool away)
 {
 	if (away && __lsan_disable)
 		__lsan_disable();
-	else if (!away && __lsan_enable)
-		__lsan_enable();
 }
 
 /* -- making keys ----------------------------------------------------------------------------------------------- */
@@ -209,11 +206,9 @@ CK_RV rig_make(int kind, const struct sr_hsm_place *place, bool extractable, str
 	CK_MECHANISM mechanism = { rig_kinds[kind].generate, NULL, 0 };
 	memset(key, 0, sizeof(*key));
 	rig_template(kind, extractable, &private, &public);
-	rig_look_away(true);
 	CK_RV rv = rig_kinds[kind].len ? sr_hsm_generate(rig_hsm, place, &mechanism, &private, &key->private, &rig_err)
 				       : sr_hsm_generate_pair(rig_hsm, place, &mechanism, &public, &private,
 						 &key->public, &key->private, &rig_err);
-	rig_look_away(false);
 	sr_attrs_clear(&private);
 	sr_attrs_clear(&public);
 	return rv;
