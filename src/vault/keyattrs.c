@@ -18,6 +18,12 @@ static bool is_open(enum sr_how how, const struct sr_attrs *attrs)
 	       !sr_attrs_bool(attrs, CKA_SENSITIVE, true) && sr_attrs_bool(attrs, CKA_EXTRACTABLE, false);
 }
 
+/* A raw RSA signature (CKM_RSA_X_509) is a raw decryption. Of other keys nothing is unwrapped. */
+static bool signs_raw(const struct sr_attrs *attrs)
+{
+	return sr_attrs_bool(attrs, CKA_SIGN, false) || sr_attrs_bool(attrs, CKA_SIGN_RECOVER, false);
+}
+
 CK_RV sr_keyattrs_rules(enum sr_part part, enum sr_how how, const struct sr_attrs *attrs, struct sr_error *err)
 {
 	bool wraps = sr_attrs_bool(attrs, CKA_WRAP, false), unwraps = sr_attrs_bool(attrs, CKA_UNWRAP, false);
@@ -31,9 +37,10 @@ CK_RV sr_keyattrs_rules(enum sr_part part, enum sr_how how, const struct sr_attr
 	if (part == SR_PART_SECRET && unwraps && (encrypts || sr_attrs_bool(attrs, CKA_DERIVE, false)))
 		return excluded(err,
 			"CKA_UNWRAP with CKA_ENCRYPT or CKA_DERIVE on one key would import known keys; use two keys");
-	if (unwraps && decrypts)
-		return excluded(err,
-			"CKA_UNWRAP and CKA_DECRYPT on one key would read every key that it unwraps; use two keys");
+	if (unwraps && (decrypts || (part == SR_PART_PRIVATE && signs_raw(attrs))))
+		return excluded(err, "CKA_UNWRAP and CKA_DECRYPT (or, of RSA, CKA_SIGN) on one key would read every "
+				     "key that it unwraps; "
+				     "use two keys");
 	if ((wraps || unwraps) && leaves)
 		return excluded(err,
 			"a key with CKA_WRAP or CKA_UNWRAP cannot be CKA_EXTRACTABLE: it could come back with other "
@@ -45,12 +52,18 @@ CK_RV sr_keyattrs_rules(enum sr_part part, enum sr_how how, const struct sr_attr
 	return CKR_OK;
 }
 
+/* Who wraps by the public half must not be able to undo it: by the private half, or by having that. */
 CK_RV sr_keyattrs_pair(const struct sr_attrs *public_attrs, const struct sr_attrs *private_attrs, struct sr_error *err)
 {
-	if (!sr_attrs_bool(public_attrs, CKA_WRAP, false) || !sr_attrs_bool(private_attrs, CKA_DECRYPT, false))
+	if (!sr_attrs_bool(public_attrs, CKA_WRAP, false))
 		return CKR_OK;
-	return excluded(err,
-		"CKA_WRAP on a public key and CKA_DECRYPT on its private key would read every key that the pair wraps");
+	if (sr_attrs_bool(private_attrs, CKA_DECRYPT, false) || signs_raw(private_attrs))
+		return excluded(err,
+			"CKA_WRAP on a public key and CKA_DECRYPT or CKA_SIGN on its private key would read every key "
+			"that the pair wraps");
+	if (sr_attrs_bool(private_attrs, CKA_EXTRACTABLE, false))
+		return excluded(err, "the private key of a public key with CKA_WRAP cannot be CKA_EXTRACTABLE");
+	return CKR_OK;
 }
 
 bool sr_keyattrs_within(const struct sr_attrs *attrs, const struct sr_attrs *limit)

@@ -153,7 +153,7 @@ START_TEST(rights_that_exclude_each_other)
 	static const struct {
 		enum sr_part part;
 		enum sr_how how;
-		const char *rights; /* W U D E d; X: extractable, O: not sensitive */
+		const char *rights; /* W U D E d S R; X: extractable, O: not sensitive */
 		bool good;
 	} rows[] = {
 		{ SR_PART_SECRET, SR_HOW_GENERATE, "WU", true },
@@ -174,6 +174,10 @@ START_TEST(rights_that_exclude_each_other)
 		{ SR_PART_SECRET, SR_HOW_UNWRAP, "EX", false },
 		{ SR_PART_SECRET, SR_HOW_UNWRAP, "EO", false },
 		{ SR_PART_SECRET, SR_HOW_DERIVE, "EDXO", true },
+		{ SR_PART_SECRET, SR_HOW_DERIVE, "WUEDXO", true },
+		{ SR_PART_SECRET, SR_HOW_DERIVE, "WUX", false },
+		{ SR_PART_SECRET, SR_HOW_DERIVE, "WUO", false },
+		{ SR_PART_SECRET, SR_HOW_COPY, "WUEDXO", false },
 		{ SR_PART_SECRET, SR_HOW_DERIVE, "W", false },
 		{ SR_PART_SECRET, SR_HOW_DERIVE, "U", false },
 		{ SR_PART_PRIVATE, SR_HOW_GENERATE, "D", true },
@@ -181,6 +185,10 @@ START_TEST(rights_that_exclude_each_other)
 		{ SR_PART_PRIVATE, SR_HOW_GENERATE, "Ud", true },
 		{ SR_PART_PRIVATE, SR_HOW_GENERATE, "DX", true },
 		{ SR_PART_PRIVATE, SR_HOW_GENERATE, "DU", false },
+		{ SR_PART_PRIVATE, SR_HOW_GENERATE, "SU", false },
+		{ SR_PART_PRIVATE, SR_HOW_GENERATE, "RU", false },
+		{ SR_PART_PRIVATE, SR_HOW_GENERATE, "SD", true },
+		{ SR_PART_SECRET, SR_HOW_GENERATE, "SU", true },
 		{ SR_PART_PRIVATE, SR_HOW_GENERATE, "UX", false },
 		{ SR_PART_PRIVATE, SR_HOW_SET, "DU", false },
 		{ SR_PART_PUBLIC, SR_HOW_GENERATE, "WE", true },
@@ -193,6 +201,8 @@ START_TEST(rights_that_exclude_each_other)
 		sr_attrs_put_bool(&attrs, CKA_DECRYPT, strchr(r, 'D'));
 		sr_attrs_put_bool(&attrs, CKA_ENCRYPT, strchr(r, 'E'));
 		sr_attrs_put_bool(&attrs, CKA_DERIVE, strchr(r, 'd'));
+		sr_attrs_put_bool(&attrs, CKA_SIGN, strchr(r, 'S'));
+		sr_attrs_put_bool(&attrs, CKA_SIGN_RECOVER, strchr(r, 'R'));
 		sr_attrs_put_bool(&attrs, CKA_EXTRACTABLE, strchr(r, 'X'));
 		sr_attrs_put_bool(&attrs, CKA_SENSITIVE, !strchr(r, 'O'));
 		sr_error_clear(&err);
@@ -204,9 +214,15 @@ START_TEST(rights_that_exclude_each_other)
 	}
 	struct sr_attrs a = SR_ATTRS_INIT, b = SR_ATTRS_INIT;
 	sr_attrs_put_bool(&a, CKA_WRAP, true);
+	sr_attrs_put_bool(&b, CKA_UNWRAP, true);
 	ck_assert_int_eq(sr_keyattrs_pair(&a, &b, &err), CKR_OK);
+	static const CK_ATTRIBUTE_TYPE undo[] = { CKA_DECRYPT, CKA_SIGN, CKA_SIGN_RECOVER, CKA_EXTRACTABLE };
+	for (size_t i = 0; i < 4; i++) {
+		sr_attrs_put_bool(&b, undo[i], true);
+		ck_assert_int_eq(sr_keyattrs_pair(&a, &b, &err), CKR_TEMPLATE_INCONSISTENT);
+		sr_attrs_put_bool(&b, undo[i], false);
+	}
 	sr_attrs_put_bool(&b, CKA_DECRYPT, true);
-	ck_assert_int_eq(sr_keyattrs_pair(&a, &b, &err), CKR_TEMPLATE_INCONSISTENT);
 	sr_attrs_put_bool(&a, CKA_WRAP, false);
 	ck_assert_int_eq(sr_keyattrs_pair(&a, &b, &err), CKR_OK);
 	sr_attrs_clear(&a);

@@ -188,7 +188,9 @@ START_TEST(custody)
 	expect(keys_pair(CKK_EC, LIST(token, P256), LIST(token, wrapped, TEXT(CKA_LABEL, "a/wrapped")), &a, &b), CKR_OK,
 		NONE);
 	ck_assert_ptr_nonnull(strstr(keys_event().metadata, "\"custody\":\"wrapped\""));
+	sr_nest_close(keys_nest);
 	vault_place_reopen(&keys_place);
+	expect(sr_nest_open(keys_place.vault, &keys_nest, &keys_place.err), CKR_OK, NONE);
 	vault_login_admin(&keys_place);
 	struct sr_key *key = keys_open(CKO_PRIVATE_KEY, "p:a/wrapped");
 	expect(keys_run(SR_SIGN, key, CKM_ECDSA, "01234567890123456789012345678901", 32, &out), CKR_OK, NONE);
@@ -208,7 +210,6 @@ START_TEST(custody)
 	keys_place.vault->custody_wrapped = true; /* [vault] custody = wrapped */
 	keys_make_ec("a/default");
 	ck_assert_ptr_nonnull(strstr(keys_event().metadata, "\"custody\":\"wrapped\""));
-	keys_nest = NULL; /* it went with the vault that was closed */
 }
 END_TEST
 

@@ -523,6 +523,12 @@ START_TEST(what_guards_a_key_that_could_leave)
 		CKR_OK, NONE);
 	key = keys_open(CKO_SECRET_KEY, "s:a/key");
 	expect(wrap(session.key, key, true, &out), CKR_KEY_NOT_WRAPPABLE, RIGHTS);
+	/* one that was made in the HSM, and that nobody knows */
+	struct sr_new_key local;
+	expect(keys_secret(CKK_AES, LIST(NUMBER(CKA_VALUE_LEN, 16), FLAG(CKA_WRAP, 1)), &local), CKR_OK, NONE);
+	expect(wrap(local.key, key, true, &out), CKR_OK, NONE);
+	sr_buf_clear(&out);
+	sr_new_key_clear(&local);
 	/* made unextractable in between */
 	expect(keys_set(CKO_SECRET_KEY, "s:a/key", LIST(FLAG(CKA_EXTRACTABLE, 0))), CKR_OK, NONE);
 	ck_assert(wrap(wrapping, key, true, &out) != CKR_OK);
