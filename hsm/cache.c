@@ -302,8 +302,8 @@ static CK_RV unwrap(const struct sr_hsm_turn *turn, CK_SESSION_HANDLE shelf, con
 	return rv;
 }
 
-static CK_RV create(const struct sr_hsm_turn *turn, CK_SESSION_HANDLE shelf, const struct sr_hsm_key *key,
-	CK_OBJECT_HANDLE *handle)
+static CK_RV create(
+	const struct sr_hsm_turn *turn, CK_SESSION_HANDLE shelf, const struct sr_hsm_key *key, CK_OBJECT_HANDLE *handle)
 {
 	struct sr_template template;
 	sr_template_fill(&template, &key->template, key->object_class, SR_FOR_CREATE);
@@ -390,8 +390,8 @@ static CK_RV make(struct sr_hsm *hsm, const struct sr_hsm_turn *turn, const stru
 
 /* HELD is the plain handle of a resident key: it becomes a copy's, if one is to be had. There is none at other copies'
  * expense: the plain handle does as well, only slower. */
-static void try_copy(struct sr_cache *cache, const struct sr_hsm_turn *turn, const struct sr_hsm_key *key,
-	struct sr_held *held)
+static void try_copy(
+	struct sr_cache *cache, const struct sr_hsm_turn *turn, const struct sr_hsm_key *key, struct sr_held *held)
 {
 	struct sr_entry *plain = held->entry, *entry = NULL;
 	CK_OBJECT_HANDLE made = 0;
@@ -436,16 +436,16 @@ static bool hold_known(struct sr_cache *cache, const struct sr_hsm_turn *turn, c
 	return entry != NULL;
 }
 
-static bool wants_copy(struct sr_cache *cache, const struct sr_hsm_key *key, enum sr_hold how,
-	const struct sr_held *held)
+static bool wants_copy(
+	struct sr_cache *cache, const struct sr_hsm_key *key, enum sr_hold how, const struct sr_held *held)
 {
 	const struct sr_entry *entry = held->entry;
 	return how == SR_HOLD_USE && key->kind == SR_KEY_RESIDENT && !entry->session && !entry->no_copy &&
 	       entry->uses >= USES_BEFORE_COPY && cache->session.count < cache->session.limit;
 }
 
-static CK_RV hold_nest(const struct sr_hsm_turn *turn, const struct sr_hsm_key *key, struct sr_held *held,
-	struct sr_error *err)
+static CK_RV hold_nest(
+	const struct sr_hsm_turn *turn, const struct sr_hsm_key *key, struct sr_held *held, struct sr_error *err)
 {
 	if (atomic_load(&key->nest->closed) || key->epoch != turn->epoch)
 		return sr_fail(err, CKR_KEY_HANDLE_INVALID, SR_REASON_NOT_FOUND,

@@ -53,10 +53,10 @@ struct sr_hsm_nest {
 	unsigned long epoch, restarts;
 };
 
-/** sr_nest_ready(turn, nest, session, err): its session, a new one where the old one was lost. ERR is filled for what is
- *  final, else the answer is the backend's own code. */
-CK_RV sr_nest_ready(const struct sr_hsm_turn *turn, struct sr_hsm_nest *nest, CK_SESSION_HANDLE *session,
-	struct sr_error *err);
+/** sr_nest_ready(turn, nest, session, err): its session, a new one where the old one was lost. ERR is filled for what
+ * is final, else the answer is the backend's own code. */
+CK_RV sr_nest_ready(
+	const struct sr_hsm_turn *turn, struct sr_hsm_nest *nest, CK_SESSION_HANDLE *session, struct sr_error *err);
 
 /** sr_nests_drop(hsm, touch), sr_uses_drop(hsm, touch): all that are left; TOUCH: in the HSM too. */
 void sr_nests_drop(struct sr_hsm *hsm, bool touch);
@@ -92,8 +92,8 @@ bool sr_template_drop(struct sr_template *to, CK_ATTRIBUTE_TYPE type);
 
 /** sr_template_changes(turn, object, wanted, to): the rights and secrecy of WANTED that OBJECT has not. Some backends
  *  refuse to be told what is so already. */
-CK_RV sr_template_changes(const struct sr_hsm_turn *turn, CK_OBJECT_HANDLE object, const struct sr_attrs *wanted,
-	struct sr_template *to);
+CK_RV sr_template_changes(
+	const struct sr_hsm_turn *turn, CK_OBJECT_HANDLE object, const struct sr_attrs *wanted, struct sr_template *to);
 
 void sr_user_key_label(const char *vault_id, const char *uid, char label[SR_HSM_LABEL_MAX]);
 
@@ -179,7 +179,8 @@ enum sr_code_of {
 	SR_CODE_SET
 };
 
-/** sr_code_fail(err, of, rv, doing): the error for a backend's code: what a caller may see of it, else as sr_hsm_fail. */
+/** sr_code_fail(err, of, rv, doing): the error for a backend's code: what a caller may see of it, else as sr_hsm_fail.
+ */
 CK_RV sr_code_fail(struct sr_error *err, enum sr_code_of of, CK_RV rv, const char *doing);
 
 /** sr_code_is_handle(rv): the backend does not know the handle of the user's key. */

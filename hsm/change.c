@@ -123,9 +123,7 @@ static CK_RV wrap_work(const struct sr_hsm_turn *turn, void *job)
 CK_RV sr_hsm_wrap_key(struct sr_hsm *hsm, const CK_MECHANISM *mechanism, struct sr_hsm_key *wrapping,
 	struct sr_hsm_key *key, struct sr_buf *wrapped, struct sr_error *err)
 {
-	struct change change = {
-		.hsm = hsm, .key = key, .wrapping = wrapping, .mechanism = mechanism, .out = wrapped
-	};
+	struct change change = { .hsm = hsm, .key = key, .wrapping = wrapping, .mechanism = mechanism, .out = wrapped };
 	return run(&change, wrap_work, SR_CODE_WRAP, "wrap a key", err);
 }
 
@@ -228,8 +226,8 @@ static CK_RV exists_work(const struct sr_hsm_turn *turn, void *job)
 	CK_OBJECT_HANDLE found[2];
 	CK_ULONG count = 0;
 	int lock = sr_softhsm_lock(turn->softhsm_conf, false);
-	CK_RV rv = sr_resident_find(
-		turn, change->vault_id, change->key->uid, change->key->object_class, found, 2, &count);
+	CK_RV rv =
+		sr_resident_find(turn, change->vault_id, change->key->uid, change->key->object_class, found, 2, &count);
 	sr_softhsm_unlock(lock);
 	change->exists = count == 1;
 	return rv;

@@ -85,8 +85,8 @@ CK_RV sr_code_fail(struct sr_error *err, enum sr_code_of of, CK_RV rv, const cha
 		return sr_hsm_fail(err, rv, doing);
 	if (row->to == rv)
 		return sr_fail(err, row->to, row->reason, "the HSM refused to %s: %s", doing, sr_rv_name(rv));
-	return sr_fail(err, row->to, row->reason, "the HSM refused to %s: %s (it said %s)", doing,
-		sr_rv_name(row->to), sr_rv_name(rv));
+	return sr_fail(err, row->to, row->reason, "the HSM refused to %s: %s (it said %s)", doing, sr_rv_name(row->to),
+		sr_rv_name(rv));
 }
 
 bool sr_code_is_handle(CK_RV rv)

@@ -39,10 +39,12 @@ struct sr_hsm_config {
 CK_RV sr_hsm_open(const struct sr_hsm_config *config, struct sr_hsm **hsm, struct sr_error *err);
 
 /** sr_hsm_close(hsm): closes our sessions and gives the module back to p11-kit; NULL is allowed. No call may be
- *  inside. Does not log out where the application uses the same module itself. */
+ *  inside. Uses and nests (hsm/key.h) that are still open are freed: their owners do not end them any more. References
+ *  to keys may outlive it. Does not log out where the application uses the same module itself. */
 void sr_hsm_close(struct sr_hsm *hsm);
 
-/** sr_hsm_abandon(hsm): in a forked child: frees our memory and touches nothing of the module. */
+/** sr_hsm_abandon(hsm): in a forked child: frees our memory, uses and nests included, and touches nothing of the
+ *  module. */
 void sr_hsm_abandon(struct sr_hsm *hsm);
 
 /** sr_hsm_create_keys(hsm, vault_id, generation, err): generates the four keys, labels "strongroom-VAULTID-seal-1"

@@ -204,9 +204,9 @@ CK_RV sr_session_open(CK_FUNCTION_LIST *module, CK_SLOT_ID slot, CK_SESSION_HAND
 void sr_pool_drop(struct sr_hsm *hsm, CK_RV rv);
 /** sr_pool_lose(hsm, epoch, rv): drops the sessions unless another thread has done so since EPOCH. */
 void sr_pool_lose(struct sr_hsm *hsm, unsigned long epoch, CK_RV rv);
-/** sr_pool_take_own(hsm, turn, err): a session to keep for long, of as many as the token's limit leaves beside the pool.
- *  ERR is filled for what is final (CKR_DEVICE_MEMORY, SR_REASON_TOO_LARGE: no more of them); else the answer is the
- *  backend's own code. sr_pool_give_own(hsm, turn, clean): CLEAN: nothing is active in it. */
+/** sr_pool_take_own(hsm, turn, err): a session to keep for long, of as many as the token's limit leaves beside the
+ * pool. ERR is filled for what is final (CKR_DEVICE_MEMORY, SR_REASON_TOO_LARGE: no more of them); else the answer is
+ * the backend's own code. sr_pool_give_own(hsm, turn, clean): CLEAN: nothing is active in it. */
 CK_RV sr_pool_take_own(struct sr_hsm *hsm, struct sr_hsm_turn *turn, struct sr_error *err);
 void sr_pool_give_own(struct sr_hsm *hsm, const struct sr_hsm_turn *turn, bool clean);
 /** with LOCK held: finds the token, opens the keeper, logs in. */
@@ -218,8 +218,8 @@ CK_RV sr_keys_find(struct sr_hsm *hsm, struct sr_error *err);
 
 /** sr_uri_open(hsm, config, path, err): parses the URI; PATH gets the module's. */
 CK_RV sr_uri_open(struct sr_hsm *hsm, const struct sr_hsm_config *config, char path[PATH_MAX], struct sr_error *err);
-/** sr_uri_find_token(hsm, flags, err): sets SLOT and IDENTITY; FLAGS gets the token's. */
-CK_RV sr_uri_find_token(struct sr_hsm *hsm, CK_FLAGS *flags, struct sr_error *err);
+/** sr_uri_find_token(hsm, found, err): sets SLOT and IDENTITY; FOUND gets what the token says of itself. */
+CK_RV sr_uri_find_token(struct sr_hsm *hsm, CK_TOKEN_INFO *found, struct sr_error *err);
 
 /* -- object.c: the standard's object calls, one attribute at a time -------------------------------------------- */
 

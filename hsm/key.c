@@ -167,8 +167,8 @@ static void leave_session(struct sr_hsm_nest *nest, CK_FUNCTION_LIST *module)
 	nest->session = 0;
 }
 
-CK_RV sr_nest_ready(const struct sr_hsm_turn *turn, struct sr_hsm_nest *nest, CK_SESSION_HANDLE *session,
-	struct sr_error *err)
+CK_RV sr_nest_ready(
+	const struct sr_hsm_turn *turn, struct sr_hsm_nest *nest, CK_SESSION_HANDLE *session, struct sr_error *err)
 {
 	if (nest->epoch != turn->epoch || !nest->session) {
 		struct sr_hsm_turn own;

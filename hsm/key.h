@@ -28,12 +28,15 @@ struct sr_hsm_key *sr_hsm_key_resident(const char *uid, uint64_t generation, CK_
 struct sr_hsm_key *sr_hsm_key_wrapped(
 	const char *uid, uint64_t generation, const struct sr_buf *blob, const struct sr_attrs *template);
 
-/** sr_hsm_key_open(uid, generation, template): a public key, or any key whose every component stands in TEMPLATE. */
+/** sr_hsm_key_open(uid, generation, template): a public key, or any key whose every component stands in TEMPLATE. UID
+ * may be empty here and for a wrapped key: then its handle is not kept beyond a use. */
 struct sr_hsm_key *sr_hsm_key_open(const char *uid, uint64_t generation, const struct sr_attrs *template);
 
 /* -- nests -------------------------------------------------------------------------------------------------------- */
 /** struct sr_hsm_nest: an HSM session that session objects are made in; they go with it. For one thread at a time; the
- * objects may be used by any. Each key made in it holds a reference to it. */
+ * objects may be used by any. Each key made in it holds a reference to it. Where the HSM lost its sessions the keys are
+ * gone (CKR_KEY_HANDLE_INVALID, or as the standard calls it for the function) and new ones can be made. No more
+ * sessions to be had: CKR_DEVICE_MEMORY, SR_REASON_TOO_LARGE. */
 struct sr_hsm_nest;
 CK_RV sr_hsm_nest_open(struct sr_hsm *hsm, struct sr_hsm_nest **nest, struct sr_error *err);
 void sr_hsm_nest_close(
@@ -54,10 +57,11 @@ struct sr_hsm_place {
 /** struct sr_hsm_made: what came of it.
  *  key       the reference (generation 0 for resident and wrapped)
  *  blob      the wrapped key
- *  attrs     what the HSM says of it: components of a public key (CKA_MODULUS, CKA_PUBLIC_EXPONENT, CKA_EC_POINT),
- * CKA_VALUE_LEN of a secret key, CKA_KEY_TYPE, and CKA_MODULUS of a private RSA key material  SHA-256 of the key under
- * the vault's wrap key (AES key wrap is deterministic): equal for equal material, telling nothing else; empty where it
- * could not be had */
+ *  attrs     what the HSM says of it: CKA_KEY_TYPE; components of a public key (CKA_MODULUS, CKA_PUBLIC_EXPONENT,
+ *            CKA_EC_PARAMS, CKA_EC_POINT), and of a private key those of them that it shows; CKA_VALUE_LEN of a secret
+ *            key, where it is known (SoftHSM2 does not tell it of a generic secret that was unwrapped)
+ *  material  SHA-256 of the key under the vault's wrap key (AES key wrap is deterministic): equal for equal material,
+ *            telling nothing else; empty where it could not be had */
 struct sr_hsm_made {
 	struct sr_hsm_key *key;
 	struct sr_buf blob;
@@ -66,17 +70,18 @@ struct sr_hsm_made {
 };
 void sr_hsm_made_clear(struct sr_hsm_made *made);
 
-/* TEMPLATE is a key's standard attributes (class, type, rights, CKA_SENSITIVE, CKA_EXTRACTABLE, components,
- * CKA_VALUE_LEN, ...) without CKA_TOKEN, CKA_PRIVATE, CKA_LABEL, CKA_ID and what the HSM may not know (CKA_UNIQUE_ID,
- * CKA_ALLOWED_MECHANISMS, vendor attributes, CKA_ALWAYS_AUTHENTICATE, dates): what is there of these is left out. A key
- * that is to be wrapped is made extractable, wrapped and destroyed; it is unwrapped with TEMPLATE. A kind that the HSM
- * cannot wrap: CKR_TEMPLATE_INCONSISTENT, SR_REASON_CUSTODY, the kind and `--custody resident` named in the text. On
- * failure nothing is left behind. */
+/* TEMPLATE is a key's standard attributes. The HSM is told class, type, rights, CKA_SENSITIVE, CKA_EXTRACTABLE and the
+ * components (CKA_VALUE_LEN and CKA_MODULUS_BITS where they may stand); whatever else is there (CKA_LABEL,
+ * CKA_MODIFIABLE, CKA_ALWAYS_AUTHENTICATE, CKA_ALLOWED_MECHANISMS, dates, ...) is left out. A right that is not named
+ * is false, CKA_SENSITIVE true and CKA_EXTRACTABLE false. A key that is to be wrapped is made extractable, wrapped and
+ * destroyed; it is unwrapped with TEMPLATE. A kind that the HSM cannot wrap: CKR_TEMPLATE_INCONSISTENT,
+ * SR_REASON_CUSTODY, the kind and `--custody resident` named in the text. On failure nothing is left behind. */
 CK_RV sr_hsm_generate(struct sr_hsm *hsm, const struct sr_hsm_place *place, const CK_MECHANISM *mechanism,
 	const struct sr_attrs *template, struct sr_hsm_made *made, struct sr_error *err);
 
 /** sr_hsm_generate_pair: PRIVATE lives at PLACE; the public half's components come back in PUBLIC_MADE->attrs, its key
- * is an open one (or in the nest), since a public key needs no custody. */
+ * is an open one (or in the nest), since a public key needs no custody. The open one has no uid, so that its handle is
+ * not kept: the vault makes a reference of its own for a public key that it stores. */
 CK_RV sr_hsm_generate_pair(struct sr_hsm *hsm, const struct sr_hsm_place *place, const CK_MECHANISM *mechanism,
 	const struct sr_attrs *public_template, const struct sr_attrs *private_template,
 	struct sr_hsm_made *public_made, struct sr_hsm_made *private_made, struct sr_error *err);

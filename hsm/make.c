@@ -266,7 +266,8 @@ static void learn_length(struct sr_hsm_made *made, const struct sr_buf *blob)
 		sr_attrs_put_ulong(&made->attrs, CKA_VALUE_LEN, blob->len - 8);
 }
 
-/* SoftHSM2 2.6.1 fills a key up with zeros to a multiple of 8 bytes before it wraps it, and gives back the longer one. */
+/* SoftHSM2 2.6.1 fills a key up with zeros to a multiple of 8 bytes before it wraps it, and gives back the longer one.
+ */
 static bool has_whole_blocks(const struct making *making)
 {
 	CK_ULONG len = sr_attrs_ulong(&making->made->attrs, CKA_VALUE_LEN, 0);
@@ -418,7 +419,7 @@ static CK_RV copy_blob(const struct sr_hsm_turn *turn, struct making *making)
 		digest_material(made, &made->blob);
 	made->key = wrapped_reference(making);
 	return made->key && !made->attrs.failed && !made->blob.failed && !made->material.failed ? CKR_OK
-												 : CKR_HOST_MEMORY;
+												: CKR_HOST_MEMORY;
 }
 
 /* -- the work -------------------------------------------------------------------------------------------------- */

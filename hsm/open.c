@@ -99,19 +99,33 @@ static CK_RV log_in(struct sr_hsm *hsm, CK_FLAGS flags, struct sr_error *err)
 	return login_answer(hsm, rv, err);
 }
 
+/* What a token with a limit leaves for uses and nests: the keeper, the cache and a pool of at least two come first. */
+static size_t own_limit(const CK_TOKEN_INFO *token)
+{
+	CK_ULONG most = token->ulMaxRwSessionCount;
+	if (most == CK_EFFECTIVELY_INFINITE || most == CK_UNAVAILABLE_INFORMATION)
+		most = token->ulMaxSessionCount;
+	if (most == CK_EFFECTIVELY_INFINITE || most == CK_UNAVAILABLE_INFORMATION || most > 2 * OWN_MAX)
+		return OWN_MAX;
+	CK_ULONG pool = most / 4 > 2 ? most / 4 : 2;
+	pool = pool < SR_HSM_SESSIONS_MAX ? pool : SR_HSM_SESSIONS_MAX;
+	return most > pool + 2 ? most - pool - 2 : 0;
+}
+
 static CK_RV reach_token(struct sr_hsm *hsm, struct sr_error *err)
 {
 	CK_FUNCTION_LIST *module = hsm->backend.module;
-	CK_FLAGS flags = 0;
-	CK_RV rv = sr_uri_find_token(hsm, &flags, err);
+	CK_TOKEN_INFO token;
+	CK_RV rv = sr_uri_find_token(hsm, &token, err);
 	if (rv != CKR_OK)
 		return rv;
+	hsm->own_limit = own_limit(&token);
 	rv = sr_session_open(module, hsm->slot, &hsm->keeper);
 	if (rv != CKR_OK) {
 		hsm->keeper = 0;
 		return sr_hsm_fail(err, rv, "open a session");
 	}
-	rv = log_in(hsm, flags, err);
+	rv = log_in(hsm, token.flags, err);
 	if (rv != CKR_OK) {
 		(void)module->C_CloseSession(hsm->keeper);
 		hsm->keeper = 0;
@@ -129,22 +143,6 @@ static CK_RV reach_token_alone(struct sr_hsm *hsm, struct sr_error *err)
 		sr_softhsm_keep(conf);
 	sr_softhsm_unlock(lock);
 	return rv;
-}
-
-/* What a token with a limit leaves for uses and nests: the keeper, the cache and a pool of at least two come first. */
-static size_t own_limit(const struct sr_hsm *hsm)
-{
-	CK_TOKEN_INFO token;
-	if (hsm->backend.module->C_GetTokenInfo(hsm->slot, &token) != CKR_OK)
-		return OWN_MAX;
-	CK_ULONG most = token.ulMaxRwSessionCount;
-	if (most == CK_EFFECTIVELY_INFINITE || most == CK_UNAVAILABLE_INFORMATION)
-		most = token.ulMaxSessionCount;
-	if (most == CK_EFFECTIVELY_INFINITE || most == CK_UNAVAILABLE_INFORMATION || most > 2 * OWN_MAX)
-		return OWN_MAX;
-	CK_ULONG pool = most / 4 > 2 ? most / 4 : 2;
-	pool = pool < SR_HSM_SESSIONS_MAX ? pool : SR_HSM_SESSIONS_MAX;
-	return most > pool + 2 ? most - pool - 2 : 0;
 }
 
 CK_RV sr_hsm_connect(struct sr_hsm *hsm, struct sr_error *err)
@@ -165,10 +163,7 @@ CK_RV sr_hsm_connect(struct sr_hsm *hsm, struct sr_error *err)
 		sr_error_clear(&why);
 		rv = reach_token_alone(hsm, &why);
 	}
-	if (rv != CKR_OK)
-		return sr_fail(err, why.rv, why.reason, "%s", why.text);
-	hsm->own_limit = own_limit(hsm);
-	return CKR_OK;
+	return rv == CKR_OK ? CKR_OK : sr_fail(err, why.rv, why.reason, "%s", why.text);
 }
 
 /* -- opening and closing --------------------------------------------------------------------------------------- */

@@ -72,7 +72,7 @@ bool sr_template_drop(struct sr_template *to, CK_ATTRIBUTE_TYPE type)
 
 static bool fits(const struct sr_right_row *row, CK_OBJECT_CLASS object_class)
 {
-	return object_class == CKO_SECRET_KEY	 ? row->secret
+	return object_class == CKO_SECRET_KEY    ? row->secret
 	       : object_class == CKO_PRIVATE_KEY ? row->private
 						 : row->public;
 }
@@ -84,8 +84,8 @@ static void start(struct sr_template *to, CK_OBJECT_CLASS object_class)
 	to->object_class = object_class;
 }
 
-void sr_template_fill(struct sr_template *to, const struct sr_attrs *from, CK_OBJECT_CLASS object_class,
-	enum sr_template_for purpose)
+void sr_template_fill(
+	struct sr_template *to, const struct sr_attrs *from, CK_OBJECT_CLASS object_class, enum sr_template_for purpose)
 {
 	start(to, object_class);
 	add(to, CKA_CLASS, &to->object_class, sizeof(to->object_class));
@@ -97,8 +97,7 @@ void sr_template_fill(struct sr_template *to, const struct sr_attrs *from, CK_OB
 	}
 	for (size_t i = 0; i < SR_RIGHT_ROWS; i++) {
 		if (fits(&sr_right_rows[i], object_class))
-			sr_template_flag(
-				to, sr_right_rows[i].type, sr_attrs_bool(from, sr_right_rows[i].type, false));
+			sr_template_flag(to, sr_right_rows[i].type, sr_attrs_bool(from, sr_right_rows[i].type, false));
 	}
 	for (size_t i = 0; i < sizeof(component_rows) / sizeof(component_rows[0]); i++) {
 		bool wanted = purpose == SR_FOR_CREATE ? component_rows[i].at_creation : purpose != SR_FOR_REWRAPPED;
@@ -133,8 +132,8 @@ static CK_RV add_change(const struct sr_hsm_turn *turn, CK_OBJECT_HANDLE object,
 	return CKR_OK;
 }
 
-CK_RV sr_template_changes(const struct sr_hsm_turn *turn, CK_OBJECT_HANDLE object, const struct sr_attrs *wanted,
-	struct sr_template *to)
+CK_RV sr_template_changes(
+	const struct sr_hsm_turn *turn, CK_OBJECT_HANDLE object, const struct sr_attrs *wanted, struct sr_template *to)
 {
 	start(to, 0);
 	CK_RV rv = add_change(turn, object, wanted, CKA_SENSITIVE, to);
@@ -213,16 +212,15 @@ CK_RV sr_resident_destroy(
 /* RFC 5649 has had two numbers: the old one by which SoftHSM2 knows it, and that of PKCS#11 3.0. */
 static const CK_MECHANISM_TYPE paddings[] = { CKM_AES_KEY_WRAP_PAD, CKM_AES_KEY_WRAP_KWP };
 
-static CK_RV wrap_once(
-	const struct sr_hsm_turn *turn, CK_MECHANISM_TYPE type, CK_OBJECT_HANDLE object, struct sr_buf *blob, size_t room)
+static CK_RV wrap_once(const struct sr_hsm_turn *turn, CK_MECHANISM_TYPE type, CK_OBJECT_HANDLE object,
+	struct sr_buf *blob, size_t room)
 {
 	CK_MECHANISM mechanism = { type, NULL, 0 };
 	CK_ULONG len = room;
 	uint8_t *out = sr_buf_reserve(blob, room);
 	if (!out)
 		return CKR_HOST_MEMORY;
-	CK_RV rv = turn->module->C_WrapKey(
-		turn->session, &mechanism, turn->keys.use[SR_ROLE_WRAP], object, out, &len);
+	CK_RV rv = turn->module->C_WrapKey(turn->session, &mechanism, turn->keys.use[SR_ROLE_WRAP], object, out, &len);
 	if (rv == CKR_OK && len > room)
 		rv = CKR_FUNCTION_FAILED;
 	if (rv == CKR_OK)

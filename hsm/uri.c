@@ -148,7 +148,7 @@ static CK_RV list_slots(CK_FUNCTION_LIST *module, CK_SLOT_ID **slots, CK_ULONG *
 	return rv;
 }
 
-CK_RV sr_uri_find_token(struct sr_hsm *hsm, CK_FLAGS *flags, struct sr_error *err)
+CK_RV sr_uri_find_token(struct sr_hsm *hsm, CK_TOKEN_INFO *found, struct sr_error *err)
 {
 	CK_SLOT_ID *slots = NULL;
 	CK_ULONG count = 0, matches = 0;
@@ -172,6 +172,6 @@ CK_RV sr_uri_find_token(struct sr_hsm *hsm, CK_FLAGS *flags, struct sr_error *er
 	if (matches > 1)
 		return refuse(err, "several tokens fit; add serial=");
 	keep_identity(hsm, &wanted);
-	*flags = wanted.flags;
+	*found = wanted;
 	return CKR_OK;
 }

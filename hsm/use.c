@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROOM 64         /* a block of every cipher and a tag, generously */
+#define ROOM 64             /* a block of every cipher and a tag, generously */
 #define SIGNATURE_ROOM 1024 /* of what is not RSA */
 #define ROOM_MAX (1u << 20) /* that a backend may ask for beyond the input */
 
@@ -129,8 +129,8 @@ static size_t overhead(const CK_MECHANISM *mechanism)
 {
 	if (mechanism->mechanism == CKM_RSA_PKCS)
 		return 11;
-	if (mechanism->mechanism != CKM_RSA_PKCS_OAEP ||
-		mechanism->ulParameterLen != sizeof(CK_RSA_PKCS_OAEP_PARAMS) || !mechanism->pParameter)
+	if (mechanism->mechanism != CKM_RSA_PKCS_OAEP || mechanism->ulParameterLen != sizeof(CK_RSA_PKCS_OAEP_PARAMS) ||
+		!mechanism->pParameter)
 		return 0;
 	switch (((const CK_RSA_PKCS_OAEP_PARAMS *)mechanism->pParameter)->hash_alg) {
 	case CKM_SHA_1:
@@ -243,7 +243,7 @@ static bool is_decryption(const struct sr_hsm_use *use)
 
 static CK_RV refuse_length(struct sr_hsm_use *use, struct sr_error *err)
 {
-	CK_RV rv = use->function == SR_HSM_DECRYPT	    ? CKR_ENCRYPTED_DATA_LEN_RANGE
+	CK_RV rv = use->function == SR_HSM_DECRYPT          ? CKR_ENCRYPTED_DATA_LEN_RANGE
 		   : use->function == SR_HSM_VERIFY_RECOVER ? CKR_SIGNATURE_LEN_RANGE
 							    : CKR_DATA_LEN_RANGE;
 	use->over = true;
@@ -257,16 +257,16 @@ static bool is_raw_rsa(CK_MECHANISM_TYPE type)
 	return type == CKM_RSA_PKCS || type == CKM_RSA_X_509 || type == CKM_RSA_PKCS_OAEP;
 }
 
-/* Lengths that no HSM can take. */
+/* Lengths that no HSM can take. A key without a modulus, which is no RSA key, takes none. */
 static bool is_length_ok(const struct sr_hsm_use *use, size_t len)
 {
 	size_t modulus = use->held.facts.modulus_len;
-	if (len > SR_BUF_MAX / 2 || (is_decryption(use) && use->given + len > SR_BUF_MAX / 2 && use->given == 0))
+	if (len > SR_BUF_MAX / 2)
 		return false;
-	if (modulus == 0 || !is_raw_rsa(use->mechanism))
+	if (!is_raw_rsa(use->mechanism))
 		return true;
 	if (is_decryption(use))
-		return len == modulus;
+		return len > 0 && len == modulus;
 	return len <= modulus && use->overhead <= modulus - len;
 }
 
@@ -402,8 +402,8 @@ CK_RV sr_hsm_use_verify(struct sr_hsm_use *use, const void *in, size_t len, cons
 	if (use->parts)
 		rv = module->C_VerifyFinal(use->turn.session, bytes(signature, signature_len), signature_len);
 	else
-		rv = module->C_Verify(use->turn.session, bytes(in, len), len, bytes(signature, signature_len),
-			signature_len);
+		rv = module->C_Verify(
+			use->turn.session, bytes(in, len), len, bytes(signature, signature_len), signature_len);
 	use->over = true;
 	/* a signature that does not fit is the end that there should be */
 	use->clean = rv == CKR_OK || rv == CKR_SIGNATURE_INVALID || rv == CKR_SIGNATURE_LEN_RANGE;

@@ -7,12 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The transaction as far as it has come. */
+/* The transaction as far as it has come. LAZY: begun so. FIRM: something in it must outlive a power failure. */
 struct running {
 	struct sr_store *store;
 	struct sr_tx *tx;
 	struct sr_now now;
 	struct sr_standing_row stands;
+	bool lazy, firm;
 };
 
 #define TEXT(field)                                                                   \
@@ -85,7 +86,8 @@ static CK_RV run_job(
 		.now = running->now,
 		.not_before_ms = running->stands.newest_ms,
 		.event_id = running->stands.head.seq + 1,
-		.chain_id = ledger->place.chain_id };
+		.chain_id = ledger->place.chain_id,
+		.proven = ledger->proven };
 	memcpy(moment.root, running->stands.root, sizeof moment.root);
 	const struct sr_store_ops *ops = running->store->ops;
 	entry->rv = job->refuse;
@@ -102,6 +104,7 @@ static CK_RV run_job(
 		return CKR_OK;
 	if (entry->rv != CKR_OK)
 		return ops->undo(running->tx, err);
+	running->firm = running->firm || memcmp(running->stands.root, moment.root, sizeof moment.root) != 0;
 	memcpy(running->stands.root, moment.root, sizeof moment.root);
 	return ops->keep(running->tx, err);
 }
@@ -130,6 +133,7 @@ static CK_RV run_entry(
 	CK_RV rv = run_job(ledger, running, entry, err);
 	if (rv != CKR_OK)
 		return rv;
+	running->firm = running->firm || entry->rv != CKR_OK || !entry->job->lazy;
 	note_outcome(entry, version);
 	return append(running, entry->job->event, err);
 }
@@ -151,6 +155,7 @@ static CK_RV note_clock(const struct sr_ledger *ledger, struct running *running,
 		return CKR_OK;
 	struct sr_event event = { .kind = SR_EVENT_VAULT_CLOCK, .status = SR_STATUS_ALLOWED, .actor_type = "system" };
 	snprintf(event.rv, sizeof event.rv, "%s", sr_rv_name(CKR_OK));
+	running->firm = true;
 	snprintf(event.metadata, sizeof event.metadata, "{\"jump_s\":%" PRId64 "}", jump / 1000);
 	return append(running, &event, err);
 }
@@ -184,11 +189,15 @@ CK_RV sr_ledger_continues(struct sr_ledger *ledger, struct sr_tx *tx, struct sr_
 	return CKR_OK;
 }
 
-/* The heads file is written behind each commit, by whichever process: with the writer's place taken it never is ahead
- * of a database that nobody put back, and never on another history. */
-static CK_RV ask_heads(const struct sr_ledger *ledger, const struct running *running, struct sr_error *err)
+/* The heads file is written behind each durable commit, by whichever process: with the writer's place taken it never is
+ * ahead of a database that nobody put back, and never on another history. A lazy commit asks once a second: what it
+ * could learn is that another process has seen more than this database has, and the next durable one learns it too. */
+static CK_RV ask_heads(struct sr_ledger *ledger, const struct running *running, struct sr_error *err)
 {
 	struct sr_witness heads;
+	int64_t since_ms = running->now.boot_ms - ledger->asked_boot_ms;
+	if (running->lazy && since_ms >= 0 && since_ms < SR_SEAL_MS)
+		return CKR_OK;
 	CK_RV rv = sr_witness_heads(&ledger->place, &heads, err);
 	if (rv != CKR_OK)
 		return rv;
@@ -196,7 +205,10 @@ static CK_RV ask_heads(const struct sr_ledger *ledger, const struct running *run
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_CHAIN_BROKEN,
 			"the heads file %.120s was taken away or emptied under a running process; put it back",
 			ledger->place.heads_path);
-	return sr_witness_check(&ledger->place, running->tx, running->stands.head.seq, &heads, err);
+	rv = sr_witness_check(&ledger->place, running->tx, running->stands.head.seq, &heads, err);
+	if (rv == CKR_OK)
+		ledger->asked_boot_ms = running->now.boot_ms;
+	return rv;
 }
 
 static CK_RV run_all(struct sr_ledger *ledger, struct running *running, struct sr_entry *const *entries, size_t count,
@@ -230,12 +242,60 @@ static CK_RV refused(CK_RV rv, const struct sr_error *trouble, struct sr_error *
 		"nothing was done: the audit record cannot be written: %.180s", trouble->text);
 }
 
+/* Whether the batch may begin lazily: every job says so, and none is known to be refused. A checkpoint on its way makes
+ * it durable, so that what lags does so for a second or 1,000 records. */
+static bool may_lag(const struct sr_ledger *ledger, struct sr_entry *const *entries, size_t count)
+{
+	bool lag = ledger->lazy && !ledger->waiting;
+	for (size_t i = 0; lag && i < count; i++)
+		lag = entries[i]->job && entries[i]->job->lazy && entries[i]->job->refuse == CKR_OK &&
+		      !entries[i]->job->policy_change;
+	return lag;
+}
+
+/* A durable commit takes what lags before it along. This one writes again what is there, whoever wrote it. */
+static CK_RV harden(struct sr_ledger *ledger, struct sr_error *err)
+{
+	struct sr_store *store = ledger->place.store;
+	struct sr_standing_row row;
+	struct sr_tx *tx;
+	bool found;
+	CK_RV rv = store->ops->begin_write(store, &tx, err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = store->ops->standing_get(tx, &row, &found, err);
+	if (rv == CKR_OK && found)
+		rv = store->ops->standing_put(tx, &row, err);
+	if (rv == CKR_OK)
+		rv = store->ops->commit(tx, err);
+	else
+		store->ops->rollback(tx);
+	if (rv == CKR_OK)
+		ledger->synced = ledger->standing.head;
+	return rv;
+}
+
+static void keep_outcome(
+	struct sr_ledger *ledger, const struct running *running, struct sr_entry *const *entries, size_t count)
+{
+	sr_ledger_staged(ledger);
+	sr_trust_keep(&ledger->trust, &running->stands);
+	for (size_t i = 0; i < count; i++) {
+		const struct sr_event *event = entries[i]->job ? entries[i]->job->event : NULL;
+		ledger->changed = ledger->changed || (event && (event->counted || event->subject[0]));
+	}
+	ledger->standing.head = running->stands.head;
+	ledger->standing.newest_ms = running->stands.newest_ms;
+	ledger->clock = running->now;
+}
+
 CK_RV sr_ledger_commit(struct sr_ledger *ledger, struct sr_entry *const *entries, size_t count, struct sr_error *err)
 {
 	struct running running = { .store = ledger->place.store };
 	const struct sr_store_ops *ops = running.store->ops;
 	struct sr_error trouble = SR_ERROR_INIT;
-	CK_RV rv = ops->begin_write(running.store, &running.tx, &trouble);
+	running.lazy = may_lag(ledger, entries, count);
+	CK_RV rv = (running.lazy ? ops->begin_lazy : ops->begin_write)(running.store, &running.tx, &trouble);
 	if (rv != CKR_OK)
 		return refused(rv, &trouble, err);
 	rv = run_all(ledger, &running, entries, count, &trouble);
@@ -245,14 +305,10 @@ CK_RV sr_ledger_commit(struct sr_ledger *ledger, struct sr_entry *const *entries
 		ops->rollback(running.tx);
 	if (rv != CKR_OK)
 		return refused(rv, &trouble, err);
-	sr_ledger_staged(ledger);
-	sr_trust_keep(&ledger->trust, &running.stands);
-	for (size_t i = 0; i < count; i++) {
-		const struct sr_event *event = entries[i]->job ? entries[i]->job->event : NULL;
-		ledger->changed = ledger->changed || (event && (event->counted || event->subject[0]));
-	}
-	ledger->standing.head = running.stands.head;
-	ledger->standing.newest_ms = running.stands.newest_ms;
-	ledger->clock = running.now;
-	return CKR_OK;
+	keep_outcome(ledger, &running, entries, count);
+	if (!running.lazy)
+		ledger->synced = ledger->standing.head;
+	else if (running.firm)
+		rv = harden(ledger, &trouble);
+	return rv == CKR_OK ? rv : refused(rv, &trouble, err);
 }

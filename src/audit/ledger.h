@@ -15,17 +15,24 @@
 /** struct sr_ledger: STANDING is what we know to be committed: by others when we opened, by us since. SIGNED_SEQ and
  *  SIGNED_BOOT_MS: the newest checkpoint that we signed or found, and when. WAITING: NEXT is signed but not stored yet;
  *  the next transaction takes it along. ANCHOR_OWED: a renewal failed.
- *  CHANGED: a use was counted or a deciding row made since the anchor, so that it is renewed sooner. CLOCK: the reading
- * at the last batch, its boot_id
+ *  LAZY: as configured. SYNCED: the newest head that is known to outlive a power failure: no witness is told of a later
+ *  one, or it would take the vault for an older copy afterwards.
+ *  CHANGED: a use was counted or a deciding row made since the anchor, so that it is renewed sooner. PROVEN: shared
+ * with every look (audit/proven.h). ASKED_BOOT_MS: when the heads file was read last. CLOCK: the reading at the last
+ * batch, its boot_id
  *  "" before the first. */
 struct sr_ledger {
 	struct sr_place place;
 	struct sr_trust trust;
+	struct sr_proven *proven;
 	struct sr_standing standing;
 	uint64_t signed_seq;
 	int64_t signed_boot_ms;
 	bool waiting;
 	struct sr_checkpoint_row next;
+	bool lazy;
+	struct sr_head synced;
+	int64_t asked_boot_ms;
 	bool anchor_owed, changed, heads_known; /* HEADS_KNOWN: we have written the heads file */
 	struct sr_error broken; /* the anchor knows another history than the database: nothing is committed any more */
 	struct sr_now clock;
@@ -43,7 +50,8 @@ void sr_ledger_begin(struct sr_ledger *ledger);
 
 /** sr_ledger_commit(ledger, entries, count, err): runs the jobs and commits their events. CKR_OK: each entry has its
  *  job's code. Otherwise nothing of any of them holds: CKR_DEVICE_MEMORY / STORE_FULL, or CKR_DEVICE_ERROR with
- *  ROLLED_BACK, CHAIN_BROKEN (the database is not the one that we last saw) or AUDIT_FAILED. */
+ *  ROLLED_BACK, CHAIN_BROKEN (the database is not the one that we last saw) or AUDIT_FAILED. (Where a lazy commit had
+ * to be made durable after all and the disk refused, the records stay, and no caller gets what they tell of.) */
 CK_RV sr_ledger_commit(struct sr_ledger *ledger, struct sr_entry *const *entries, size_t count, struct sr_error *err);
 
 /** sr_ledger_continues(ledger, tx, row, err): how the vault stands now, refused unless it is as we know or a later
@@ -51,7 +59,7 @@ CK_RV sr_ledger_commit(struct sr_ledger *ledger, struct sr_entry *const *entries
 CK_RV sr_ledger_continues(
 	struct sr_ledger *ledger, struct sr_tx *tx, struct sr_standing_row *row, struct sr_error *err);
 
-/** sr_ledger_heads(ledger, err): the heads file, after a commit. */
+/** sr_ledger_heads(ledger, err): the heads file, after a commit; nothing where that lags. */
 CK_RV sr_ledger_heads(struct sr_ledger *ledger, struct sr_error *err);
 
 /** sr_ledger_refresh(ledger, err): STANDING up to what other processes have committed. */

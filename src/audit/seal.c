@@ -13,13 +13,18 @@ void sr_ledger_begin(struct sr_ledger *ledger)
 	ledger->signed_boot_ms = now.boot_ms;
 	if (ledger->standing.head.seq > ledger->signed_seq)
 		ledger->signed_boot_ms -= SR_SEAL_MS;
+	/* What was sealed was durable with its checkpoint; of a later record that is not known. */
+	if (ledger->standing.head.seq == ledger->standing.sealed)
+		ledger->synced = ledger->standing.head;
 	ledger->changed = ledger->standing.head.seq > ledger->standing.anchor.head.seq;
 }
 
 CK_RV sr_ledger_heads(struct sr_ledger *ledger, struct sr_error *err)
 {
 	const struct sr_place *place = &ledger->place;
-	CK_RV rv = sr_heads_write(place->heads_path, place->chain_id, &ledger->standing.head, err);
+	if (ledger->synced.seq < ledger->standing.head.seq)
+		return CKR_OK;
+	CK_RV rv = sr_heads_write(place->heads_path, place->chain_id, &ledger->synced, err);
 	ledger->heads_known = ledger->heads_known || rv == CKR_OK;
 	return rv;
 }
@@ -105,6 +110,8 @@ CK_RV sr_ledger_seal(struct sr_ledger *ledger, struct sr_error *err)
 		store->ops->rollback(tx);
 	if (rv == CKR_OK)
 		sr_ledger_staged(ledger);
+	if (rv == CKR_OK)
+		ledger->synced = ledger->standing.head;
 	return rv;
 }
 
@@ -135,9 +142,9 @@ CK_RV sr_ledger_anchor(struct sr_ledger *ledger, bool always, struct sr_error *e
 	int64_t age = now.wall_ms - known->wall_ms;
 	int64_t bearable = ledger->changed ? SR_ANCHOR_CHANGE_MS : SR_ANCHOR_MS;
 	bool stale = age >= bearable || age <= -bearable; /* a clock set back must not put renewals off */
-	if (ledger->standing.head.seq <= known->head.seq || (!always && !stale && !ledger->anchor_owed))
+	if (ledger->synced.seq <= known->head.seq || (!always && !stale && !ledger->anchor_owed))
 		return CKR_OK;
-	struct sr_anchor anchor = { .head = ledger->standing.head, .wall_ms = now.wall_ms };
+	struct sr_anchor anchor = { .head = ledger->synced, .wall_ms = now.wall_ms };
 	CK_RV rv = ask_anchor(ledger, err);
 	if (rv != CKR_OK && (err->reason == SR_REASON_CHAIN_BROKEN || err->reason == SR_REASON_ROLLED_BACK))
 		ledger->broken = *err;

@@ -1,6 +1,7 @@
 /* Walking the state tree from a bucket up to the root, to prove or to change. */
 #include "audit/state.h"
 
+#include "audit/proven.h"
 #include "util/crypto.h"
 #include "util/pack.h"
 
@@ -141,17 +142,21 @@ static CK_RV prove(struct walk *walk, const uint8_t root[SR_HASH_LEN], const cha
 		"%s: the vault's state was changed outside Strongroom; run: strongroom audit verify", subject);
 }
 
-static CK_RV walk_up(struct sr_store *store, const struct sr_moment *at, const char *subject, struct walk *walk,
-	struct sr_error *err)
+static CK_RV make_key(const struct sr_moment *at, const char *subject, uint8_t key[SR_HASH_LEN], struct sr_error *err)
 {
 	struct sr_buf packed = SR_BUF_INIT;
 	sr_pack_text(&packed, "strongroom/state-key/1");
 	sr_pack_text(&packed, at->chain_id);
 	sr_pack_text(&packed, subject);
-	bool hashed = !packed.failed && sr_sha256(packed.data, packed.len, walk->key);
+	bool hashed = !packed.failed && sr_sha256(packed.data, packed.len, key);
 	sr_buf_clear(&packed);
-	if (!hashed)
-		return no_hash(err);
+	return hashed ? CKR_OK : no_hash(err);
+}
+
+/* WALK has its key. */
+static CK_RV walk_up(struct sr_store *store, const struct sr_moment *at, const char *subject, struct walk *walk,
+	struct sr_error *err)
+{
 	struct bucket bucket = { .walk = walk };
 	walk->value = 0;
 	CK_RV rv = read_bucket(store, at->tx, &bucket, err);
@@ -165,10 +170,15 @@ CK_RV sr_state_get(
 {
 	struct walk walk;
 	*value = 0;
-	CK_RV rv = walk_up(store, at, subject, &walk, err);
-	if (rv == CKR_OK)
-		*value = walk.value;
-	return rv;
+	CK_RV rv = make_key(at, subject, walk.key, err);
+	if (rv != CKR_OK || sr_proven_get(at->proven, at->root, walk.key, value))
+		return rv;
+	rv = walk_up(store, at, subject, &walk, err);
+	if (rv != CKR_OK)
+		return rv;
+	sr_proven_add(at->proven, at->root, walk.key, walk.value);
+	*value = walk.value;
+	return CKR_OK;
 }
 
 /* The bucket's new digest into every node above it, and the last node's own into ROOT. */
@@ -197,7 +207,9 @@ CK_RV sr_state_put(
 {
 	struct walk walk;
 	struct bucket changed = { .walk = &walk, .change = true, .value = value };
-	CK_RV rv = walk_up(store, at, subject, &walk, err);
+	CK_RV rv = make_key(at, subject, walk.key, err);
+	if (rv == CKR_OK)
+		rv = walk_up(store, at, subject, &walk, err);
 	if (rv == CKR_OK)
 		rv = read_bucket(store, at->tx, &changed, err);
 	if (rv == CKR_OK)

@@ -5,6 +5,7 @@
 #include "audit/writer.h"
 
 #include "audit/ledger.h"
+#include "audit/proven.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -78,6 +79,8 @@ static void follow_commit(struct sr_ledger *ledger, const struct batch *batch, s
 		CK_RV rv = batch->seal ? sr_ledger_refresh(ledger, &why) : CKR_OK;
 		if (rv == CKR_OK)
 			rv = sr_ledger_seal(ledger, &why);
+		if (rv == CKR_OK && batch->seal)
+			rv = sr_ledger_heads(ledger, &why); /* what lagged does not any more */
 		owe(trouble, rv, &why);
 		answer_seals(batch, rv, &why);
 	}
@@ -196,6 +199,7 @@ CK_RV sr_writer_look(struct sr_writer *writer, struct sr_moment *moment, struct 
 	}
 	sr_clock_now(&moment->now);
 	moment->chain_id = writer->ledger.place.chain_id;
+	moment->proven = writer->ledger.proven;
 	moment->not_before_ms = row.newest_ms;
 	memcpy(moment->root, row.root, sizeof moment->root);
 	return CKR_OK;
@@ -223,8 +227,10 @@ static struct sr_writer *writer_new(const struct sr_writer_config *config)
 	writer->last = &writer->first;
 	writer->vault_id = strdup(config->vault_id);
 	writer->heads_path = strdup(config->heads_path);
+	writer->ledger.proven = sr_proven_new();
 	writer->ledger.trust.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
-	if (writer->vault_id && writer->heads_path && pthread_mutex_init(&writer->lock, NULL) == 0)
+	if (writer->vault_id && writer->heads_path && writer->ledger.proven &&
+		pthread_mutex_init(&writer->lock, NULL) == 0)
 		return writer;
 	sr_writer_abandon(writer);
 	return NULL;
@@ -240,6 +246,7 @@ CK_RV sr_writer_open(const struct sr_writer_config *config, struct sr_writer **o
 	CK_RV rv = sr_place_find(config, &ledger->place, err);
 	ledger->place.vault_id = writer->vault_id;
 	ledger->place.heads_path = writer->heads_path;
+	ledger->lazy = config->lazy;
 	if (rv == CKR_OK)
 		rv = sr_audit_look(&ledger->place, &ledger->trust, &ledger->standing, err);
 	if (rv != CKR_OK) {
@@ -257,8 +264,10 @@ void sr_writer_close(struct sr_writer *writer)
 	if (!writer)
 		return;
 	struct sr_error ignored = SR_ERROR_INIT; /* the next start finds the tail unsealed, and checks and seals it */
-	if (sr_ledger_seal(&writer->ledger, &ignored) == CKR_OK)
+	if (sr_ledger_seal(&writer->ledger, &ignored) == CKR_OK) {
+		sr_ledger_heads(&writer->ledger, &ignored);
 		sr_ledger_anchor(&writer->ledger, writer->ledger.changed, &ignored);
+	}
 	pthread_mutex_destroy(&writer->lock);
 	sr_writer_abandon(writer);
 }
@@ -268,6 +277,7 @@ void sr_writer_abandon(struct sr_writer *writer)
 {
 	if (!writer)
 		return;
+	sr_proven_free(writer->ledger.proven);
 	free(writer->vault_id);
 	free(writer->heads_path);
 	free(writer);

@@ -8,13 +8,15 @@
 #include "store/store.h"
 
 struct sr_writer;
+struct sr_proven;
 
-/** struct sr_writer_config: borrowed for the writer's life, texts copied. */
+/** struct sr_writer_config: borrowed for the writer's life, texts copied. LAZY: `audit-sync = lazy` (docs/audit.md). */
 struct sr_writer_config {
 	struct sr_store *store;
 	struct sr_hsm *hsm;
 	const char *vault_id;
 	const char *heads_path;
+	bool lazy;
 };
 
 /** sr_writer_open(config, writer, err): checks before anything is served (design §4, Rollback): the anchor in the HSM
@@ -31,7 +33,8 @@ void sr_writer_abandon(struct sr_writer *writer);
 
 /** struct sr_moment: a transaction, and what holds in it: the clock's reading, the newest record's time (NOT_BEFORE_MS)
  * and the root of the state tree (audit/state.h), which moves with what a job changes. EVENT_ID: the id that the job's
- * event will have (what row MACs are bound to); 0 where it is only looked. */
+ * event will have (what row MACs are bound to); 0 where it is only looked. PROVEN: what has been proven under a root
+ * before (audit/proven.h); NULL has everything walked. */
 struct sr_moment {
 	struct sr_tx *tx;
 	struct sr_now now;
@@ -39,6 +42,7 @@ struct sr_moment {
 	uint64_t event_id;
 	const char *chain_id;
 	uint8_t root[SR_HASH_LEN];
+	struct sr_proven *proven;
 };
 
 /** sr_writer_look(writer, moment, err): begins a read transaction whose root the HSM has confirmed (once for each
@@ -61,6 +65,9 @@ void sr_writer_look_end(struct sr_writer *writer, struct sr_moment *moment);
  *
  *  audit_reason: what the audit says instead of err->reason when run (or refuse) fails; 0: the same.
  *
+ *  lazy: this record may lag behind the disk where the vault is configured so. It does if the job, and each other of
+ *  its batch, ends allowed and has moved nothing in the state tree: no row was made and no use counted.
+ *
  *  policy_change: a checkpoint and the anchor follow the commit before sr_writer_run answers.
  *
  *  An event with a text that is not UTF-8 or has control characters is refused as CKR_GENERAL_ERROR, the text left
@@ -71,10 +78,12 @@ struct sr_job {
 	void *arg;
 	CK_RV refuse;
 	CK_ULONG audit_reason;
+	bool lazy;
 	bool policy_change;
 };
 
-/** sr_writer_run(writer, job, err): blocks until the job's event is durable; then answers run's code (ERR as run left
+/** sr_writer_run(writer, job, err): blocks until the job's event is durable (a lagging one: committed, so that
+ *  the end of this process does not lose it); then answers run's code (ERR as run left
  *  it). Where the event could not be committed, nothing of the job holds and the answer is CKR_DEVICE_MEMORY
  *  (STORE_FULL) or CKR_DEVICE_ERROR (AUDIT_FAILED; ROLLED_BACK or CHAIN_BROKEN where the database is not the one that
  *  this process last saw): release nothing. Any thread. */

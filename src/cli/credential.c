@@ -124,6 +124,19 @@ int sr_pin_get(const struct sr_tool *tool, struct sr_locked *pin)
 	return ask_pin(pin);
 }
 
+/* -- a passphrase that is set ---------------------------------------------------------------------------------- */
+int sr_passphrase_get(const char *file, const char *prompt, struct sr_locked *passphrase)
+{
+	if (!sr_locked_init(passphrase, ROOM))
+		return SR_EXIT_FAILED;
+	if (file)
+		return read_file(file, passphrase);
+	if (ask(prompt, passphrase))
+		return check_length(passphrase, "the passphrase");
+	sr_complain("a passphrase is needed and there is no terminal to ask on; give --passphrase-file");
+	return SR_EXIT_USAGE;
+}
+
 /* -- a new passphrase ----------------------------------------------------------------------------------------- */
 #define RANDOM_BYTES 15 /* 120 bits: 24 characters of base32, in groups of 6 */
 #define GROUP 6

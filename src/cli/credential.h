@@ -16,6 +16,10 @@ int sr_pin_get(const struct sr_tool *tool, struct sr_locked *pin);
  *  valid. PASSPHRASE is the caller's to clear, whatever the answer. */
 int sr_passphrase_new(const char *file, const char *who, struct sr_locked *passphrase, bool *generated);
 
+/** sr_passphrase_get(file, prompt, passphrase): one that is set already: from FILE, else asked on the terminal.
+ *  PASSPHRASE is the caller's to clear, whatever the answer. */
+int sr_passphrase_get(const char *file, const char *prompt, struct sr_locked *passphrase);
+
 /** sr_hsm_pin_ask(token_label, pin, len): the vendor interface's prompt (strongroom.h), on the terminal. */
 int sr_hsm_pin_ask(const char *token_label, unsigned char *pin, unsigned long *len);
 

@@ -1,6 +1,7 @@
 /* strongroom: the table of commands, and the way from argv to one of its rows. */
 #include "cli/tool.h"
 
+#include "cli/keyfile.h"
 #include "cli/output.h"
 #include "cli/session.h"
 #include "util/buf.h"
@@ -23,6 +24,13 @@ static const struct sr_command commands[] = {
 	{ "secret", "get", sr_run_secret_get, "write a value to standard output" },
 	{ "secret", "list", sr_run_secret_list, "list secrets, without values" },
 	{ "secret", "delete", sr_run_secret_delete, "delete a secret" },
+	{ "key", "generate", sr_run_key_generate, "generate a key in the HSM" },
+	{ "key", "import", sr_run_key_import, "import a key from a file" },
+	{ "key", "list", sr_run_key_list, "list keys and certificates" },
+	{ "key", "public", sr_run_key_public, "write a public key to standard output" },
+	{ "key", "delete", sr_run_key_delete, "delete a key and its certificate" },
+	{ "cert", "put", sr_run_cert_put, "store a key's certificate" },
+	{ "cert", "get", sr_run_cert_get, "write a certificate to standard output" },
 	{ "token", "issue", sr_run_token_issue, "issue a scoped, short-lived token" },
 	{ "token", "list", sr_run_token_list, "list tokens" },
 	{ "token", "show", sr_run_token_show, "show all about one token" },
@@ -259,7 +267,7 @@ static void free_cleansed(void *p)
 	free(p);
 }
 
-/* PINs and values pass through this process: it leaves no core, and nobody but root attaches to it. */
+/* PINs, values and keys pass through this process: it leaves no core, and nobody but root attaches to it. */
 static void harden(void)
 {
 	const struct rlimit none = { 0, 0 };
@@ -272,6 +280,7 @@ int main(int argc, char **argv)
 	harden();
 	setlocale(LC_CTYPE, ""); /* for the width of characters in tables */
 	json_set_alloc_funcs(malloc, free_cleansed);
+	sr_keyfile_harden();
 	if (argc < 1)
 		return SR_EXIT_USAGE;
 	struct sr_tool tool = { 0 };

@@ -32,8 +32,19 @@ void sr_template_text(struct sr_template *template, CK_ATTRIBUTE_TYPE type, cons
 
 void sr_template_token(struct sr_template *template)
 {
-	static const CK_BBOOL yes = CK_TRUE;
-	sr_template_bytes(template, CKA_TOKEN, &yes, sizeof yes);
+	sr_template_bool(template, CKA_TOKEN, true);
+}
+
+void sr_template_bool(struct sr_template *template, CK_ATTRIBUTE_TYPE type, bool value)
+{
+	static const CK_BBOOL values[] = { CK_FALSE, CK_TRUE };
+	sr_template_bytes(template, type, &values[value], sizeof values[value]);
+}
+
+void sr_template_items(struct sr_template *template, const CK_ATTRIBUTE *items, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		sr_template_bytes(template, items[i].type, items[i].pValue, items[i].ulValueLen);
 }
 
 /* -- finding -------------------------------------------------------------------------------------------------- */
@@ -76,6 +87,12 @@ int sr_find(struct sr_tool *tool, struct sr_template *template, CK_OBJECT_HANDLE
 	return exit_code;
 }
 
+int sr_not_found(const struct sr_tool *tool, const char *name)
+{
+	sr_complain("%s: %s is not found; it is not there, or not for this PIN", tool->what, name);
+	return SR_EXIT_NOT_FOUND;
+}
+
 int sr_find_one(struct sr_tool *tool, struct sr_template *template, const char *name, CK_OBJECT_HANDLE *handle)
 {
 	CK_OBJECT_HANDLE *handles;
@@ -83,12 +100,10 @@ int sr_find_one(struct sr_tool *tool, struct sr_template *template, const char *
 	int exit_code = sr_find(tool, template, &handles, &count);
 	if (exit_code != SR_EXIT_DONE)
 		return exit_code;
-	if (count > 0) {
+	if (count > 0)
 		*handle = handles[0];
-	} else {
-		sr_complain("%s: %s is not found; it is not there, or not for this PIN", tool->what, name);
-		exit_code = SR_EXIT_NOT_FOUND;
-	}
+	else
+		exit_code = sr_not_found(tool, name);
 	free(handles);
 	return exit_code;
 }
@@ -112,7 +127,7 @@ static bool is_filled(CK_RV rv)
 	return rv == CKR_OK || rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_ATTRIBUTE_SENSITIVE;
 }
 
-static void free_values(CK_ATTRIBUTE *attrs, size_t count)
+void sr_free_attributes(CK_ATTRIBUTE *attrs, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		free(attrs[i].pValue);
@@ -128,19 +143,18 @@ static bool make_room(CK_ATTRIBUTE *attrs, size_t count)
 		attrs[i].ulValueLen = 0;
 		if (len == CK_UNAVAILABLE_INFORMATION)
 			continue;
-		if (len > LENGTH_MAX || !(attrs[i].pValue = malloc(len + 1)))
+		if (len > LENGTH_MAX || !(attrs[i].pValue = calloc(1, len + 1)))
 			return false;
 		attrs[i].ulValueLen = len;
 	}
 	return true;
 }
 
-/* ATTRS have their types; the caller frees the values, whatever the answer. */
-static CK_RV read_attributes(struct sr_tool *tool, CK_OBJECT_HANDLE handle, CK_ATTRIBUTE *attrs, size_t count)
+CK_RV sr_read_attributes(struct sr_tool *tool, CK_OBJECT_HANDLE handle, CK_ATTRIBUTE *attrs, size_t count)
 {
 	CK_RV rv = CKR_BUFFER_TOO_SMALL;
 	for (int try = 0; try < TRIES && rv == CKR_BUFFER_TOO_SMALL; try++) {
-		free_values(attrs, count);
+		sr_free_attributes(attrs, count);
 		rv = tool->p11->C_GetAttributeValue(tool->session, handle, attrs, count);
 		if (!is_filled(rv))
 			return rv;
@@ -151,7 +165,7 @@ static CK_RV read_attributes(struct sr_tool *tool, CK_OBJECT_HANDLE handle, CK_A
 	return is_filled(rv) ? CKR_OK : rv;
 }
 
-static json_t *text_value(const char *text, size_t len)
+json_t *sr_text_value(const char *text, size_t len)
 {
 	json_t *value = json_stringn(text, len);
 	if (value)
@@ -169,7 +183,7 @@ static json_t *lines_value(const char *text, size_t len)
 		const char *end = memchr(text, '\n', len);
 		size_t line = end ? (size_t)(end - text) : len;
 		if (line > 0)
-			json_array_append_new(lines, text_value(text, line));
+			json_array_append_new(lines, sr_text_value(text, line));
 		size_t taken = end ? line + 1 : line;
 		text += taken;
 		len -= taken;
@@ -182,7 +196,7 @@ static json_t *number_value(const char *text, size_t len)
 	uint64_t number;
 	if (sr_text_u64(text, len, INT64_MAX, &number))
 		return json_integer((json_int_t)number);
-	return text_value(text, len);
+	return sr_text_value(text, len);
 }
 
 static json_t *field_value(enum sr_field_kind kind, const CK_ATTRIBUTE *attr)
@@ -198,10 +212,10 @@ static json_t *field_value(enum sr_field_kind kind, const CK_ATTRIBUTE *attr)
 		return lines_value(text, len);
 	case SR_FIELD_OBJECT: {
 		json_t *value = json_loadb(text, len, 0, NULL);
-		return value ? value : text_value(text, len);
+		return value ? value : sr_text_value(text, len);
 	}
 	default:
-		return text_value(text, len);
+		return sr_text_value(text, len);
 	}
 }
 
@@ -212,13 +226,13 @@ static CK_RV read_fields(
 	for (size_t i = 0; i < count; i++)
 		attrs[i].type = fields[i].type;
 	*object = NULL;
-	CK_RV rv = read_attributes(tool, handle, attrs, count);
+	CK_RV rv = sr_read_attributes(tool, handle, attrs, count);
 	if (rv == CKR_OK) {
 		*object = json_object();
 		for (size_t i = 0; i < count; i++)
 			json_object_set_new(*object, fields[i].key, field_value(fields[i].kind, &attrs[i]));
 	}
-	free_values(attrs, count);
+	sr_free_attributes(attrs, count);
 	return rv;
 }
 
@@ -270,6 +284,14 @@ int sr_read_value(struct sr_tool *tool, CK_OBJECT_HANDLE handle, struct sr_locke
 	for (int try = 0; try < TRIES && rv == CKR_BUFFER_TOO_SMALL; try++)
 		rv = read_value(tool, handle, value);
 	return rv == CKR_OK ? SR_EXIT_DONE : sr_refuse(tool, rv);
+}
+
+bool sr_has_prefix(const char *path, const char *prefix)
+{
+	size_t len = prefix ? strlen(prefix) : 0;
+	if (len > 0 && prefix[len - 1] == '*')
+		len--;
+	return len == 0 || strncmp(path, prefix, len) == 0;
 }
 
 /* -- jobs ----------------------------------------------------------------------------------------------------- */

@@ -7,7 +7,7 @@
 
 #include <jansson.h>
 
-#define SR_TEMPLATE_MAX 16
+#define SR_TEMPLATE_MAX 40
 
 /** struct sr_template: points into its owner's memory. */
 struct sr_template {
@@ -19,9 +19,11 @@ struct sr_template {
 void sr_template_class(struct sr_template *template, const CK_OBJECT_CLASS *object_class);
 
 /** sr_template_bytes, sr_template_text: adds an attribute; a NULL text adds nothing. sr_template_token: CKA_TOKEN true.
- */
+ * sr_template_items: COUNT attributes as they are. */
 void sr_template_bytes(struct sr_template *template, CK_ATTRIBUTE_TYPE type, const void *data, size_t len);
 void sr_template_text(struct sr_template *template, CK_ATTRIBUTE_TYPE type, const char *text);
+void sr_template_bool(struct sr_template *template, CK_ATTRIBUTE_TYPE type, bool value);
+void sr_template_items(struct sr_template *template, const CK_ATTRIBUTE *items, size_t count);
 void sr_template_token(struct sr_template *template);
 
 /** struct sr_field: an attribute and what it is in JSON. Absent and empty is null, but {} for SR_FIELD_OBJECT. */
@@ -41,8 +43,17 @@ int sr_find(struct sr_tool *tool, struct sr_template *template, CK_OBJECT_HANDLE
  * the line that says so. */
 int sr_find_one(struct sr_tool *tool, struct sr_template *template, const char *name, CK_OBJECT_HANDLE *handle);
 
+/** sr_not_found(tool, name): the line that says so; SR_EXIT_NOT_FOUND. */
+int sr_not_found(const struct sr_tool *tool, const char *name);
+
 int sr_create(struct sr_tool *tool, struct sr_template *template, CK_OBJECT_HANDLE *handle);
 int sr_destroy(struct sr_tool *tool, CK_OBJECT_HANDLE handle);
+
+/** sr_read_attributes(tool, handle, attrs, count): ATTRS come with their types and nothing else; what the object has is
+ * filled (a NUL stands behind each value), what it lacks or keeps has a NULL value. The caller gives the values back,
+ * whatever the answer. */
+CK_RV sr_read_attributes(struct sr_tool *tool, CK_OBJECT_HANDLE handle, CK_ATTRIBUTE *attrs, size_t count);
+void sr_free_attributes(CK_ATTRIBUTE *attrs, size_t count);
 
 /** sr_read_object(tool, handle, fields, count, object): the fields as a JSON object that the caller gives back. */
 int sr_read_object(
@@ -55,6 +66,14 @@ int sr_read_all(
 
 /** sr_read_value(tool, handle, value): CKA_VALUE. VALUE is the caller's to clear, whatever the answer. */
 int sr_read_value(struct sr_tool *tool, CK_OBJECT_HANDLE handle, struct sr_locked *value);
+
+/** sr_text_value(text, len): the text as it is, or what of it is UTF-8. */
+json_t *sr_text_value(const char *text, size_t len);
+
+/** sr_has_prefix(path, prefix): PREFIX is plain text; a star at its end, as in a scope, says nothing more; NULL fits
+ * all.
+ */
+bool sr_has_prefix(const char *path, const char *prefix);
 
 /** sr_run_job(tool, kind, result): starts a CKO_SR_JOB that has ended when it is there; its CKA_SR_RESULT, an object
  * that is not empty, for the caller to give back. */

@@ -30,6 +30,11 @@ static const struct {
 	{ SR_REASON_WEAK_PASSPHRASE, SR_EXIT_USAGE },
 	{ SR_REASON_VERSION_MISMATCH, SR_EXIT_FAILED },
 	{ SR_REASON_PATH_TAKEN, SR_EXIT_FAILED },
+	{ SR_REASON_CUSTODY, SR_EXIT_FAILED },
+	{ SR_REASON_RIGHTS, SR_EXIT_USAGE },
+	{ SR_REASON_UNEXTRACTABLE, SR_EXIT_DENIED },
+	{ SR_REASON_MECHANISM, SR_EXIT_FAILED },
+	{ SR_REASON_NOT_AUTHENTICATED, SR_EXIT_DENIED },
 };
 
 /* What each code means to a person who has no better line from the module. */
@@ -59,6 +64,10 @@ static const struct code {
 	{ CKR_TEMPLATE_INCONSISTENT, SR_EXIT_USAGE, "the values do not fit together; see strongroom(1)" },
 	{ CKR_DATA_LEN_RANGE, SR_EXIT_USAGE, "a value is too large; the limit of a secret is 65536 bytes" },
 	{ CKR_FUNCTION_NOT_SUPPORTED, SR_EXIT_FAILED, "the module does not offer this; see `strongroom doctor'" },
+	{ CKR_MECHANISM_INVALID, SR_EXIT_FAILED, "the HSM does not offer this; see `strongroom hsm probe'" },
+	{ CKR_CURVE_NOT_SUPPORTED, SR_EXIT_FAILED, "the HSM does not have this curve; see `strongroom hsm probe'" },
+	{ CKR_DOMAIN_PARAMS_INVALID, SR_EXIT_FAILED, "the HSM does not have this curve; see `strongroom hsm probe'" },
+	{ CKR_KEY_SIZE_RANGE, SR_EXIT_FAILED, "the HSM has no keys of this size; see `strongroom hsm probe'" },
 	{ CKR_TOKEN_NOT_PRESENT, SR_EXIT_FAILED, "the vault is not open; see `strongroom doctor'" },
 	{ CKR_TOKEN_NOT_RECOGNIZED, SR_EXIT_FAILED, "the vault is not open; see `strongroom doctor'" },
 	{ CKR_DEVICE_ERROR, SR_EXIT_FAILED, "the vault failed and released nothing; see `strongroom doctor'" },

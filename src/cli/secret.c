@@ -197,15 +197,6 @@ static error_t parse_list(int key, char *arg, struct argp_state *state)
 	return key == ARGP_KEY_NO_ARGS ? 0 : parse_path(key, arg, state); /* PREFIX may be left out */
 }
 
-/* PREFIX is plain text; a star at its end, as in a scope, says nothing more. */
-static bool has_prefix(const json_t *row, const char *prefix)
-{
-	size_t len = prefix ? strlen(prefix) : 0;
-	if (len > 0 && prefix[len - 1] == '*')
-		len--;
-	return len == 0 || strncmp(sr_json_text(row, "path"), prefix, len) == 0;
-}
-
 static int report_list(const struct request *request, const json_t *rows)
 {
 	static const struct sr_column columns[] = {
@@ -220,7 +211,7 @@ static int report_list(const struct request *request, const json_t *rows)
 	json_t *row;
 	json_array_foreach(rows, i, row)
 	{
-		if (has_prefix(row, request->path))
+		if (sr_has_prefix(sr_json_text(row, "path"), request->path))
 			json_array_append(wanted, row);
 	}
 	int exit_code = request->tool->json ? sr_put_json(wanted)

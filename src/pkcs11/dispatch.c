@@ -54,7 +54,9 @@ static CK_RV call_end(struct sr_call *call, CK_RV rv)
 			sr_call_rows[call->id].name, sr_rv_name(rv));
 	if (rv != CKR_OK)
 		sr_last_error_set(&call->err);
-	if (rv == CKR_USER_NOT_LOGGED_IN && call->handle)
+	/* A slot with a token of its own may be back at the next call, for programs that keep a handle and only try
+	 * again */
+	if (rv == CKR_USER_NOT_LOGGED_IN && call->handle && !sr_own_token_has(call->slot->config))
 		sr_handle_drop(call, call->handle);
 	sr_identity_unref(call->identity);
 	if (call->session) {

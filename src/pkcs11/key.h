@@ -37,6 +37,9 @@ CK_RV sr_certificate_copy(
 	struct sr_call *call, const struct sr_attrs *from, const struct sr_attrs *changes, CK_OBJECT_HANDLE *copy);
 CK_RV sr_certificate_check_changes(struct sr_call *call, const struct sr_attrs *changes);
 
+/** sr_key_is_open(attrs): a key with these attributes shows all of itself. */
+bool sr_key_is_open(const struct sr_attrs *attrs);
+
 /** sr_key_get(call, ref, attrs, template, count): C_GetAttributeValue of a key that shows ATTRS. */
 CK_RV sr_key_get(struct sr_call *call, const struct sr_ref *ref, const struct sr_attrs *attrs, CK_ATTRIBUTE *template,
 	CK_ULONG count);

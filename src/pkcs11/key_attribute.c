@@ -24,8 +24,10 @@ static bool is_component(const struct sr_attrs *attrs, CK_ATTRIBUTE_TYPE type)
 	}
 }
 
-static bool is_readable(const struct sr_attrs *attrs)
+bool sr_key_is_open(const struct sr_attrs *attrs)
 {
+	if (sr_attrs_ulong(attrs, CKA_CLASS, CKO_SECRET_KEY) == CKO_PUBLIC_KEY)
+		return true;
 	return !sr_attrs_bool(attrs, CKA_SENSITIVE, true) && sr_attrs_bool(attrs, CKA_EXTRACTABLE, false);
 }
 
@@ -71,7 +73,7 @@ static CK_RV get_component(
 	struct sr_call *call, const struct sr_ref *ref, const struct sr_attrs *attrs, CK_ATTRIBUTE *wanted)
 {
 	CK_RV rv = CKR_OK;
-	if (!is_readable(attrs))
+	if (!sr_key_is_open(attrs))
 		return sr_attribute_mark(wanted, sensitive(call));
 	if (answer_length(wanted, attrs, &rv))
 		return rv;

@@ -203,14 +203,6 @@ static CK_RV wrap(struct sr_call *call, const struct sr_mechanism *mechanism, st
 	return rv;
 }
 
-static CK_RV check_wrapped_class(struct sr_call *call, const struct sr_key *key)
-{
-	if (key->object_class != CKO_PUBLIC_KEY)
-		return CKR_OK;
-	return sr_fail(
-		&call->err, CKR_KEY_NOT_WRAPPABLE, SR_REASON_NONE, "a public key is not wrapped: read its attributes");
-}
-
 static CK_RV wrap_with(struct sr_call *call, const struct sr_mechanism *mechanism, CK_OBJECT_HANDLE wrapping_handle,
 	CK_OBJECT_HANDLE handle, CK_BYTE *output, CK_ULONG *output_len)
 {
@@ -220,8 +212,6 @@ static CK_RV wrap_with(struct sr_call *call, const struct sr_mechanism *mechanis
 		rv = sr_key_check(call, wrapping, mechanism->row);
 	if (rv == CKR_OK)
 		rv = sr_call_key(call, handle, CKR_KEY_HANDLE_INVALID, &key);
-	if (rv == CKR_OK)
-		rv = check_wrapped_class(call, key);
 	if (rv == CKR_OK)
 		rv = wrap(call, mechanism, wrapping, key, output, output_len);
 	sr_key_unref(key);

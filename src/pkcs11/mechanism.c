@@ -300,6 +300,9 @@ static CK_RV take_oaep(const struct taking *taking)
 		return refuse(taking, "a CK_RSA_PKCS_OAEP_PARAMS");
 	if (!find_hash(params.hashAlg) || !is_mgf(params.mgf))
 		return refuse(taking, "a hash or mask that is not known; take one of SHA-1, SHA-2, SHA-3");
+	/* pkcs11-tool and PyKCS11 leave the source at 0 where there is no label */
+	if (!params.source && !params.ulSourceDataLen)
+		params.source = CKZ_DATA_SPECIFIED;
 	if (params.source != CKZ_DATA_SPECIFIED ||
 		!bytes_fit(params.pSourceData, params.ulSourceDataLen, SR_PARAMETER_MAX))
 		return refuse(taking, "source is CKZ_DATA_SPECIFIED, with a label of 65536 bytes at most");

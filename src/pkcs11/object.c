@@ -277,16 +277,24 @@ static CK_RV vault_object_size(struct sr_call *call, const struct sr_ref *ref, C
 	return rv;
 }
 
+static CK_RV session_object_size(struct sr_call *call, const struct sr_ref *ref, CK_ULONG *size)
+{
+	const struct sr_attrs *attrs = sr_ref_attrs(ref);
+	if (ref->session_key && !sr_key_is_open(attrs))
+		return sr_fail(&call->err, CKR_INFORMATION_SENSITIVE, SR_REASON_UNEXTRACTABLE,
+			"the size of what you may not read is not told");
+	*size = sr_attrs_bytes(attrs);
+	return CKR_OK;
+}
+
 CK_RV sr_C_GetObjectSize(struct sr_call *call, CK_OBJECT_HANDLE object, CK_ULONG_PTR size)
 {
 	if (!size)
 		return sr_fail(&call->err, CKR_ARGUMENTS_BAD, SR_REASON_NONE, "pulSize is NULL");
 	struct sr_ref ref;
 	CK_RV rv = sr_handle_resolve(call, object, &ref);
-	if (rv == CKR_OK && ref.class)
-		rv = vault_object_size(call, &ref, size);
-	else if (rv == CKR_OK)
-		*size = sr_attrs_bytes(sr_ref_attrs(&ref));
+	if (rv == CKR_OK)
+		rv = ref.class ? vault_object_size(call, &ref, size) : session_object_size(call, &ref, size);
 	sr_ref_clear(&ref);
 	return rv;
 }

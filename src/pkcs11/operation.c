@@ -12,8 +12,7 @@
 #include <string.h>
 
 /** struct kind: FLAG is C_SessionCancel's; MECHANISM what the mechanism must be offered for; LEN_RANGE, INVALID what
- * data of a wrong length or content answers, where the whole is given in one call; NO_MECHANISM what a missing
- * mechanism answers: 5.8.1 and 5.9.1 do not list CKR_ARGUMENTS_BAD. */
+ * data of a wrong length or content answers, where the whole is given in one call. */
 static const struct kind {
 	const char *init;
 	CK_FLAGS flag;
@@ -21,29 +20,28 @@ static const struct kind {
 	enum sr_function function;
 	CK_RV len_range;
 	CK_RV invalid;
-	CK_RV no_mechanism;
 	bool message;
 } kinds[SR_OPERATION_KINDS] = {
 	[SR_OPERATION_ENCRYPT] = { "C_EncryptInit", CKF_ENCRYPT, CKF_ENCRYPT, SR_ENCRYPT, CKR_DATA_LEN_RANGE,
-		CKR_DATA_INVALID, CKR_MECHANISM_INVALID, false },
+		CKR_DATA_INVALID, false },
 	[SR_OPERATION_DECRYPT] = { "C_DecryptInit", CKF_DECRYPT, CKF_DECRYPT, SR_DECRYPT, CKR_ENCRYPTED_DATA_LEN_RANGE,
-		CKR_ENCRYPTED_DATA_INVALID, CKR_ARGUMENTS_BAD, false },
+		CKR_ENCRYPTED_DATA_INVALID, false },
 	[SR_OPERATION_SIGN] = { "C_SignInit", CKF_SIGN, CKF_SIGN, SR_SIGN, CKR_DATA_LEN_RANGE, CKR_DATA_INVALID,
-		CKR_ARGUMENTS_BAD, false },
+		false },
 	[SR_OPERATION_VERIFY] = { "C_VerifyInit", CKF_VERIFY, CKF_VERIFY, SR_VERIFY, CKR_DATA_LEN_RANGE,
-		CKR_DATA_INVALID, CKR_ARGUMENTS_BAD, false },
+		CKR_DATA_INVALID, false },
 	[SR_OPERATION_SIGN_RECOVER] = { "C_SignRecoverInit", CKF_SIGN_RECOVER, CKF_SIGN_RECOVER, SR_SIGN_RECOVER,
-		CKR_DATA_LEN_RANGE, CKR_DATA_INVALID, CKR_ARGUMENTS_BAD, false },
+		CKR_DATA_LEN_RANGE, CKR_DATA_INVALID, false },
 	[SR_OPERATION_VERIFY_RECOVER] = { "C_VerifyRecoverInit", CKF_VERIFY_RECOVER, CKF_VERIFY_RECOVER,
-		SR_VERIFY_RECOVER, CKR_SIGNATURE_LEN_RANGE, CKR_SIGNATURE_INVALID, CKR_ARGUMENTS_BAD, false },
+		SR_VERIFY_RECOVER, CKR_SIGNATURE_LEN_RANGE, CKR_SIGNATURE_INVALID, false },
 	[SR_OPERATION_MESSAGE_ENCRYPT] = { "C_MessageEncryptInit", CKF_MESSAGE_ENCRYPT, CKF_ENCRYPT, SR_ENCRYPT,
-		CKR_DATA_LEN_RANGE, CKR_DATA_INVALID, CKR_MECHANISM_INVALID, true },
+		CKR_DATA_LEN_RANGE, CKR_DATA_INVALID, true },
 	[SR_OPERATION_MESSAGE_DECRYPT] = { "C_MessageDecryptInit", CKF_MESSAGE_DECRYPT, CKF_DECRYPT, SR_DECRYPT,
-		CKR_ENCRYPTED_DATA_LEN_RANGE, CKR_ENCRYPTED_DATA_INVALID, CKR_ARGUMENTS_BAD, true },
+		CKR_ENCRYPTED_DATA_LEN_RANGE, CKR_ENCRYPTED_DATA_INVALID, true },
 	[SR_OPERATION_MESSAGE_SIGN] = { "C_MessageSignInit", CKF_MESSAGE_SIGN, CKF_SIGN, SR_SIGN, CKR_DATA_LEN_RANGE,
-		CKR_DATA_INVALID, CKR_ARGUMENTS_BAD, true },
+		CKR_DATA_INVALID, true },
 	[SR_OPERATION_MESSAGE_VERIFY] = { "C_MessageVerifyInit", CKF_MESSAGE_VERIFY, CKF_VERIFY, SR_VERIFY,
-		CKR_DATA_LEN_RANGE, CKR_DATA_INVALID, CKR_ARGUMENTS_BAD, true },
+		CKR_DATA_LEN_RANGE, CKR_DATA_INVALID, true },
 };
 
 /* -- its end ------------------------------------------------------------------------------------------------------ */
@@ -212,11 +210,12 @@ static CK_RV take_mechanism(
 	return sr_call_mechanism(call, given, kind->mechanism, mechanism);
 }
 
-/* 3.0: a mechanism of NULL cancels what is active. */
+/* 3.0: a mechanism of NULL cancels what is active. Without that an argument is missing, also for 5.8.1 and 5.9.1, which
+ * forget to list the code. */
 static CK_RV cancel(struct sr_call *call, enum sr_operation_kind kind)
 {
 	if (!call->session->operations[kind].active)
-		return sr_fail(&call->err, kinds[kind].no_mechanism, SR_REASON_NONE,
+		return sr_fail(&call->err, CKR_ARGUMENTS_BAD, SR_REASON_NONE,
 			"pMechanism is NULL, and nothing is active that it could cancel");
 	sr_operation_end(call->session, kind);
 	return CKR_OK;

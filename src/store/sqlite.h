@@ -75,12 +75,14 @@ const char *sr_sqlite_sql(enum sr_sql sql);
 /* -- connections -- */
 
 /* A transaction is a connection: taken from the store at begin, given back at its end. DB is NULL until the connection
- * is first needed. LOST: the SQLite code after which SQLite itself rolled the transaction back; SQLITE_OK otherwise. */
+ * is first needed. LAZY: its commits do not wait for the disk now (PRAGMA synchronous). LOST: the SQLite code after
+ * which SQLite itself rolled the transaction back; SQLITE_OK otherwise. */
 struct sr_tx {
 	struct sr_sqlite *store;
 	sqlite3 *db;
 	sqlite3_stmt *statements[SR_SQL_COUNT];
 	bool write;
+	bool lazy;
 	bool busy;
 	int lost;
 };
@@ -252,6 +254,7 @@ CK_RV sr_query_run(struct sr_tx *tx, enum sr_sql sql, struct sr_error *err);
 
 CK_RV sr_sqlite_begin_read(struct sr_store *store, struct sr_tx **tx, struct sr_error *err);
 CK_RV sr_sqlite_begin_write(struct sr_store *store, struct sr_tx **tx, struct sr_error *err);
+CK_RV sr_sqlite_begin_lazy(struct sr_store *store, struct sr_tx **tx, struct sr_error *err);
 CK_RV sr_sqlite_commit(struct sr_tx *tx, struct sr_error *err);
 void sr_sqlite_rollback(struct sr_tx *tx);
 CK_RV sr_sqlite_mark(struct sr_tx *tx, struct sr_error *err);

@@ -85,6 +85,7 @@ void sr_sqlite_disconnect(struct sr_tx *tx)
 	}
 	sqlite3_close(tx->db);
 	tx->db = NULL;
+	tx->lazy = false; /* what the next connection begins with */
 }
 
 /* -- the store -- */
@@ -123,6 +124,7 @@ static const struct sr_store_ops operations = {
 	.abandon = abandon_store,
 	.begin_read = sr_sqlite_begin_read,
 	.begin_write = sr_sqlite_begin_write,
+	.begin_lazy = sr_sqlite_begin_lazy,
 	.commit = sr_sqlite_commit,
 	.rollback = sr_sqlite_rollback,
 	.mark = sr_sqlite_mark,

@@ -73,7 +73,19 @@ static CK_RV check_shape(struct sr_tx *tx, struct sr_error *err)
 		"the vault's tables were altered while it was open; restore the database from a backup");
 }
 
-static CK_RV begin(struct sr_store *base, bool write, struct sr_tx **out, struct sr_error *err)
+/* Between transactions only: SQLite does not change it inside one. */
+static CK_RV set_lazy(struct sr_tx *tx, bool lazy, struct sr_error *err)
+{
+	if (tx->lazy == lazy)
+		return CKR_OK;
+	CK_RV rv = sr_sqlite_exec(
+		tx->db, lazy ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL", "writing the vault", err);
+	if (rv == CKR_OK)
+		tx->lazy = lazy;
+	return rv;
+}
+
+static CK_RV begin(struct sr_store *base, bool write, bool lazy, struct sr_tx **out, struct sr_error *err)
 {
 	struct sr_sqlite *store = (struct sr_sqlite *)base;
 	*out = NULL;
@@ -88,6 +100,8 @@ static CK_RV begin(struct sr_store *base, bool write, struct sr_tx **out, struct
 	tx->lost = SQLITE_OK;
 	CK_RV rv = tx->db ? CKR_OK : sr_sqlite_connect(store, tx, err);
 	if (rv == CKR_OK)
+		rv = set_lazy(tx, lazy, err);
+	if (rv == CKR_OK)
 		rv = sr_query_run(tx, write ? SR_SQL_BEGIN_WRITE : SR_SQL_BEGIN_READ, err);
 	if (rv == CKR_OK && write)
 		rv = check_shape(tx, err);
@@ -101,12 +115,17 @@ static CK_RV begin(struct sr_store *base, bool write, struct sr_tx **out, struct
 
 CK_RV sr_sqlite_begin_read(struct sr_store *store, struct sr_tx **tx, struct sr_error *err)
 {
-	return begin(store, false, tx, err);
+	return begin(store, false, false, tx, err);
 }
 
 CK_RV sr_sqlite_begin_write(struct sr_store *store, struct sr_tx **tx, struct sr_error *err)
 {
-	return begin(store, true, tx, err);
+	return begin(store, true, false, tx, err);
+}
+
+CK_RV sr_sqlite_begin_lazy(struct sr_store *store, struct sr_tx **tx, struct sr_error *err)
+{
+	return begin(store, true, true, tx, err);
 }
 
 CK_RV sr_sqlite_commit(struct sr_tx *tx, struct sr_error *err)

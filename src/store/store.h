@@ -49,9 +49,13 @@ struct sr_store_ops {
 	void (*abandon)(struct sr_store *store); /* in a forked child: touches no file, lock or connection */
 
 	/* begin_write takes the one writer's place (waits up to 10 s). commit ends the transaction whatever it answers;
-	 * rollback too. mark/undo/keep are one level of savepoint inside a write transaction. */
+	 * rollback too. mark/undo/keep are one level of savepoint inside a write transaction.
+	 * begin_lazy is begin_write, but commit does not wait for the disk: what it wrote outlives the process and is
+	 * seen by all others, but a power failure may take it, until the next commit of a begin_write (by whomever) or
+	 * the system's own writing makes it durable, with everything before it. Never the middle of a history. */
 	CK_RV (*begin_read)(struct sr_store *store, struct sr_tx **tx, struct sr_error *err);
 	CK_RV (*begin_write)(struct sr_store *store, struct sr_tx **tx, struct sr_error *err);
+	CK_RV (*begin_lazy)(struct sr_store *store, struct sr_tx **tx, struct sr_error *err);
 	CK_RV (*commit)(struct sr_tx *tx, struct sr_error *err);
 	void (*rollback)(struct sr_tx *tx);
 	CK_RV (*mark)(struct sr_tx *tx, struct sr_error *err);

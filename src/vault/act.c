@@ -55,6 +55,15 @@ static CK_RV run_act(struct sr_moment *at, void *arg, struct sr_error *err)
 	return sr_who_count_use(act->caller, at, err);
 }
 
+/* What audit-sync = lazy is about: reads and uses, which change nothing. A token that is known to count need not try.
+ */
+static bool may_lag(const struct sr_act *act)
+{
+	const struct sr_identity *who = act->caller->identity;
+	bool counts = who && who->type == SR_IDENTITY_TOKEN && who->token.max_uses;
+	return !counts && (act->event.kind == SR_EVENT_SECRET_READ || act->event.kind == SR_EVENT_KEY_USED);
+}
+
 static CK_RV submit(struct sr_act *act, CK_RV refuse, struct sr_error *err)
 {
 	struct sr_job job = {
@@ -63,6 +72,7 @@ static CK_RV submit(struct sr_act *act, CK_RV refuse, struct sr_error *err)
 		.arg = act,
 		.refuse = refuse,
 		.audit_reason = act->audit_reason,
+		.lazy = may_lag(act),
 		.policy_change = act->policy_change,
 	};
 	return sr_writer_run(act->caller->vault->writer, &job, err);

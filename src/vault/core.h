@@ -95,7 +95,7 @@ void sr_seen_add(struct sr_seen *seen, const uint8_t digest[SR_SHA256_LEN]);
 /* -- acting (act.c) --------------------------------------------------------------------------------------------- */
 /** struct sr_act: one audited act. The owner fills it by sr_act_begin and may set PATH, VERSION, metadata in EVENT. RUN
  *  is a job's (audit/writer.h), called after the identity has been checked again inside the transaction. COUNTS: the
- * act takes one use of the caller's token and of each of its ancestors. LAZY: a job's (audit/writer.h). */
+ * act takes one use of the caller's token and of each of its ancestors. */
 struct sr_act {
 	const struct sr_caller *caller;
 	struct sr_event event;
@@ -103,7 +103,6 @@ struct sr_act {
 	void *arg;
 	bool counts;
 	bool policy_change;
-	bool lazy;
 	CK_ULONG audit_reason;
 };
 

@@ -211,7 +211,9 @@ static CK_RV make_store(struct making *making, struct sr_error *err)
 		rv = sr_sqlite_open(vault->dir, &vault->store, err);
 	if (rv == CKR_OK)
 		rv = put_meta(vault, names, 2, err);
-	struct sr_writer_config writer = { vault->store, vault->hsm, vault->id, vault->heads };
+	struct sr_writer_config writer = {
+		.store = vault->store, .hsm = vault->hsm, .vault_id = vault->id, .heads_path = vault->heads
+	};
 	if (rv == CKR_OK)
 		rv = sr_writer_start_chain(&writer, chain_id, err);
 	return rv == CKR_OK ? sr_writer_open(&writer, &vault->writer, err) : rv;

@@ -12,7 +12,9 @@
 static CK_RV verify(const struct sr_caller *caller, struct sr_verdict *verdict, struct sr_error *err)
 {
 	struct sr_vault *vault = caller->vault;
-	struct sr_writer_config config = { vault->store, vault->hsm, vault->id, vault->heads };
+	struct sr_writer_config config = {
+		.store = vault->store, .hsm = vault->hsm, .vault_id = vault->id, .heads_path = vault->heads
+	};
 	CK_RV rv = sr_audit_verify(&config, verdict, err);
 	if (rv == CKR_OK && verdict->ok)
 		rv = sr_report_check_rows(vault, verdict, err);

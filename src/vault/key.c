@@ -140,8 +140,8 @@ static void show(const struct sr_key_inside *inside, uint32_t actions, struct sr
 	sr_keyattrs_show(inside->part, own, actions, shown);
 	sr_attrs_put_bool(shown, CKA_MODIFIABLE, may_make && sr_attrs_bool(own, CKA_MODIFIABLE, true));
 	sr_attrs_put_bool(shown, CKA_COPYABLE, may_make && sr_attrs_bool(own, CKA_COPYABLE, true));
-	sr_attrs_put_bool(shown, CKA_DESTROYABLE,
-		(actions & SR_ACTION_DELETE) && sr_attrs_bool(own, CKA_DESTROYABLE, true));
+	sr_attrs_put_bool(
+		shown, CKA_DESTROYABLE, (actions & SR_ACTION_DELETE) && sr_attrs_bool(own, CKA_DESTROYABLE, true));
 }
 
 static CK_RV fill_from_row(
@@ -213,8 +213,8 @@ CK_RV sr_key_open(const struct sr_caller *caller, CK_OBJECT_CLASS object_class, 
 
 /* -- of the session ---------------------------------------------------------------------------------------------- */
 
-CK_RV sr_key_of_session(const struct sr_plan *plan, const char *uid, struct sr_hsm_key *hsm, struct sr_key **key,
-	struct sr_error *err)
+CK_RV sr_key_of_session(
+	const struct sr_plan *plan, const char *uid, struct sr_hsm_key *hsm, struct sr_key **key, struct sr_error *err)
 {
 	*key = sr_key_new(plan->part, plan->key_type);
 	if (!*key)

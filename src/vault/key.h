@@ -44,8 +44,8 @@ CK_RV sr_key_of_row(
 	const struct sr_caller *caller, const struct sr_key_row *row, struct sr_key **key, struct sr_error *err);
 
 /** sr_key_of_session(plan, uid, hsm, key, err): a session object; takes a reference to HSM. */
-CK_RV sr_key_of_session(const struct sr_plan *plan, const char *uid, struct sr_hsm_key *hsm, struct sr_key **key,
-	struct sr_error *err);
+CK_RV sr_key_of_session(
+	const struct sr_plan *plan, const char *uid, struct sr_hsm_key *hsm, struct sr_key **key, struct sr_error *err);
 
 /** sr_key_new(part, key_type): empty, with one reference; NULL: no memory. */
 struct sr_key *sr_key_new(enum sr_part part, CK_KEY_TYPE key_type);
@@ -56,8 +56,8 @@ CK_RV sr_key_row_attrs(const struct sr_key_row *row, struct sr_attrs *attrs, str
 /** sr_key_row_hsm(row, attrs, err): where the HSM has it; NULL: no memory, or a certificate. */
 struct sr_hsm_key *sr_key_row_hsm(const struct sr_key_row *row, const struct sr_attrs *attrs);
 
-/** sr_key_id_make(part, path, id), sr_key_id_parse(object_class, id, part): "p:PATH" and so on. Parse answers the path, NULL
- * for what is no id of that class; OF_SECRET for "h:PATH". */
+/** sr_key_id_make(part, path, id), sr_key_id_parse(object_class, id, part): "p:PATH" and so on. Parse answers the path,
+ * NULL for what is no id of that class; OF_SECRET for "h:PATH". */
 void sr_key_id_make(enum sr_part part, const char *path, char id[SR_OBJECT_ID_MAX]);
 const char *sr_key_id_parse(CK_OBJECT_CLASS object_class, const char *id, enum sr_part *part, bool *of_secret);
 CK_OBJECT_CLASS sr_key_id_class(const char *id); /* the one class that has such an id */
@@ -69,8 +69,7 @@ CK_RV sr_key_load(const struct sr_caller *caller, const struct sr_moment *at, co
 /* -- may it? (key_policy.c) -------------------------------------------------------------------------------------- */
 /** sr_key_may(caller, key, right, err): before: whether the key has RIGHT (CKA_SIGN, ...) at all, and policy allows it.
  * RECORD: it is policy that refuses, so the refusal belongs in the audit. */
-CK_RV sr_key_may(
-	const struct sr_caller *caller, const struct sr_key *key, CK_ATTRIBUTE_TYPE right, bool *record,
+CK_RV sr_key_may(const struct sr_caller *caller, const struct sr_key *key, CK_ATTRIBUTE_TYPE right, bool *record,
 	struct sr_error *err);
 
 /** sr_key_still(caller, at, key, right, err): inside the transaction: the same object, with RIGHT (0: none is asked),
@@ -97,7 +96,8 @@ struct sr_placing {
 	struct sr_placed {
 		const struct sr_plan *plan;
 		char uid[SR_UID_MAX];
-		const struct sr_hsm_made *made; /* NULL while it is only looked whether there is room, and of open ones */
+		const struct sr_hsm_made
+			*made; /* NULL while it is only looked whether there is room, and of open ones */
 	} items[2];
 };
 
@@ -122,8 +122,8 @@ CK_RV sr_hmac_view(const struct sr_caller *caller, const char *path, struct sr_v
 CK_RV sr_hmac_open(const struct sr_caller *caller, const char *path, struct sr_key **key, struct sr_error *err);
 CK_RV sr_hmac_find(const struct sr_caller *caller, const struct sr_moment *at, const struct sr_attrs *query,
 	sr_found found, void *ctx, struct sr_error *err);
-CK_RV sr_hmac_still(const struct sr_caller *caller, const struct sr_moment *at, const struct sr_key *key,
-	struct sr_error *err);
+CK_RV sr_hmac_still(
+	const struct sr_caller *caller, const struct sr_moment *at, const struct sr_key *key, struct sr_error *err);
 
 /** sr_hmac_enter(caller, key, nest, hsm, err): the value in the HSM for one use: it goes with NEST. */
 CK_RV sr_hmac_enter(const struct sr_caller *caller, const struct sr_key *key, struct sr_hsm_nest **nest,

@@ -82,13 +82,13 @@ static CK_RV find_rows(struct key_search *search, const struct sr_moment *at, st
 		return ops->key_by_id(at->tx, id->value, id->len, match_key, search, err);
 	sr_who_prefix(search->caller->identity, SR_RESOURCE_KEYS, prefix);
 	if (sr_attrs_find(search->query, CKA_KEY_TYPE))
-		return ops->key_by_type(at->tx, prefix, sr_attrs_ulong(search->query, CKA_KEY_TYPE, 0), match_key,
-			search, err);
+		return ops->key_by_type(
+			at->tx, prefix, sr_attrs_ulong(search->query, CKA_KEY_TYPE, 0), match_key, search, err);
 	return ops->key_list(at->tx, prefix, search->part, match_key, search, err);
 }
 
-static CK_RV find_part(const struct sr_caller *caller, enum sr_part part, const struct sr_attrs *query,
-	sr_found found, void *ctx, struct sr_error *err)
+static CK_RV find_part(const struct sr_caller *caller, enum sr_part part, const struct sr_attrs *query, sr_found found,
+	void *ctx, struct sr_error *err)
 {
 	struct key_search search = { caller, query, part, found, ctx, true, CKR_OK, err };
 	struct sr_moment at;
@@ -227,21 +227,21 @@ static CK_RV create_from(const struct sr_caller *caller, enum sr_part part, CK_A
 
 /* -- the classes ------------------------------------------------------------------------------------------------- */
 
-#define KEY_CLASS(word, part, class, type_attribute)                                                                 \
-	static CK_RV find_##word(const struct sr_caller *caller, const struct sr_attrs *query, sr_found found,       \
-		void *ctx, struct sr_error *err)                                                                     \
-	{                                                                                                            \
-		return find_part(caller, part, query, found, ctx, err);                                              \
-	}                                                                                                            \
-	static CK_RV view_##word(                                                                                    \
-		const struct sr_caller *caller, const char *id, struct sr_view *view, struct sr_error *err)          \
-	{                                                                                                            \
-		return view_one(caller, class, id, view, err);                                                       \
-	}                                                                                                            \
-	static CK_RV create_##word(const struct sr_caller *caller, const struct sr_attrs *template,                  \
-		struct sr_created *created, struct sr_error *err)                                                    \
-	{                                                                                                            \
-		return create_from(caller, part, type_attribute, template, created, err);                            \
+#define KEY_CLASS(word, part, class, type_attribute)                                                           \
+	static CK_RV find_##word(const struct sr_caller *caller, const struct sr_attrs *query, sr_found found, \
+		void *ctx, struct sr_error *err)                                                               \
+	{                                                                                                      \
+		return find_part(caller, part, query, found, ctx, err);                                        \
+	}                                                                                                      \
+	static CK_RV view_##word(                                                                              \
+		const struct sr_caller *caller, const char *id, struct sr_view *view, struct sr_error *err)    \
+	{                                                                                                      \
+		return view_one(caller, class, id, view, err);                                                 \
+	}                                                                                                      \
+	static CK_RV create_##word(const struct sr_caller *caller, const struct sr_attrs *template,            \
+		struct sr_created *created, struct sr_error *err)                                              \
+	{                                                                                                      \
+		return create_from(caller, part, type_attribute, template, created, err);                      \
 	}
 
 KEY_CLASS(private_key, SR_PART_PRIVATE, CKO_PRIVATE_KEY, CKA_KEY_TYPE)

@@ -48,9 +48,9 @@ static CK_RV hsm_generate(struct sr_work *work, const CK_MECHANISM *mechanism, s
 	struct sr_attrs template = SR_ATTRS_INIT;
 	sr_plan_history(&work->plan, SR_HOW_GENERATE, mechanism->mechanism, NULL);
 	sr_work_template(work, &template);
-	CK_RV rv = template.failed ? no_memory(err)
-				   : sr_hsm_generate(work->caller->vault->hsm, &place, mechanism, &template,
-					     &work->made, err);
+	CK_RV rv = template.failed
+			   ? no_memory(err)
+			   : sr_hsm_generate(work->caller->vault->hsm, &place, mechanism, &template, &work->made, err);
 	sr_attrs_clear(&template);
 	return rv == CKR_OK ? sr_work_complete(work, err) : rv;
 }
@@ -155,8 +155,8 @@ static CK_RV complete_pair(struct sr_work *public_half, struct sr_work *private_
 	return a->failed || b->failed ? no_memory(err) : CKR_OK;
 }
 
-static CK_RV hsm_generate_pair(struct sr_work *public_half, struct sr_work *private_half, const CK_MECHANISM *mechanism,
-	struct sr_error *err)
+static CK_RV hsm_generate_pair(
+	struct sr_work *public_half, struct sr_work *private_half, const CK_MECHANISM *mechanism, struct sr_error *err)
 {
 	struct sr_hsm_place place = sr_work_place(private_half);
 	struct sr_attrs public_template = SR_ATTRS_INIT, private_template = SR_ATTRS_INIT;
@@ -185,8 +185,7 @@ static CK_RV reopen_public(struct sr_work *work, struct sr_error *err)
 	work->made.key = NULL;
 	if (work->token)
 		return CKR_OK;
-	sr_keyattrs_for_hsm(
-		SR_PART_PUBLIC, work->plan.key_type, SR_HOW_IMPORT, &work->plan.attrs, &template);
+	sr_keyattrs_for_hsm(SR_PART_PUBLIC, work->plan.key_type, SR_HOW_IMPORT, &work->plan.attrs, &template);
 	if (!template.failed)
 		work->made.key = sr_hsm_key_open(work->uid, 0, &template);
 	sr_attrs_clear(&template);
@@ -246,9 +245,8 @@ static CK_RV hsm_import(struct sr_work *work, struct sr_error *err)
 	if (work->plan.part == SR_PART_PUBLIC)
 		return reopen_public(work, err);
 	sr_work_template(work, &template);
-	rv = template.failed
-		     ? no_memory(err)
-		     : sr_hsm_import(work->caller->vault->hsm, &place, &template, &work->made, err);
+	rv = template.failed ? no_memory(err)
+			     : sr_hsm_import(work->caller->vault->hsm, &place, &template, &work->made, err);
 	sr_attrs_clear(&template);
 	return rv;
 }
@@ -358,8 +356,8 @@ CK_RV sr_key_copy(const struct sr_caller *caller, struct sr_key *key, struct sr_
 
 /* Before anything else: may BASE do that at all? What the key itself cannot do is no refusal of policy, and not
  * recorded. */
-static CK_RV begin_by(struct sr_work *work, struct sr_work_job *job, enum sr_part part,
-	const struct sr_making *making, enum sr_how how, bool *silent, struct sr_error *err)
+static CK_RV begin_by(struct sr_work *work, struct sr_work_job *job, enum sr_part part, const struct sr_making *making,
+	enum sr_how how, bool *silent, struct sr_error *err)
 {
 	bool record = false;
 	CK_RV rv = sr_key_may(work->caller, job->base, job->right, &record, err);
@@ -381,10 +379,10 @@ static CK_RV hsm_unwrap(struct sr_work *work, const CK_MECHANISM *mechanism, str
 	struct sr_attrs template = SR_ATTRS_INIT;
 	sr_plan_history(&work->plan, SR_HOW_UNWRAP, CK_UNAVAILABLE_INFORMATION, NULL);
 	sr_work_template(work, &template);
-	CK_RV rv = template.failed ? no_memory(err)
-				   : sr_hsm_unwrap_key(work->caller->vault->hsm, &place, mechanism,
-					     unwrapping->inside->hsm, wrapped, wrapped_len, &template, &work->made,
-					     err);
+	CK_RV rv = template.failed
+			   ? no_memory(err)
+			   : sr_hsm_unwrap_key(work->caller->vault->hsm, &place, mechanism, unwrapping->inside->hsm,
+				     wrapped, wrapped_len, &template, &work->made, err);
 	sr_attrs_clear(&template);
 	return rv == CKR_OK ? sr_work_complete(work, err) : rv;
 }
@@ -431,8 +429,7 @@ static CK_RV check_derived(const struct sr_work *work, const struct sr_key *base
 		"is");
 }
 
-static CK_RV hsm_derive(
-	struct sr_work *work, const CK_MECHANISM *mechanism, struct sr_key *base, struct sr_error *err)
+static CK_RV hsm_derive(struct sr_work *work, const CK_MECHANISM *mechanism, struct sr_key *base, struct sr_error *err)
 {
 	struct sr_hsm_place place = sr_work_place(work);
 	struct sr_attrs template = SR_ATTRS_INIT;

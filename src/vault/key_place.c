@@ -44,8 +44,8 @@ static CK_RV look_part(struct sr_vault *vault, const struct sr_moment *at, const
 	return rv;
 }
 
-static CK_RV look_keys(struct sr_vault *vault, const struct sr_moment *at, const char *path,
-	struct standing *standing, struct sr_error *err)
+static CK_RV look_keys(struct sr_vault *vault, const struct sr_moment *at, const char *path, struct standing *standing,
+	struct sr_error *err)
 {
 	CK_RV rv = CKR_OK;
 	for (unsigned part = 0; rv == CKR_OK && part < SR_PART_COUNT; part++)
@@ -98,8 +98,8 @@ static CK_RV same_pair(const struct sr_attrs *one, const struct sr_attrs *other,
 	return taken(err, "the path holds the other half of another key pair");
 }
 
-static CK_RV judge_halves(const struct sr_attrs *public_attrs, const struct sr_attrs *private_attrs,
-	struct sr_error *err)
+static CK_RV judge_halves(
+	const struct sr_attrs *public_attrs, const struct sr_attrs *private_attrs, struct sr_error *err)
 {
 	CK_RV rv = same_pair(public_attrs, private_attrs, err);
 	return rv == CKR_OK ? sr_keyattrs_pair(public_attrs, private_attrs, err) : rv;

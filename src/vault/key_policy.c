@@ -51,8 +51,7 @@ static bool is_cleared(const struct sr_caller *caller, const struct sr_key *key,
 	return key->object_class == CKO_PUBLIC_KEY || tier <= sr_who_clearance(caller->identity);
 }
 
-CK_RV sr_key_may(
-	const struct sr_caller *caller, const struct sr_key *key, CK_ATTRIBUTE_TYPE right, bool *record,
+CK_RV sr_key_may(const struct sr_caller *caller, const struct sr_key *key, CK_ATTRIBUTE_TYPE right, bool *record,
 	struct sr_error *err)
 {
 	size_t i = right_index(right);

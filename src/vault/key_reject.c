@@ -1,5 +1,5 @@
-/* Implicit rejection for CKM_RSA_PKCS (docs/keys.md): a ciphertext whose padding is wrong has a plain text too. Who asks
- * learns nothing that he could not have made up, so there is no oracle for Bleichenbacher's attack. */
+/* Implicit rejection for CKM_RSA_PKCS (docs/keys.md): a ciphertext whose padding is wrong has a plain text too. Who
+ * asks learns nothing that he could not have made up, so there is no oracle for Bleichenbacher's attack. */
 #include "vault/key.h"
 
 #include "util/crypto.h"

@@ -209,8 +209,8 @@ static CK_RV changed(struct sr_error *err, CK_ULONG reason)
 		"key not used: the secret was deleted or changed meanwhile; look for it again");
 }
 
-CK_RV sr_hmac_still(const struct sr_caller *caller, const struct sr_moment *at, const struct sr_key *key,
-	struct sr_error *err)
+CK_RV sr_hmac_still(
+	const struct sr_caller *caller, const struct sr_moment *at, const struct sr_key *key, struct sr_error *err)
 {
 	struct sr_secret_row row = { .path = "" };
 	bool found = false;
@@ -266,6 +266,17 @@ static CK_RV open_value(const struct sr_caller *caller, const struct sr_secret_r
 	return rv;
 }
 
+/* HMAC fills its key up with zeros to the hash's block, 64 bytes or more (RFC 2104, 2). It is done here, because some
+ * HSMs want a key as long as the hash: SoftHSM2 does. */
+#define HMAC_BLOCK 64
+
+static void fill_up(struct sr_buf *value)
+{
+	static const uint8_t zeros[HMAC_BLOCK];
+	if (value->len < HMAC_BLOCK)
+		sr_buf_append(value, zeros, HMAC_BLOCK - value->len);
+}
+
 static CK_RV import(const struct sr_caller *caller, const struct sr_buf *value, struct sr_hsm_nest *nest,
 	struct sr_hsm_key **hsm, struct sr_error *err)
 {
@@ -299,6 +310,10 @@ CK_RV sr_hmac_enter(const struct sr_caller *caller, const struct sr_key *key, st
 	CK_RV rv = load_sealed(caller, key, &row, &version, err);
 	if (rv == CKR_OK)
 		rv = open_value(caller, &row, &version, &value, err);
+	if (rv == CKR_OK)
+		fill_up(&value);
+	if (rv == CKR_OK && value.failed)
+		rv = sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to use a key");
 	if (rv == CKR_OK)
 		rv = sr_hsm_nest_open(caller->vault->hsm, nest, err);
 	if (rv == CKR_OK)

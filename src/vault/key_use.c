@@ -65,8 +65,7 @@ static CK_RV enter_hsm(
 	enum sr_hsm_function function = functions[use->function].hsm;
 	struct sr_hsm_key *entered = NULL;
 	if (!use->key->inside->of_secret)
-		return sr_hsm_use_begin(
-			caller->vault->hsm, function, use->key->inside->hsm, mechanism, &use->hsm, err);
+		return sr_hsm_use_begin(caller->vault->hsm, function, use->key->inside->hsm, mechanism, &use->hsm, err);
 	CK_RV rv = sr_hmac_enter(caller, use->key, &use->nest, &entered, err);
 	if (rv == CKR_OK)
 		rv = sr_hsm_use_begin(caller->vault->hsm, function, entered, mechanism, &use->hsm, err);
@@ -109,13 +108,6 @@ void sr_use_end(struct sr_use *use)
 
 /* -- the record -------------------------------------------------------------------------------------------------- */
 
-/* Where no limit is counted the record may follow its result (docs/audit.md, audit-sync). */
-static bool may_lag(const struct sr_caller *caller)
-{
-	const struct sr_identity *who = caller->identity;
-	return who->type != SR_IDENTITY_TOKEN || (who->token.max_uses == 0 && who->token.parent[0] == '\0');
-}
-
 static CK_RV use_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
 {
 	const struct sr_use *use = act->arg;
@@ -129,15 +121,13 @@ static CK_RV record(const struct sr_caller *caller, struct sr_use *use, CK_RV rv
 	if (!use->key->path[0])
 		return rv;
 	sr_key_act(&act, caller, SR_EVENT_KEY_USED, use->key);
-	sr_key_note(&act.event,
-		json_pack("{s:s, s:s, s:s, s:I, s:I, s:s}", "function", functions[use->function].name, "mechanism",
-			sr_mechanism_name(use->mechanism), "key_type", sr_key_type_word(use->key->key_type),
-			"length_in", (json_int_t)use->in, "length_out", (json_int_t)use->out, "result",
-			sr_rv_name(result)));
+	sr_key_note(&act.event, json_pack("{s:s, s:s, s:s, s:I, s:I, s:s}", "function", functions[use->function].name,
+					"mechanism", sr_mechanism_name(use->mechanism), "key_type",
+					sr_key_type_word(use->key->key_type), "length_in", (json_int_t)use->in,
+					"length_out", (json_int_t)use->out, "result", sr_rv_name(result)));
 	act.run = use_run;
 	act.arg = use;
 	act.counts = act.counts && !use->recorded;
-	act.lazy = may_lag(caller);
 	rv = sr_act_record(&act, rv, err);
 	use->recorded = use->recorded || rv == CKR_OK;
 	return rv;

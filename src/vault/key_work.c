@@ -34,8 +34,8 @@ static void take_label(struct sr_work *work, const struct sr_attrs *template)
 /* PKCS#11 v3.1, 4.4: private objects, and those of the token, are for who has logged in. */
 static CK_RV check_login(const struct sr_work *work, struct sr_error *err)
 {
-	if (work->caller->identity || (!work->token && !is_hidden(work->plan.part) &&
-					      !sr_attrs_bool(&work->plan.attrs, CKA_PRIVATE, false)))
+	if (work->caller->identity ||
+		(!work->token && !is_hidden(work->plan.part) && !sr_attrs_bool(&work->plan.attrs, CKA_PRIVATE, false)))
 		return CKR_OK;
 	return sr_fail(err, CKR_USER_NOT_LOGGED_IN, SR_REASON_NONE, "key not made: log in first");
 }
@@ -111,7 +111,7 @@ CK_RV sr_work_name(struct sr_work *work, struct sr_error *err)
 		sr_attrs_put_text(&plan->attrs, CKA_LABEL, plan->path);
 		return CKR_OK;
 	}
-	if (unnamed)
+	if (unnamed && work->how != SR_HOW_COPY) /* 5.7.2 does not list the code */
 		return sr_fail(err, CKR_TEMPLATE_INCOMPLETE, SR_REASON_BAD_PATH,
 			"key not made: it has no CKA_LABEL, which is its path");
 	return sr_fail(err, CKR_TOKEN_WRITE_PROTECTED, SR_REASON_OUT_OF_SCOPE,
@@ -247,6 +247,8 @@ static CK_RV work_run(struct sr_act *act, struct sr_moment *at, struct sr_error 
 	CK_RV rv = job->base ? sr_key_still(act->caller, at, job->base, job->right, err) : CKR_OK;
 	if (rv == CKR_OK && job->root)
 		rv = sr_key_still(act->caller, at, job->root, 0, err);
+	if (rv == CKR_FUNCTION_CANCELED && job->root) /* 5.7.2 lists no such code */
+		rv = err->rv = CKR_OBJECT_HANDLE_INVALID;
 	if (rv == CKR_OK)
 		rv = check_materials(job, at, err);
 	if (rv == CKR_OK && job->placing.count)

@@ -32,8 +32,8 @@ static CK_RV may_leave(
 	return CKR_OK;
 }
 
-/* A wrapping key that somebody brought along is one that he knows: what is sensitive leaves under a key of the vault
- * alone. */
+/* A wrapping key that somebody brought along is one that he knows: what is sensitive leaves under a key of the vault, or
+ * under one that was made in the HSM. */
 static CK_RV may_be_wrapped(const struct sr_key *wrapping, const struct sr_key *key, struct sr_error *err)
 {
 	const struct sr_attrs *own = &key->inside->own;
@@ -44,14 +44,14 @@ static CK_RV may_be_wrapped(const struct sr_key *wrapping, const struct sr_key *
 	if (sr_attrs_bool(own, CKA_WRAP_WITH_TRUSTED, false))
 		return stays(err, CKR_KEY_NOT_WRAPPABLE, SR_REASON_RIGHTS,
 			"it wants a trusted wrapping key (CKA_WRAP_WITH_TRUSTED), and no key here is one");
-	if (key->path[0] && !wrapping->path[0] && sr_attrs_bool(own, CKA_SENSITIVE, true))
+	bool brought = !wrapping->path[0] && !sr_attrs_bool(&wrapping->inside->own, CKA_LOCAL, false);
+	if (key->path[0] && brought && sr_attrs_bool(own, CKA_SENSITIVE, true))
 		return stays(err, CKR_KEY_NOT_WRAPPABLE, SR_REASON_RIGHTS,
-			"a sensitive key of the vault is wrapped by a key of the vault, not by a session's");
+			"a sensitive key of the vault is not wrapped by a key that the session brought along");
 	return CKR_OK;
 }
 
-static CK_RV may_wrap(const struct sr_caller *caller, const struct leaving *leaving, bool *record,
-	struct sr_error *err)
+static CK_RV may_wrap(const struct sr_caller *caller, const struct leaving *leaving, bool *record, struct sr_error *err)
 {
 	CK_RV rv = sr_key_may(caller, leaving->wrapping, CKA_WRAP, record, err);
 	if (rv == CKR_OK)
@@ -64,12 +64,17 @@ static CK_RV leave_run(struct sr_act *act, struct sr_moment *at, struct sr_error
 {
 	const struct leaving *leaving = act->arg;
 	CK_RV rv = leaving->wrapping ? sr_key_still(act->caller, at, leaving->wrapping, CKA_WRAP, err) : CKR_OK;
-	return rv == CKR_OK ? sr_key_still(act->caller, at, leaving->key, CKA_EXTRACTABLE, err) : rv;
+	if (rv == CKR_OK)
+		rv = sr_key_still(act->caller, at, leaving->key, CKA_EXTRACTABLE, err);
+	/* C_GetAttributeValue has no code of its own for that (5.7.5) */
+	if (rv == CKR_FUNCTION_CANCELED && !leaving->wrapping)
+		rv = err->rv = CKR_ATTRIBUTE_SENSITIVE;
+	return rv;
 }
 
 /* The record stands at the path of the key that leaves; at the wrapping key's where that is the vault's alone. */
-static CK_RV record(const struct sr_caller *caller, struct leaving *leaving, json_t *facts, CK_RV rv,
-	struct sr_error *err)
+static CK_RV record(
+	const struct sr_caller *caller, struct leaving *leaving, json_t *facts, CK_RV rv, struct sr_error *err)
 {
 	const struct sr_key *wrapping = leaving->wrapping, *key = leaving->key;
 	bool wraps_for_session = wrapping && !key->path[0];
@@ -98,8 +103,8 @@ CK_RV sr_key_wrap(const struct sr_caller *caller, const CK_MECHANISM *mechanism,
 	CK_RV rv = may_wrap(caller, &leaving, &policy, err);
 	bool silent = rv != CKR_OK && !policy && rv != CKR_KEY_UNEXTRACTABLE && rv != CKR_KEY_NOT_WRAPPABLE;
 	if (rv == CKR_OK)
-		rv = sr_hsm_wrap_key(caller->vault->hsm, mechanism, wrapping->inside->hsm, key->inside->hsm, wrapped,
-			err);
+		rv = sr_hsm_wrap_key(
+			caller->vault->hsm, mechanism, wrapping->inside->hsm, key->inside->hsm, wrapped, err);
 	if (of_vault && !silent && (deliver || rv != CKR_OK))
 		rv = record(caller, &leaving, describe(key, mechanism, wrapped->len), rv, err);
 	if (rv != CKR_OK)

@@ -148,9 +148,9 @@ CK_RV sr_key_class_set(
 	sr_act_begin(&act, caller, SR_EVENT_KEY_UPDATED, change.path);
 	act.run = set_run;
 	act.arg = &change;
-	CK_RV rv = actions & SR_ACTION_CREATE ? CKR_OK
-					      : prohibited(err, SR_REASON_OUT_OF_SCOPE,
-							"your login has no keys:create for this path");
+	CK_RV rv = actions & SR_ACTION_CREATE
+			   ? CKR_OK
+			   : prohibited(err, SR_REASON_OUT_OF_SCOPE, "your login has no keys:create for this path");
 	/* raised: the anchor follows before this answers */
 	act.policy_change = sr_attrs_find(changes, CKA_SR_TIER) != NULL;
 	rv = sr_act_record(&act, rv, err);

@@ -536,8 +536,7 @@ CK_RV sr_plan_make(struct sr_plan *plan, enum sr_how how, enum sr_part part, CK_
 	return rv;
 }
 
-void sr_plan_history(
-	struct sr_plan *plan, enum sr_how how, CK_MECHANISM_TYPE mechanism, const struct sr_attrs *base)
+void sr_plan_history(struct sr_plan *plan, enum sr_how how, CK_MECHANISM_TYPE mechanism, const struct sr_attrs *base)
 {
 	struct sr_attrs *attrs = &plan->attrs;
 	bool local = how == SR_HOW_GENERATE;
@@ -558,12 +557,20 @@ void sr_plan_history(
 
 /* -- rules ------------------------------------------------------------------------------------------------------- */
 
+/* A derived session key that its holder can read: these rights show him nothing that he does not know, and it wraps no
+ * sensitive key of the vault (key_wrap.c). pkcs11-tool --derive asks for all of them. */
+static bool is_open(enum sr_how how, const struct sr_attrs *attrs)
+{
+	return how == SR_HOW_DERIVE && !sr_attrs_bool(attrs, CKA_TOKEN, false) &&
+	       !sr_attrs_bool(attrs, CKA_SENSITIVE, true) && sr_attrs_bool(attrs, CKA_EXTRACTABLE, false);
+}
+
 CK_RV sr_keyattrs_rules(enum sr_part part, enum sr_how how, const struct sr_attrs *attrs, struct sr_error *err)
 {
 	bool wraps = sr_attrs_bool(attrs, CKA_WRAP, false), unwraps = sr_attrs_bool(attrs, CKA_UNWRAP, false);
 	bool decrypts = sr_attrs_bool(attrs, CKA_DECRYPT, false), encrypts = sr_attrs_bool(attrs, CKA_ENCRYPT, false);
 	bool leaves = sr_attrs_bool(attrs, CKA_EXTRACTABLE, false);
-	if (part == SR_PART_PUBLIC || part == SR_PART_CERTIFICATE)
+	if (part == SR_PART_PUBLIC || part == SR_PART_CERTIFICATE || is_open(how, attrs))
 		return CKR_OK;
 	if (wraps && decrypts)
 		return inconsistent(err, SR_REASON_RIGHTS,
@@ -579,16 +586,15 @@ CK_RV sr_keyattrs_rules(enum sr_part part, enum sr_how how, const struct sr_attr
 			"a key with CKA_WRAP or CKA_UNWRAP cannot be CKA_EXTRACTABLE: it could come back with other "
 			"rights");
 	if ((wraps || unwraps) && (how == SR_HOW_UNWRAP || how == SR_HOW_DERIVE))
-		return inconsistent(err, SR_REASON_RIGHTS,
-			"a key that is unwrapped or derived cannot have CKA_WRAP or CKA_UNWRAP");
+		return inconsistent(
+			err, SR_REASON_RIGHTS, "a key that is unwrapped or derived cannot have CKA_WRAP or CKA_UNWRAP");
 	if (how == SR_HOW_UNWRAP && (leaves || !sr_attrs_bool(attrs, CKA_SENSITIVE, false)))
 		return inconsistent(err, SR_REASON_RIGHTS,
 			"what is unwrapped is CKA_SENSITIVE and not CKA_EXTRACTABLE: leave both out");
 	return CKR_OK;
 }
 
-CK_RV sr_keyattrs_pair(
-	const struct sr_attrs *public_attrs, const struct sr_attrs *private_attrs, struct sr_error *err)
+CK_RV sr_keyattrs_pair(const struct sr_attrs *public_attrs, const struct sr_attrs *private_attrs, struct sr_error *err)
 {
 	if (!sr_attrs_bool(public_attrs, CKA_WRAP, false) || !sr_attrs_bool(private_attrs, CKA_DECRYPT, false))
 		return CKR_OK;
@@ -726,8 +732,7 @@ CK_RV sr_plan_copy(struct sr_plan *plan, enum sr_part part, CK_KEY_TYPE key_type
 
 /* -- what others see --------------------------------------------------------------------------------------------- */
 
-void sr_keyattrs_show(
-	enum sr_part part, const struct sr_attrs *attrs, uint32_t actions, struct sr_attrs *shown)
+void sr_keyattrs_show(enum sr_part part, const struct sr_attrs *attrs, uint32_t actions, struct sr_attrs *shown)
 {
 	/* whoever sees a public key can do that outside */
 	if (part == SR_PART_PUBLIC)
@@ -744,8 +749,8 @@ void sr_keyattrs_show(
 	shown->failed = shown->failed || attrs->failed;
 }
 
-void sr_keyattrs_for_hsm(enum sr_part part, CK_KEY_TYPE key_type, enum sr_how how, const struct sr_attrs *attrs,
-	struct sr_attrs *hsm)
+void sr_keyattrs_for_hsm(
+	enum sr_part part, CK_KEY_TYPE key_type, enum sr_how how, const struct sr_attrs *attrs, struct sr_attrs *hsm)
 {
 	unsigned wanted = HSM;
 	if (how == SR_HOW_IMPORT)

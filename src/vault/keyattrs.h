@@ -59,8 +59,7 @@ CK_RV sr_plan_copy(struct sr_plan *plan, enum sr_part part, CK_KEY_TYPE key_type
 
 /** sr_plan_history(plan, how, mechanism, base): CKA_LOCAL, CKA_KEY_GEN_MECHANISM, CKA_ALWAYS_SENSITIVE,
  * CKA_NEVER_EXTRACTABLE. BASE: the attributes of the key that it was derived from, else NULL. */
-void sr_plan_history(
-	struct sr_plan *plan, enum sr_how how, CK_MECHANISM_TYPE mechanism, const struct sr_attrs *base);
+void sr_plan_history(struct sr_plan *plan, enum sr_how how, CK_MECHANISM_TYPE mechanism, const struct sr_attrs *base);
 
 /** sr_keyattrs_change(part, key_type, attrs, changes, err): C_SetAttributeValue: puts CHANGES over ATTRS, all or none.
  * CKA_LABEL and CKA_SR_TIER are the caller's to look at; they are not put. */
@@ -70,21 +69,19 @@ CK_RV sr_keyattrs_change(enum sr_part part, CK_KEY_TYPE key_type, struct sr_attr
 /** sr_keyattrs_rules(part, how, attrs, err): the rights that exclude each other: CKR_TEMPLATE_INCONSISTENT, reason
  * RIGHTS. sr_keyattrs_pair: of the two halves of a pair. */
 CK_RV sr_keyattrs_rules(enum sr_part part, enum sr_how how, const struct sr_attrs *attrs, struct sr_error *err);
-CK_RV sr_keyattrs_pair(
-	const struct sr_attrs *public_attrs, const struct sr_attrs *private_attrs, struct sr_error *err);
+CK_RV sr_keyattrs_pair(const struct sr_attrs *public_attrs, const struct sr_attrs *private_attrs, struct sr_error *err);
 
 /** sr_keyattrs_within(attrs, limit): every right of ATTRS is one of LIMIT. */
 bool sr_keyattrs_within(const struct sr_attrs *attrs, const struct sr_attrs *limit);
 
 /** sr_keyattrs_show(part, attrs, actions, shown): ATTRS as somebody sees them who has ACTIONS: a right reads true only
  * where its action is there too. Of a public key verify and encrypt need none. */
-void sr_keyattrs_show(
-	enum sr_part part, const struct sr_attrs *attrs, uint32_t actions, struct sr_attrs *shown);
+void sr_keyattrs_show(enum sr_part part, const struct sr_attrs *attrs, uint32_t actions, struct sr_attrs *shown);
 
 /** sr_keyattrs_for_hsm(part, key_type, how, attrs, hsm): what the HSM is told of it. HOW: SR_HOW_IMPORT with every
  * component of ATTRS, SR_HOW_GENERATE and SR_HOW_DERIVE with what it is to be made by, SR_HOW_UNWRAP rights alone. */
-void sr_keyattrs_for_hsm(enum sr_part part, CK_KEY_TYPE key_type, enum sr_how how, const struct sr_attrs *attrs,
-	struct sr_attrs *hsm);
+void sr_keyattrs_for_hsm(
+	enum sr_part part, CK_KEY_TYPE key_type, enum sr_how how, const struct sr_attrs *attrs, struct sr_attrs *hsm);
 
 /** sr_keyattrs_hsm_changes(part, changes, hsm): what of CHANGES the HSM is told. */
 void sr_keyattrs_hsm_changes(enum sr_part part, const struct sr_attrs *changes, struct sr_attrs *hsm);
@@ -92,9 +89,9 @@ void sr_keyattrs_hsm_changes(enum sr_part part, const struct sr_attrs *changes, 
 /** sr_keyattrs_is_secret(part, type): a component that never stands in attributes. */
 bool sr_keyattrs_is_secret(enum sr_part part, CK_ATTRIBUTE_TYPE type);
 
-/** sr_keyattrs_pack(part, attrs, out), sr_keyattrs_unpack(part, packed, len, attrs): what a row keeps of them, and back;
- * a CK_ULONG is 8 bytes, big-endian, so that it means the same on every machine. Unpack is false, and ATTRS empty, for
- * what pack did not make, a type that the class has not, no memory. */
+/** sr_keyattrs_pack(part, attrs, out), sr_keyattrs_unpack(part, packed, len, attrs): what a row keeps of them, and
+ * back; a CK_ULONG is 8 bytes, big-endian, so that it means the same on every machine. Unpack is false, and ATTRS
+ * empty, for what pack did not make, a type that the class has not, no memory. */
 void sr_keyattrs_pack(enum sr_part part, const struct sr_attrs *attrs, struct sr_buf *out);
 bool sr_keyattrs_unpack(enum sr_part part, const void *packed, size_t len, struct sr_attrs *attrs);
 

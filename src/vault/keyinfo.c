@@ -206,8 +206,7 @@ static const uint8_t *bare_point(const struct sr_attrs *attrs, const struct sr_c
 		return attr->value;
 	const uint8_t *at = attr->value;
 	ASN1_OCTET_STRING *string = d2i_ASN1_OCTET_STRING(NULL, &at, (long)attr->len);
-	bool fits = string && at == attr->value + attr->len &&
-		    (size_t)ASN1_STRING_length(string) == curve->point_len;
+	bool fits = string && at == attr->value + attr->len && (size_t)ASN1_STRING_length(string) == curve->point_len;
 	ASN1_OCTET_STRING_free(string);
 	return fits ? attr->value + attr->len - curve->point_len : NULL;
 }
@@ -333,15 +332,14 @@ static bool raw_point(const struct sr_curve *curve, const struct sr_attr *value,
 	size_t len = curve->point_len;
 	if (value->len != curve->value_len)
 		return false;
-	EVP_PKEY *key =
-		EVP_PKEY_new_raw_private_key_ex(sr_crypto_ctx(), curve->name, NULL, value->value, value->len);
+	EVP_PKEY *key = EVP_PKEY_new_raw_private_key_ex(sr_crypto_ctx(), curve->name, NULL, value->value, value->len);
 	bool done = key && EVP_PKEY_get_raw_public_key(key, point, &len) == 1 && len == curve->point_len;
 	EVP_PKEY_free(key);
 	return done;
 }
 
-static CK_RV curve_private(CK_KEY_TYPE key_type, struct sr_attrs *attrs, const struct sr_attrs *material,
-	struct sr_error *err)
+static CK_RV curve_private(
+	CK_KEY_TYPE key_type, struct sr_attrs *attrs, const struct sr_attrs *material, struct sr_error *err)
 {
 	uint8_t point[133];
 	CK_RV rv = sr_keyinfo_curve(key_type, attrs, err);
@@ -358,8 +356,8 @@ static CK_RV curve_private(CK_KEY_TYPE key_type, struct sr_attrs *attrs, const s
 	return rv;
 }
 
-static CK_RV private_info(CK_KEY_TYPE key_type, struct sr_attrs *attrs, const struct sr_attrs *material,
-	struct sr_error *err)
+static CK_RV private_info(
+	CK_KEY_TYPE key_type, struct sr_attrs *attrs, const struct sr_attrs *material, struct sr_error *err)
 {
 	if (!sr_crypto_ctx())
 		return sr_fail(err, CKR_GENERAL_ERROR, SR_REASON_INTERNAL, "OpenSSL cannot be set up");
@@ -440,8 +438,7 @@ CK_RV sr_keyinfo_certificate(struct sr_attrs *attrs, struct sr_error *err)
 	const uint8_t *at = value->value;
 	X509 *x509 = sr_crypto_ctx() ? X509_new_ex(sr_crypto_ctx(), NULL) : NULL;
 	bool good = x509 && d2i_X509(&x509, &at, (long)value->len) && at == value->value + value->len;
-	CK_RV rv = good ? read_certificate(attrs, x509, err)
-			: invalid(err, "CKA_VALUE is no X.509 certificate in DER");
+	CK_RV rv = good ? read_certificate(attrs, x509, err) : invalid(err, "CKA_VALUE is no X.509 certificate in DER");
 	X509_free(x509);
 	ERR_pop_to_mark();
 	return rv;

@@ -204,8 +204,8 @@ static bool is_name(const struct sr_identity *who, const void *name, size_t len)
 }
 
 /* The passphrase alone, "name:passphrase", or both apart (C_LoginUser). A passphrase may have a colon of its own. */
-static CK_RV same_member(struct sr_act *act, const void *name, size_t name_len, const void *pin, size_t pin_len,
-	struct sr_error *err)
+static CK_RV same_member(
+	struct sr_act *act, const void *name, size_t name_len, const void *pin, size_t pin_len, struct sr_error *err)
 {
 	const struct sr_identity *who = act->caller->identity;
 	const uint8_t *colon = name_len ? NULL : memchr(pin, ':', pin_len);
@@ -229,9 +229,8 @@ CK_RV sr_reauthenticate(const struct sr_caller *caller, const void *name, size_t
 	struct sr_act act;
 	sr_act_begin(&act, caller, SR_EVENT_SESSION_LOGIN, NULL);
 	snprintf(act.event.metadata, sizeof(act.event.metadata), "{\"context_specific\":true}");
-	CK_RV rv = caller->identity->type == SR_IDENTITY_TOKEN
-			   ? same_token(&act, pin, pin_len, err)
-			   : same_member(&act, name, name_len, pin, pin_len, err);
+	CK_RV rv = caller->identity->type == SR_IDENTITY_TOKEN ? same_token(&act, pin, pin_len, err)
+							       : same_member(&act, name, name_len, pin, pin_len, err);
 	return sr_act_record(&act, rv, err);
 }
 

@@ -2,6 +2,7 @@
 #include "vault/report.h"
 
 #include "audit/state.h"
+#include "hsm/key.h"
 #include "vault/recount.h"
 #include "vault/who.h"
 
@@ -137,6 +138,21 @@ static CK_RV check_secret(struct row_check *check, const char *path)
 	return rv;
 }
 
+/* A resident key is an object of the HSM, and no other passes for it. */
+static CK_RV check_resident(struct row_check *check, const struct sr_key_row *row)
+{
+	CK_OBJECT_CLASS object_class = row->part == SR_PART_SECRET ? CKO_SECRET_KEY : CKO_PRIVATE_KEY;
+	struct sr_hsm_key *key = sr_hsm_key_resident(row->uid, row->mark.event_id, object_class);
+	bool exists = false;
+	CK_RV rv = key ? sr_hsm_key_exists(check->vault->hsm, key, &exists, &check->finding)
+		       : sr_fail(&check->finding, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to check a key");
+	sr_hsm_key_unref(key);
+	if (rv != CKR_OK || exists)
+		return rv;
+	return sr_fail(&check->finding, CKR_DEVICE_ERROR, SR_REASON_ROW_MISSING,
+		"%s key %.120s: the HSM has not exactly one object of it", sr_part_word(row->part), row->path);
+}
+
 /* One event may have made several parts of a path, and has the subject of one; so all are looked at. */
 static CK_RV check_keys(struct row_check *check, const char *path)
 {
@@ -145,6 +161,8 @@ static CK_RV check_keys(struct row_check *check, const char *path)
 		struct sr_key_row row;
 		bool found;
 		rv = sr_rows_key(check->vault, &check->at, path, part, &row, &found, &check->finding);
+		if (rv == CKR_OK && found && row.state == SR_KEY_ACTIVE && row.custody == SR_CUSTODY_RESIDENT)
+			rv = check_resident(check, &row);
 		sr_key_row_clear(&row);
 	}
 	return rv;
@@ -221,6 +239,7 @@ CK_RV sr_report_check_rows(struct sr_vault *vault, struct sr_verdict *verdict, s
 	CK_RV rv = sr_writer_look(vault->writer, &check.at, err);
 	if (rv != CKR_OK)
 		return rv;
+	check.at.proven = NULL; /* what the database says now */
 	check.recount = sr_recount_new();
 	if (!check.recount)
 		check.rv = sr_fail(&check.finding, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to count uses");

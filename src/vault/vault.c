@@ -66,8 +66,11 @@ static CK_RV enter_keys(struct sr_vault *vault, const struct sr_config *config, 
 
 static CK_RV enter_audit(struct sr_vault *vault, const struct sr_config *config, struct sr_error *err)
 {
-	struct sr_writer_config writer = { vault->store, vault->hsm, vault->id, vault->heads };
-	(void)config;
+	struct sr_writer_config writer = { .store = vault->store,
+		.hsm = vault->hsm,
+		.vault_id = vault->id,
+		.heads_path = vault->heads,
+		.lazy = config->audit_sync_lazy };
 	return sr_writer_open(&writer, &vault->writer, err);
 }
 

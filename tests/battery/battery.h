@@ -167,6 +167,32 @@ CK_RV sr_value(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object);
 /** sr_is(session, object, type, text): asserts that an attribute is TEXT. */
 void sr_is(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, const char *text);
 
+/* -- keys: keyring.c ----------------------------------------------------------------------------------------------- */
+enum sr_kind { SR_RSA, SR_P256, SR_ED25519, SR_AES, SR_HMAC };
+
+/** sr_pair(session, kind, path, public, private): C_GenerateKeyPair, token objects where PATH is not NULL, with the
+ * rights that a template that names none gets. sr_secret_key likewise, by C_GenerateKey. */
+CK_RV sr_pair(CK_SESSION_HANDLE session, enum sr_kind kind, const char *path, CK_OBJECT_HANDLE *public,
+	CK_OBJECT_HANDLE *private);
+CK_RV sr_secret_key(CK_SESSION_HANDLE session, enum sr_kind kind, const char *path, CK_OBJECT_HANDLE *key);
+
+/** sr_import_aes(session, value, len, extra, count, key): C_CreateObject of a session AES key, EXTRA appended. */
+CK_RV sr_import_aes(CK_SESSION_HANDLE session, const void *value, CK_ULONG len, const CK_ATTRIBUTE *extra,
+	CK_ULONG count, CK_OBJECT_HANDLE *key);
+
+/** sr_key(session, class, path): the one key object of that class there; 0: none. */
+CK_OBJECT_HANDLE sr_key(CK_SESSION_HANDLE session, CK_OBJECT_CLASS class, const char *path);
+
+/** sr_flag(session, object, type): a CK_BBOOL attribute. sr_number: a CK_ULONG one. */
+CK_BBOOL sr_flag(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
+CK_ULONG sr_number(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
+
+/** sr_sign(session, mechanism, key, data, len, signature, signature_len): C_SignInit and C_Sign. sr_verify likewise. */
+CK_RV sr_sign(CK_SESSION_HANDLE session, CK_MECHANISM_TYPE mechanism, CK_OBJECT_HANDLE key, const void *data,
+	CK_ULONG len, CK_BYTE *signature, CK_ULONG *signature_len);
+CK_RV sr_verify(CK_SESSION_HANDLE session, CK_MECHANISM_TYPE mechanism, CK_OBJECT_HANDLE key, const void *data,
+	CK_ULONG len, const CK_BYTE *signature, CK_ULONG signature_len);
+
 /** sr_events(event, status, path): how many records of the audit are so. */
 CK_ULONG sr_events(const char *event, const char *status, const char *path);
 

@@ -132,6 +132,22 @@ START_TEST(again_when_used_up)
 }
 END_TEST
 
+/* nginx keeps its handles and tries again at each handshake, however long the next token takes. */
+START_TEST(again_after_a_while)
+{
+	CK_OBJECT_HANDLE token = issue_to_file(PRODUCTION, "3600", NULL);
+	CK_SESSION_HANDLE session = log_in("first");
+	CK_OBJECT_HANDLE object = sr_find(session, SR_STRIPE);
+	sr_revoke(token);
+	for (int i = 0; i < 3; i++)
+		ck_assert_rv(sr_value(session, object), CKR_USER_NOT_LOGGED_IN);
+	issue_to_file("secrets:read:staging/*", "3600", NULL);
+	ck_assert_rv(sr_value(session, object), CKR_OBJECT_HANDLE_INVALID);
+	sr_place_write(sr_place.first, sr_place.reader);
+	sr_is(session, object, CKA_VALUE, SR_STRIPE_VALUE);
+}
+END_TEST
+
 START_TEST(no_new_token)
 {
 	CK_OBJECT_HANDLE token = issue_to_file(PRODUCTION, "3600", NULL);
@@ -245,6 +261,7 @@ Suite *sr_battery_own_token(void)
 	tcase_add_test(tcase, again_after_expiry);
 	tcase_add_test(tcase, again_after_revocation);
 	tcase_add_test(tcase, again_when_used_up);
+	tcase_add_test(tcase, again_after_a_while);
 	tcase_add_test(tcase, no_new_token);
 	tcase_add_test(tcase, file_changes);
 	tcase_add_test(tcase, file_goes_and_comes);

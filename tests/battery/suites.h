@@ -23,5 +23,10 @@ SR_CHAPTER(unsupported)
 SR_CHAPTER(limits)
 SR_CHAPTER(threads)
 SR_CHAPTER(visibility)
+SR_CHAPTER(keys)
+SR_CHAPTER(operations)
+SR_CHAPTER(key_attacks)
+SR_CHAPTER(key_bad)
+SR_CHAPTER(key_threads)
 
 #undef SR_CHAPTER

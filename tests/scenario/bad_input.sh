@@ -5,7 +5,8 @@ make_vault
 put good/path 'a value'
 sr=$STRONGROOM
 events() { sqlite3 "$vault/vault.db" "SELECT count(*) FROM $1"; }
-before_secrets=$(events secret) before_tokens=$(events token)
+"$sr" key generate good/key --kind ec-p256 2>"$place/err" || die "$(cat "$place/err")"
+before_secrets=$(events secret) before_tokens=$(events token) before_keys=$(events key)
 put_to() { printf 'v' | "$sr" secret put "$@"; }
 issue() { "$sr" token issue "$@"; }
 
@@ -37,6 +38,29 @@ fails "a bad tier" 'tier|standard' put_to some/value --tier top
 fails "a bad type" 'type' put_to some/value --type 'Not A Type'
 fails "a version that is not expected" 'version' put_to good/path --if-version 0
 fails "a version that is no number" 'version|number' put_to good/path --if-version one
+
+# -- keys ----------------------------------------------------------------------------------------------------------
+generate() { "$sr" key generate "$@"; }
+for bad in a//b /a a/../b a/./b 'a/*' "$long" $'a/\xff\xfe' $'a\nb' $'a\x1b[31mb' ''; do
+	fails "a key at '${bad:0:12}'" 'path|empty|segment|utf-?8|control|512|\*|\.' generate "$bad" --kind ec-p256
+	fails "a secret key at '${bad:0:12}'" 'path|empty|segment|utf-?8|control|512|\*|\.' generate "$bad" --kind aes-256
+done
+fails "a key where one is" 'path' generate good/key --kind ec-p256
+fails "a secret key where a pair is" 'path' generate good/key --kind hmac-256
+fails "a key where a secret is" 'path' generate good/path --kind ec-p256
+fails "a secret where a key is" 'path|key' put_to good/key
+fails "a key of a bad tier" 'tier|standard' generate some/key --kind ec-p256 --tier top
+fails "a key that wraps and decrypts" 'wrap|decrypt|right' generate some/key --kind aes-256 --usage wrap,decrypt
+fails "a wrapping key that can leave" 'wrap|extractable' generate some/key --kind aes-256 --usage wrap --extractable
+head -c 32 /dev/urandom >"$place/raw"
+import() { "$sr" key import some/key --file "$place/$1" "${@:2}"; }
+fails "bytes that are no key" 'private key' import raw
+fails "too few bytes for a key" 'exactly 16' import raw --kind aes-128
+openssl genrsa -out "$place/small.pem" 1024 2>"$place/err"
+fails "an RSA key of 1024 bits" '1024|2048|size|small|short' import small.pem
+openssl genpkey -algorithm ed25519 -out "$place/ed25519.pem"
+fails "an Ed25519 key that shall be wrapped" 'ed25519|resident' import ed25519.pem --custody wrapped
+fails "a certificate that is none" 'certificate' "$sr" cert put good/key --file "$place/ed25519.pem"
 
 # -- tokens --------------------------------------------------------------------------------------------------------
 scope=secrets:read:good/*
@@ -70,6 +94,7 @@ fails "a PIN file that everybody reads" 'chmod|readable|permission' no_file "$sr
 
 same "secrets are as before" "$before_secrets" "$(events secret)"
 same "tokens are as before" "$before_tokens" "$(events token)"
+same "keys are as before" "$before_keys" "$(events key)"
 
 # -- the vault directory -------------------------------------------------------------------------------------------
 at() # DIR COMMAND...: with a configuration for the copy of the vault in DIR, its HSM token copied too

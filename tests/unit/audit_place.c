@@ -31,9 +31,11 @@ static void open_hsm(struct audit_place *place)
 
 static void make_config(struct audit_place *place)
 {
-	place->config = (struct sr_writer_config){
-		.store = place->store, .hsm = place->hsm, .vault_id = VAULT_ID, .heads_path = place->heads
-	};
+	place->config = (struct sr_writer_config){ .store = place->store,
+		.hsm = place->hsm,
+		.vault_id = VAULT_ID,
+		.heads_path = place->heads,
+		.lazy = place->config.lazy };
 }
 
 void place_make(struct audit_place *place)
@@ -54,14 +56,19 @@ void place_make(struct audit_place *place)
 	must(sr_writer_open(&place->config, &place->writer, &err), err);
 }
 
+CK_RV place_start(struct audit_place *place, struct sr_error *err)
+{
+	open_hsm(place);
+	must(sr_hsm_load_keys(place->hsm, VAULT_ID, 1, err), *err);
+	must(sr_sqlite_open(place->dir, &place->store, err), *err);
+	make_config(place);
+	return sr_writer_open(&place->config, &place->writer, err);
+}
+
 void place_open(struct audit_place *place)
 {
 	struct sr_error err = SR_ERROR_INIT;
-	open_hsm(place);
-	must(sr_hsm_load_keys(place->hsm, VAULT_ID, 1, &err), err);
-	must(sr_sqlite_open(place->dir, &place->store, &err), err);
-	make_config(place);
-	must(sr_writer_open(&place->config, &place->writer, &err), err);
+	must(place_start(place, &err), err);
 }
 
 void place_close(struct audit_place *place)
@@ -86,6 +93,7 @@ void place_remove(struct audit_place *place)
 CK_RV place_reopen(struct audit_place *place, struct sr_error *err)
 {
 	sr_writer_close(place->writer);
+	place->writer = NULL;
 	return sr_writer_open(&place->config, &place->writer, err);
 }
 

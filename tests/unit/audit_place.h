@@ -25,6 +25,9 @@ void place_remove(struct audit_place *place);
 void place_open(struct audit_place *place);
 void place_close(struct audit_place *place);
 
+/* place_open, for a vault that may refuse: what sr_writer_open answers. */
+CK_RV place_start(struct audit_place *place, struct sr_error *err);
+
 /* The writer alone; ERR as sr_writer_open left it. */
 CK_RV place_reopen(struct audit_place *place, struct sr_error *err);
 

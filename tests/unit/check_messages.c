@@ -225,6 +225,7 @@ START_TEST(counted_ivs)
 	ck_rv(encrypt(&gcm, out, &len), CKR_MECHANISM_PARAM_INVALID);
 	gcm.params.ulIvFixedBits = 24;
 	gcm.params.ivGenerator = CKG_GENERATE_COUNTER_XOR;
+	gcm.iv[11] = 0; /* over the same value */
 	ck_rv(encrypt(&gcm, out, &len), CKR_MECHANISM_PARAM_INVALID);
 	gcm.params.ivGenerator = CKG_GENERATE_COUNTER;
 	gcm.iv[0] = 9;
@@ -268,7 +269,7 @@ START_TEST(bad_parameters)
 	CK_MECHANISM odd = { CKM_AES_GCM, out, 3 }, cbc = { CKM_AES_CBC, gcm.iv, 16 };
 	ck_rv(CALL(C_MessageEncryptInit, fix.rw, &odd, keys.aes), CKR_MECHANISM_PARAM_INVALID);
 	ck_rv(CALL(C_MessageEncryptInit, fix.rw, &cbc, keys.aes), CKR_MECHANISM_INVALID);
-	ck_rv(CALL(C_MessageEncryptInit, fix.rw, NULL, keys.aes), CKR_MECHANISM_INVALID);
+	ck_rv(CALL(C_MessageEncryptInit, fix.rw, NULL, keys.aes), CKR_ARGUMENTS_BAD);
 	ck_rv(CALL(C_MessageDecryptInit, fix.rw, NULL, keys.aes), CKR_ARGUMENTS_BAD);
 	ck_rv(CALL(C_MessageEncryptInit, fix.rw, &gcm_mechanism, keys.mac), CKR_KEY_TYPE_INCONSISTENT);
 	ck_rv(CALL(C_MessageEncryptInit, fix.rw, &gcm_mechanism, NO_KEY), CKR_KEY_HANDLE_INVALID);

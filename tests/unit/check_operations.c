@@ -101,7 +101,7 @@ static const struct row {
 	bool output, out_parts, exact;
 } rows[KINDS] = {
 	[ENCRYPT] = { init_encrypt, whole_encrypt, part_encrypt, end_encrypt, &cbc_pad, &keys.aes, &keys.mac,
-		&keys.aes_no_rights, CKF_ENCRYPT, CKR_DATA_LEN_RANGE, CKR_MECHANISM_INVALID, true, true, true },
+		&keys.aes_no_rights, CKF_ENCRYPT, CKR_DATA_LEN_RANGE, CKR_ARGUMENTS_BAD, true, true, true },
 	[DECRYPT] = { init_decrypt, whole_decrypt, part_decrypt, end_decrypt, &cbc_pad, &keys.aes, &keys.mac,
 		&keys.aes_no_rights, CKF_DECRYPT, CKR_ENCRYPTED_DATA_LEN_RANGE, CKR_ARGUMENTS_BAD, true, true, false },
 	[SIGN] = { init_sign, whole_sign, part_sign, end_sign, &hmac, &keys.mac, &keys.aes, &keys.mac_no_rights,
@@ -229,6 +229,8 @@ static const struct script {
 	{ OUTPUT | EXACT, { { INIT, CKR_OK }, { WHOLE_SMALL, CKR_BUFFER_TOO_SMALL }, { WHOLE_OTHER, CKR_OK } } },
 	{ OUTPUT | NOT_EXACT, { { INIT, CKR_OK }, { WHOLE_SMALL, CKR_BUFFER_TOO_SMALL },
 				      { WHOLE_OTHER, CKR_FUNCTION_FAILED }, { WHOLE, NOT_INITIALIZED } } },
+	{ OUT_PARTS | NOT_EXACT, { { INIT, CKR_OK }, { WHOLE_SMALL, CKR_BUFFER_TOO_SMALL },
+					 { PART, CKR_FUNCTION_FAILED }, { WHOLE, NOT_INITIALIZED } } },
 	{ OUT_PARTS, { { INIT, CKR_OK }, { PART_SMALL, CKR_BUFFER_TOO_SMALL }, { END, CKR_FUNCTION_FAILED },
 			     { END, NOT_INITIALIZED } } },
 	{ OUTPUT | NOT_EXACT, { { INIT, CKR_OK }, { WHOLE_SMALL, CKR_BUFFER_TOO_SMALL }, { CANCEL, CKR_OK },
@@ -271,6 +273,8 @@ static const struct script {
 	{ ANY, { { INIT, CKR_OK }, { LAPSE, CKR_OK }, { LOGOUT, CKR_OK }, { WHOLE, NOT_INITIALIZED } } },
 	{ OUTPUT, { { INIT, CKR_OK }, { WHOLE_SMALL, CKR_BUFFER_TOO_SMALL }, { LAPSE, CKR_OK },
 			  { WHOLE, CKR_USER_NOT_LOGGED_IN }, { WHOLE, NOT_INITIALIZED } } },
+	{ ANY, { { INIT, CKR_OK }, { LAPSE, CKR_OK }, { LOGIN, CKR_OK }, { LAPSE, CKR_OK },
+		       { WHOLE, NOT_INITIALIZED } } },
 	{ ANY, { { LAPSE, CKR_OK }, { INIT, CKR_USER_NOT_LOGGED_IN }, { INIT, CKR_KEY_HANDLE_INVALID } } },
 };
 

@@ -396,6 +396,7 @@ START_TEST(copy_keys)
 	CK_ATTRIBUTE in_session[] = { BOOL(CKA_TOKEN, no) };
 	CK_ATTRIBUTE opened[] = { BOOL(CKA_PRIVATE, no) };
 	CK_ATTRIBUTE fixed[] = { BOOL(CKA_COPYABLE, no), BOOL(CKA_DESTROYABLE, no) };
+	CK_ATTRIBUTE open[] = { BOOL(CKA_SENSITIVE, no), BOOL(CKA_EXTRACTABLE, yes) };
 	CK_OBJECT_HANDLE key, stored, copy = 0;
 	CK_ULONG size;
 	log_in(fix.rw);
@@ -416,9 +417,11 @@ START_TEST(copy_keys)
 	ck_rv(CALL(C_CopyObject, fix.ro, key, fixed, 2, &copy), CKR_OK);
 	ck_rv(CALL(C_CopyObject, fix.ro, copy, NULL, 0, &key), CKR_ACTION_PROHIBITED);
 	ck_rv(CALL(C_DestroyObject, fix.ro, copy), CKR_ACTION_PROHIBITED);
+	ck_rv(CALL(C_GetObjectSize, fix.ro, copy, NULL), CKR_ARGUMENTS_BAD);
+	ck_rv(CALL(C_GetObjectSize, fix.ro, copy, &size), CKR_INFORMATION_SENSITIVE);
+	ck_rv(import_aes(fix.ro, open, 2, &copy), CKR_OK);
 	ck_rv(CALL(C_GetObjectSize, fix.ro, copy, &size), CKR_OK);
 	ck_assert_uint_gt(size, 16);
-	ck_rv(CALL(C_GetObjectSize, fix.ro, copy, NULL), CKR_ARGUMENTS_BAD);
 	ck_rv(CALL(C_GetObjectSize, fix.ro, stored, &size), CKR_OK);
 }
 END_TEST
@@ -515,13 +518,14 @@ START_TEST(wrap_refused)
 	ck_rv(WRAP(&aes_wrap, public_key, key), CKR_WRAPPING_KEY_TYPE_INCONSISTENT);
 	ck_rv(WRAP(&aes_wrap, wrapping, 999), CKR_KEY_HANDLE_INVALID);
 	ck_rv(WRAP(&aes_wrap, wrapping, data), CKR_KEY_HANDLE_INVALID);
-	ck_rv(WRAP(&aes_wrap, wrapping, public_key), CKR_KEY_NOT_WRAPPABLE);
 	ck_rv(fix.vault->wrap_refusals, 0);
+	ck_rv(WRAP(&aes_wrap, wrapping, public_key), CKR_KEY_NOT_WRAPPABLE);
+	ck_rv(fix.vault->wrap_refusals, 1);
 	ck_rv(CALL(C_WrapKey, fix.ro, &aes_wrap, wrapping, stays, NULL, &len), CKR_KEY_UNEXTRACTABLE);
-	ck_rv(fix.vault->wrap_refusals, 0); /* it was the length that was asked for */
+	ck_rv(fix.vault->wrap_refusals, 1); /* it was the length that was asked for */
 	len = sizeof out;
 	ck_rv(WRAP(&aes_wrap, wrapping, stays), CKR_KEY_UNEXTRACTABLE);
-	ck_rv(fix.vault->wrap_refusals, 1);
+	ck_rv(fix.vault->wrap_refusals, 2);
 	ck_rv(reason_of(fix.ro), SR_REASON_UNEXTRACTABLE);
 	ck_rv(WRAP(&aes_wrap, key, key), CKR_KEY_FUNCTION_NOT_PERMITTED);
 	fix.vault->wrap_rv = CKR_KEY_TYPE_INCONSISTENT;

@@ -3,6 +3,7 @@
 #include "suites.h"
 
 #include "audit/verify.h"
+#include "hsm/key.h"
 #include "vault/core.h"
 #include "vault/report.h"
 
@@ -268,6 +269,48 @@ START_TEST(one_event_one_path)
 }
 END_TEST
 
+/* An object of the HSM that the row of path a/k stands for. */
+static void make_object(struct sr_hsm_made *made)
+{
+	const struct sr_hsm_place where = { .custody = SR_HSM_RESIDENT, .uid = "resident" };
+	const CK_MECHANISM mechanism = { .mechanism = CKM_AES_KEY_GEN };
+	struct sr_attrs template = SR_ATTRS_INIT;
+	sr_attrs_put_ulong(&template, CKA_CLASS, CKO_SECRET_KEY);
+	sr_attrs_put_ulong(&template, CKA_KEY_TYPE, CKK_AES);
+	sr_attrs_put_ulong(&template, CKA_VALUE_LEN, 32);
+	sr_attrs_put_bool(&template, CKA_ENCRYPT, true);
+	CK_RV rv = sr_hsm_generate(place.vault->hsm, &where, &mechanism, &template, made, &place.err);
+	ck_assert_msg(rv == CKR_OK, "%s", place.err.text);
+	sr_attrs_clear(&template);
+}
+
+static void put_resident(enum sr_key_state state)
+{
+	struct sr_key_row row = { .part = SR_PART_SECRET, .custody = SR_CUSTODY_RESIDENT, .state = state };
+	strcpy(row.path, "a/k");
+	strcpy(row.uid, "resident");
+	ck_assert_uint_eq(put_rows(&row, 1), CKR_OK);
+}
+
+START_TEST(a_resident_key_is_in_the_hsm_once)
+{
+	static const char finding[] = "secret key a/k: the HSM has not exactly one object of it";
+	struct sr_hsm_made made = { .key = NULL }, double_made = { .key = NULL };
+	put_resident(SR_KEY_ACTIVE);
+	ck_assert_str_eq(verdict(), finding);
+	make_object(&made);
+	ck_assert_str_eq(verdict(), "");
+	make_object(&double_made);
+	ck_assert_str_eq(verdict(), finding);
+	ck_assert_uint_eq(sr_hsm_key_destroy(place.vault->hsm, made.key, &place.err), CKR_OK);
+	ck_assert_str_eq(verdict(), finding);
+	put_resident(SR_KEY_DELETED);
+	ck_assert_str_eq(verdict(), "");
+	sr_hsm_made_clear(&made);
+	sr_hsm_made_clear(&double_made);
+}
+END_TEST
+
 /* A listing gives rows as they are; each is checked before anything is said of it. */
 static bool check_listed(const struct sr_key_row *row, void *ctx)
 {
@@ -304,6 +347,7 @@ Suite *sr_suite_rows_key(void)
 	tcase_add_test(c, a_deleted_key_put_back_is_refused);
 	tcase_add_loop_test(c, a_pair_is_one_event, 0, 2);
 	tcase_add_test(c, one_event_one_path);
+	tcase_add_test(c, a_resident_key_is_in_the_hsm_once);
 	tcase_add_test(c, listed_rows_are_checked);
 	suite_add_tcase(suite, c);
 	return suite;

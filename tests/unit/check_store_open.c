@@ -80,6 +80,35 @@ START_TEST(settings)
 }
 END_TEST
 
+static void assert_synchronous(struct sr_tx *tx, int64_t expected)
+{
+	int64_t number;
+	assert_ok(sr_sqlite_number(tx->db, "PRAGMA synchronous", &number, &store_error));
+	ck_assert_int_eq(number, expected);
+}
+
+/* A lazy transaction does not wait for the disk; the next one does, whatever became of the lazy one. */
+START_TEST(lazy_transactions)
+{
+	struct sr_tx *tx;
+	for (int i = 0; i < 3; i++) {
+		assert_ok(store->ops->begin_lazy(store, &tx, &store_error));
+		assert_synchronous(tx, 1);
+		store_put_event(tx, 1 + (uint64_t)i);
+		if (i == 0)
+			store->ops->rollback(tx);
+		else
+			store_commit(tx);
+		if (i == 1)
+			continue; /* another lazy one */
+		tx = store_write();
+		assert_synchronous(tx, 2);
+		store_commit(tx);
+	}
+	ck_assert_uint_eq(store_events(store), 2);
+}
+END_TEST
+
 START_TEST(create_twice)
 {
 	assert_refused(sr_sqlite_create(store_dir_path, &store_error), CKR_DEVICE_ERROR, SR_REASON_STORE_FAILED);
@@ -406,6 +435,7 @@ Suite *sr_suite_store_open(void)
 	tcase_add_checked_fixture(opening, store_start, store_clean);
 	tcase_add_test(opening, modes);
 	tcase_add_test(opening, settings);
+	tcase_add_test(opening, lazy_transactions);
 	tcase_add_test(opening, create_twice);
 	tcase_add_loop_test(opening, refused_states, 0, sizeof states / sizeof states[0]);
 	tcase_add_test(opening, create_in_bad_places);

@@ -300,9 +300,10 @@ static void shown(const struct sr_making *making, CK_OBJECT_CLASS object_class, 
 	if (object_class != CKO_CERTIFICATE)
 		sr_attrs_put_ulong(attrs, CKA_KEY_TYPE, making->key_type);
 	sr_attrs_put_bool(attrs, CKA_TOKEN, !making->nest);
-	if (hidden)
+	/* what a template says of a session key stands as it is: the call layer has a rule of its own for that */
+	if (hidden && !making->nest)
 		sr_attrs_put_bool(attrs, CKA_PRIVATE, true);
-	put_default(attrs, CKA_PRIVATE, false);
+	put_default(attrs, CKA_PRIVATE, hidden);
 	if (hidden) {
 		put_default(attrs, CKA_SENSITIVE, true);
 		put_default(attrs, CKA_EXTRACTABLE, false);
@@ -452,6 +453,8 @@ static CK_RV wrap_refusal(const struct sr_key *wrapping, const struct sr_key *ke
 {
 	if (!sr_attrs_bool(&wrapping->attrs, CKA_WRAP, false))
 		return sr_fail(err, CKR_KEY_FUNCTION_NOT_PERMITTED, SR_REASON_RIGHTS, "no right");
+	if (key->object_class == CKO_PUBLIC_KEY)
+		return sr_fail(err, CKR_KEY_NOT_WRAPPABLE, SR_REASON_NONE, "it is public");
 	if (!sr_attrs_bool(&key->attrs, CKA_EXTRACTABLE, false))
 		return sr_fail(err, CKR_KEY_UNEXTRACTABLE, SR_REASON_UNEXTRACTABLE, "it stays");
 	if (fake_state()->wrap_rv != CKR_OK)

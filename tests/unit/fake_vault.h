@@ -71,7 +71,7 @@ struct fake_vault {
 	unsigned uses_open; /* operations, not ended */
 	unsigned uses;      /* counted */
 	size_t fed;         /* bytes given in parts */
-	int64_t boot_ms; /* what the clock says */
+	int64_t boot_ms;    /* what the clock says */
 };
 
 /** fake_state(): what fake_vault() answers, inside the library. fake_keys_clear() and the classes are its other half,
@@ -91,7 +91,7 @@ struct sr_config;
 struct sr_error;
 struct fake_mechanisms {
 	bool (*offered)(const struct sr_config *config, const struct sr_mechanism_row *row, CK_MECHANISM_INFO *info);
-	CK_RV (*take)
+	CK_RV(*take)
 	(const struct sr_config *config, const CK_MECHANISM *given, CK_FLAGS function, struct sr_mechanism *mechanism,
 		struct sr_error *err);
 	void (*clear)(struct sr_mechanism *mechanism);

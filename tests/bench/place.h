@@ -1,0 +1,37 @@
+/* What the benchmarks share: a directory with vaults that the tool makes, and a clock. What fails ends the program. */
+#ifndef SR_BENCH_PLACE_H
+#define SR_BENCH_PLACE_H
+
+#include "pkcs11/cryptoki.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define PASSPHRASE "correct horse battery staple"
+
+struct place {
+	char dir[64], conf[96];
+};
+
+/** place_begin(), place_end(): a directory below /tmp, and its removal. */
+void place_begin(void);
+void place_end(void);
+
+/** place_make(place, name): a vault; STRONGROOM_CONF and STRONGROOM_PIN are its admin's from now on. */
+void place_make(struct place *place, const char *name);
+
+/** place_start(pin): C_Initialize, a R/W session, C_Login. */
+CK_SESSION_HANDLE place_start(const char *pin);
+
+/** need_true(ok, what): like need, for what is no PKCS#11 call. */
+void need_true(bool ok, const char *what);
+
+/** run(command, out, cap): by the shell; OUT gets the last line that it prints. */
+void run(const char *command, char *out, size_t cap);
+
+double now_us(void);
+
+/** median(values, count): sorts them. */
+double median(double *values, size_t count);
+
+#endif
