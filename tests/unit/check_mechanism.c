@@ -3,6 +3,7 @@
 
 #include "pkcs11/mechanism.h"
 #include "tests/unit/pkcs11_fixture.h"
+#include "util/buf.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,6 +105,101 @@ START_TEST(lookups_by_name)
 	ck_assert(!sr_mechanism_listed(NULL, md5) && !sr_mechanism_listed("", md5));
 	ck_assert(sr_mechanism_listed(" CKM_SHA_1,\tCKM_MD5", md5));
 	ck_assert(!sr_mechanism_listed("CKM_MD5_RSA_PKCS,CKM_MD", md5));
+}
+END_TEST
+
+/* docs/mechanisms.md: | `CKM_...` | functions | keys | parameter | parts | remarks | for each row, in this order. */
+static const struct {
+	const char *key_type, *key_type_2;
+} named_keys[] = {
+#define SR_MECHANISM(name, functions, key_type, key_type_2, parameter, parts, strength) { #key_type, #key_type_2 },
+#include "policy/mechanisms.def"
+#undef SR_MECHANISM
+};
+
+static const char *const parameter_words[SR_PARAMETER_COUNT] = {
+	[SR_PARAMETER_NONE] = "",
+	[SR_PARAMETER_OPTIONAL_BYTES] = "initial value, or none",
+	[SR_PARAMETER_IV] = "IV of one block",
+	[SR_PARAMETER_CTR] = "`CK_AES_CTR_PARAMS`",
+	[SR_PARAMETER_GCM] = "`CK_GCM_PARAMS`",
+	[SR_PARAMETER_CCM] = "`CK_CCM_PARAMS`",
+	[SR_PARAMETER_OAEP] = "`CK_RSA_PKCS_OAEP_PARAMS`",
+	[SR_PARAMETER_PSS] = "`CK_RSA_PKCS_PSS_PARAMS`",
+	[SR_PARAMETER_ECDH1] = "`CK_ECDH1_DERIVE_PARAMS`",
+	[SR_PARAMETER_EDDSA] = "`CK_EDDSA_PARAMS`, or none",
+	[SR_PARAMETER_MAC_GENERAL] = "`CK_MAC_GENERAL_PARAMS`",
+	[SR_PARAMETER_STRING_DATA] = "`CK_KEY_DERIVATION_STRING_DATA`",
+	[SR_PARAMETER_CBC_DATA] = "`CK_..._CBC_ENCRYPT_DATA_PARAMS`",
+};
+
+/* Functions as the page names them; a row has all bits of one or none. */
+static void put_functions(struct sr_buf *line, CK_FLAGS flags)
+{
+	static const struct {
+		CK_FLAGS bits;
+		const char *word;
+	} words[] = { { CKF_GENERATE, "generate" }, { CKF_GENERATE_KEY_PAIR, "generate pair" },
+		{ CKF_DIGEST, "digest" }, { CKF_ENCRYPT | CKF_DECRYPT, "encrypt" }, { CKF_SIGN | CKF_VERIFY, "sign" },
+		{ CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER, "recover" }, { CKF_WRAP, "wrap" }, { CKF_UNWRAP, "unwrap" },
+		{ CKF_DERIVE, "derive" }, { CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT, "messages" },
+		{ CKF_MESSAGE_SIGN | CKF_MESSAGE_VERIFY, "messages" } };
+	const char *between = "";
+	for (size_t i = 0; i < COUNT(words); i++) {
+		if (!(flags & words[i].bits))
+			continue;
+		ck_assert_uint_eq(flags & words[i].bits, words[i].bits);
+		sr_buf_printf(line, "%s%s", between, words[i].word);
+		between = ", ";
+		if (strcmp(words[i].word, "messages") == 0)
+			break;
+	}
+}
+
+static void put_row(struct sr_buf *line, size_t i)
+{
+	const struct sr_mechanism_row *row = &sr_mechanism_rows[i];
+	const char *key = named_keys[i].key_type, *other = named_keys[i].key_type_2;
+	bool none = strcmp(key, "NONE") == 0, two = strcmp(key, other) != 0;
+	sr_buf_printf(line, "| `%s` | ", row->name);
+	put_functions(line, row->flags);
+	sr_buf_printf(line, " | %s%s%s | %s | %s | ", none ? "" : key, two ? ", " : "", two ? other : "",
+		parameter_words[row->parameter], row->multi_part ? "yes" : "");
+	if (row->weak)
+		sr_buf_text(line, row->flags ? "weak: " : "never: ");
+}
+
+/* An empty cell has one blank on the page. */
+static void squeeze(char *text)
+{
+	char *to = text;
+	for (const char *from = text; *from; from++) {
+		if (from[0] != ' ' || from[1] != ' ')
+			*to++ = *from;
+	}
+	*to = '\0';
+}
+
+START_TEST(the_page_has_every_row)
+{
+	char path[512], line[1024];
+	size_t i = 0;
+	snprintf(path, sizeof path, "%s/docs/mechanisms.md", getenv("SR_SRC"));
+	FILE *page = fopen(path, "r");
+	ck_assert_msg(page != NULL, "%s cannot be opened", path);
+	while (fgets(line, sizeof line, page)) {
+		if (strncmp(line, "| `CKM_", 7) != 0)
+			continue;
+		struct sr_buf wanted = SR_BUF_INIT;
+		ck_assert_uint_lt(i, sr_mechanism_count);
+		put_row(&wanted, i++);
+		char *begin = (char *)(uintptr_t)sr_buf_string(&wanted);
+		squeeze(begin);
+		ck_assert_msg(strncmp(line, begin, strlen(begin)) == 0, "%s is not on the page, but %s", begin, line);
+		sr_buf_clear(&wanted);
+	}
+	fclose(page);
+	ck_assert_uint_eq(i, sr_mechanism_count);
 }
 END_TEST
 
@@ -617,6 +713,7 @@ Suite *sr_suite_mechanism(void)
 	tcase_add_test(table, rows_are_whole);
 	tcase_add_test(table, what_unwraps);
 	tcase_add_test(table, lookups_by_name);
+	tcase_add_test(table, the_page_has_every_row);
 	suite_add_tcase(suite, table);
 	TCase *taking = tcase_create("taking");
 	tcase_add_checked_fixture(taking, set_up, tear_down);
