@@ -118,6 +118,8 @@ CK_RV sr_key_generate_pair(const struct sr_caller *caller, const struct sr_makin
 CK_RV sr_key_import(const struct sr_caller *caller, const struct sr_making *making, struct sr_new_key *made,
 	struct sr_attrs *held, struct sr_error *err);
 
+/** sr_key_copy: to another path, or of a session object; a private or secret key of the vault is not copied into the
+ * session (CKR_ACTION_PROHIBITED). No right is gained (CKR_ATTRIBUTE_READ_ONLY). */
 CK_RV sr_key_copy(const struct sr_caller *caller, struct sr_key *key, struct sr_nest *nest,
 	const struct sr_attrs *changes, struct sr_new_key *made, struct sr_error *err);
 
@@ -131,7 +133,8 @@ CK_RV sr_key_derive(const struct sr_caller *caller, const struct sr_making *maki
 	struct sr_key *base, struct sr_new_key *made, struct sr_error *err);
 
 /** sr_key_wrap: keys:wrap on the wrapping key AND on a vault key that is wrapped, which must be CKA_EXTRACTABLE
- * (CKR_KEY_UNEXTRACTABLE) and not CKA_WRAP_WITH_TRUSTED (CKR_KEY_NOT_WRAPPABLE: no key here is trusted). Counted, one
+ * (CKR_KEY_UNEXTRACTABLE) and not CKA_WRAP_WITH_TRUSTED (CKR_KEY_NOT_WRAPPABLE: no key here is trusted); a sensitive
+ * one is wrapped by a key of the vault alone. Counted, one
  * key.wrapped event, before WRAPPED is released. DELIVER false: a length query: WRAPPED gets the bytes to be counted,
  * nothing is recorded, and the caller does not release them. */
 CK_RV sr_key_wrap(const struct sr_caller *caller, const CK_MECHANISM *mechanism, struct sr_key *wrapping,

@@ -205,6 +205,9 @@ START_TEST(custody)
 					   14)),
 		       LIST(token, TEXT(CKA_LABEL, "a/ed")), &a, &b),
 		CKR_OK, NONE);
+	keys_place.vault->custody_wrapped = true; /* [vault] custody = wrapped */
+	keys_make_ec("a/default");
+	ck_assert_ptr_nonnull(strstr(keys_event().metadata, "\"custody\":\"wrapped\""));
 	keys_nest = NULL; /* it went with the vault that was closed */
 }
 END_TEST
@@ -312,6 +315,68 @@ START_TEST(bad_components_are_refused)
 		CKR_ATTRIBUTE_READ_ONLY, BAD_TEMPLATE);
 	ck_assert_int_eq(vault_count(&keys_place, CKO_PUBLIC_KEY, 0, NULL), 0);
 	ck_assert_int_eq(vault_count(&keys_place, CKO_SECRET_KEY, 0, NULL), 0);
+}
+END_TEST
+
+/* By the words of an RSA key, the modulus first. */
+static CK_RV import_rsa(const struct keys_word changed)
+{
+	struct keys_word words[] = { BYTES(CKA_MODULUS, rsa_n, sizeof(rsa_n)),
+		BYTES(CKA_PUBLIC_EXPONENT, "\x01\x00\x01", 3), BYTES(CKA_PRIVATE_EXPONENT, rsa_d, sizeof(rsa_d)),
+		BYTES(CKA_PRIME_1, rsa_p, sizeof(rsa_p)), BYTES(CKA_PRIME_2, rsa_q, sizeof(rsa_q)),
+		BYTES(CKA_EXPONENT_1, rsa_e1, sizeof(rsa_e1)), BYTES(CKA_EXPONENT_2, rsa_e2, sizeof(rsa_e2)),
+		BYTES(CKA_COEFFICIENT, rsa_c, sizeof(rsa_c)), FLAG(CKA_TOKEN, 1), TEXT(CKA_LABEL, "a/imported"),
+		{ 0, KEYS_END, NULL, 0 } };
+	struct sr_new_key made;
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+		if (words[i].type == changed.type && words[i].kind != KEYS_END)
+			words[i] = changed;
+	}
+	return keys_import(CKO_PRIVATE_KEY, CKK_RSA, words, &made);
+}
+
+START_TEST(rsa_components_belong_together)
+{
+	uint8_t bytes[256];
+	struct sr_buf sig = SR_BUF_INIT;
+	memcpy(bytes, rsa_d, sizeof(bytes));
+	bytes[9] ^= 1;
+	expect(import_rsa(BYTES(CKA_PRIVATE_EXPONENT, bytes, sizeof(bytes))), CKR_TEMPLATE_INCONSISTENT, BAD_TEMPLATE);
+	expect_event(KEY_IMPORTED, DENIED, "a/imported", "bad_template");
+	memcpy(bytes, rsa_p, 128);
+	bytes[9] ^= 1;
+	expect(import_rsa(BYTES(CKA_PRIME_1, bytes, 128)), CKR_TEMPLATE_INCONSISTENT, BAD_TEMPLATE);
+	expect(import_rsa(BYTES(CKA_MODULUS, rsa_n, 128)), CKR_ATTRIBUTE_VALUE_INVALID, BAD_TEMPLATE);
+	expect(import_rsa(BYTES(CKA_PUBLIC_EXPONENT, "\x01\x00\x00", 3)), CKR_ATTRIBUTE_VALUE_INVALID, BAD_TEMPLATE);
+	expect(import_rsa(BYTES(CKA_PUBLIC_EXPONENT, "\x03", 1)), CKR_TEMPLATE_INCONSISTENT, BAD_TEMPLATE);
+	ck_assert_int_eq(vault_count(&keys_place, CKO_PRIVATE_KEY, 0, NULL), 0);
+	expect(import_rsa(FLAG(CKA_TOKEN, 1)), CKR_OK, NONE);
+	struct sr_key *key = keys_open(CKO_PRIVATE_KEY, "p:a/imported");
+	expect(keys_run(SR_SIGN, key, CKM_SHA256_RSA_PKCS, "m", 1, &sig), CKR_OK, NONE);
+	struct sr_new_key made;
+	expect(keys_import(CKO_PUBLIC_KEY, CKK_RSA,
+		       LIST(BYTES(CKA_MODULUS, rsa_n, sizeof(rsa_n)), BYTES(CKA_PUBLIC_EXPONENT, "\0\x01\x00\x01", 4)),
+		       &made),
+		CKR_OK, NONE);
+	expect(keys_check(made.key, CKM_SHA256_RSA_PKCS, "m", 1, &sig), CKR_OK, NONE);
+	const struct sr_attr *a = sr_attrs_find(&made.key->attrs, CKA_ID), *b = sr_attrs_find(&key->attrs, CKA_ID);
+	ck_assert(a->len == b->len && memcmp(a->value, b->value, a->len) == 0);
+	ck_assert_uint_eq(sr_attrs_ulong(&made.key->attrs, CKA_MODULUS_BITS, 0), 2048);
+	sr_new_key_clear(&made);
+	sr_buf_clear(&sig);
+	sr_key_unref(key);
+}
+END_TEST
+
+START_TEST(a_pair_does_not_read_what_it_wraps)
+{
+	struct sr_new_key a, b;
+	const struct keys_word token = FLAG(CKA_TOKEN, 1), label = TEXT(CKA_LABEL, "a/rsa");
+	expect(keys_pair(CKK_RSA, LIST(token, FLAG(CKA_WRAP, 1)), LIST(token, label, FLAG(CKA_DECRYPT, 1)), &a, &b),
+		CKR_TEMPLATE_INCONSISTENT, RIGHTS);
+	expect_event(KEY_GENERATED, DENIED, "a/rsa", "rights");
+	expect(keys_pair(CKK_RSA, LIST(token, FLAG(CKA_WRAP, 1)), LIST(token, label, FLAG(CKA_UNWRAP, 1)), &a, &b),
+		CKR_OK, NONE);
 }
 END_TEST
 
@@ -630,6 +695,8 @@ Suite *sr_suite_vault_keys(void)
 	tcase_add_test(c, parts_join_at_a_path_in_any_order);
 	tcase_add_test(c, halves_of_two_pairs_do_not_join);
 	tcase_add_test(c, bad_components_are_refused);
+	tcase_add_test(c, rsa_components_belong_together);
+	tcase_add_test(c, a_pair_does_not_read_what_it_wraps);
 	tcase_add_test(c, session_certificates_and_public_keys_need_no_login);
 	tcase_add_test(c, the_scope_shapes_what_is_seen);
 	tcase_add_test(c, found_by_any_attribute);
