@@ -2,6 +2,7 @@
 #define _GNU_SOURCE 1 /* dladdr */
 
 #include "hsm/internal.h"
+#include "util/fork.h"
 
 #include <dlfcn.h>
 #include <p11-kit/p11-kit.h>
@@ -12,12 +13,13 @@
 
 #define CONF_VARIABLE "SOFTHSM2_CONF"
 
-/* Process-wide because what it describes is: the environment, and whether libsofthsm2 is in this process through us. A
- * fork inherits both, so that a child may still give SoftHSM2 our configuration. */
+/* Process-wide because what they describe is: the environment, and whether libsofthsm2 is in this process through us.
+ * SR_LOCK_SOFTHSM guards both. FORKS tells a child that it is so through its parent, from FILE. */
 static struct {
-	pthread_mutex_t lock;
 	bool loaded_by_us;
-} softhsm = { PTHREAD_MUTEX_INITIALIZER, false };
+	unsigned forks;
+	char file[PATH_MAX];
+} softhsm;
 
 static const struct {
 	const char *prefix, *what;
@@ -158,14 +160,14 @@ static bool is_in_use(const char *path)
 	return in_use;
 }
 
-/* With softhsm.lock held. The variable is there only while the module reads it: the program's own environment, and
+/* With SR_LOCK_SOFTHSM held. The variable is there only while the module reads it: the program's own environment, and
  * that of its children, stays as it was. */
 static CK_RV initialize_locked(struct sr_backend *backend)
 {
 	bool ours = backend->softhsm_conf && !backend->foreign && !getenv(CONF_VARIABLE);
 	if (ours && setenv(CONF_VARIABLE, backend->softhsm_conf, 1) != 0)
 		return CKR_HOST_MEMORY;
-	CK_RV rv = p11_kit_module_initialize(backend->module);
+	CK_RV rv = backend->own ? sr_softhsm_own_start() : p11_kit_module_initialize(backend->module);
 	if (ours)
 		unsetenv(CONF_VARIABLE);
 	return rv;
@@ -176,9 +178,9 @@ static CK_RV initialize(struct sr_backend *backend, struct sr_error *err)
 	int lock = sr_softhsm_lock(backend->softhsm_conf, true);
 	if (lock >= 0)
 		sr_softhsm_restore(backend->softhsm_conf);
-	pthread_mutex_lock(&softhsm.lock);
+	sr_lock(SR_LOCK_SOFTHSM);
 	CK_RV rv = initialize_locked(backend);
-	pthread_mutex_unlock(&softhsm.lock);
+	sr_unlock(SR_LOCK_SOFTHSM);
 	sr_softhsm_unlock(lock);
 	if (rv == CKR_OK)
 		return CKR_OK;
@@ -219,10 +221,23 @@ static CK_RV check_there(const char *path, struct sr_error *err)
 		path, is_softhsm(path) ? "the package libsofthsm2" : "the HSM's PKCS#11 module or correct module-path");
 }
 
-/* With softhsm.lock held. */
+static void remember_softhsm(CK_FUNCTION_LIST *module)
+{
+	char *file = module ? p11_kit_module_get_filename(module) : NULL;
+	snprintf(softhsm.file, sizeof(softhsm.file), "%s", file ? file : "");
+	softhsm.loaded_by_us = module != NULL;
+	softhsm.forks = sr_forks();
+	free(file);
+}
+
+/* With SR_LOCK_SOFTHSM held. */
 static CK_RV load_locked(struct sr_backend *backend, const char *path, struct sr_error *err)
 {
 	backend->softhsm = is_softhsm(path);
+	if (backend->softhsm && softhsm.loaded_by_us && softhsm.forks != sr_forks()) {
+		backend->own = true;
+		return sr_softhsm_own(softhsm.file, &backend->module, err);
+	}
 	bool before = backend->softhsm && is_in_process(path);
 	backend->foreign = before && !softhsm.loaded_by_us && is_in_use(path);
 	CK_RV rv = path[0] == '/' ? check_code(path, 0, err) : CKR_OK;
@@ -230,7 +245,7 @@ static CK_RV load_locked(struct sr_backend *backend, const char *path, struct sr
 		return rv;
 	backend->module = p11_kit_module_load(path, P11_KIT_MODULE_CRITICAL);
 	if (backend->softhsm && !before)
-		softhsm.loaded_by_us = backend->module != NULL;
+		remember_softhsm(backend->module);
 	if (backend->module)
 		return check_loaded(backend->module, err);
 	const char *why = p11_kit_message();
@@ -240,9 +255,9 @@ static CK_RV load_locked(struct sr_backend *backend, const char *path, struct sr
 
 static CK_RV load(struct sr_backend *backend, const char *path, struct sr_error *err)
 {
-	pthread_mutex_lock(&softhsm.lock);
+	sr_lock(SR_LOCK_SOFTHSM);
 	CK_RV rv = load_locked(backend, path, err);
-	pthread_mutex_unlock(&softhsm.lock);
+	sr_unlock(SR_LOCK_SOFTHSM);
 	return rv;
 }
 
@@ -260,7 +275,7 @@ CK_RV sr_backend_open(struct sr_backend *backend, const char *path, const char *
 	if (rv == CKR_OK)
 		rv = initialize(backend, err);
 	if (rv != CKR_OK) {
-		if (backend->module)
+		if (backend->module && !backend->own)
 			p11_kit_module_release(backend->module);
 		backend->module = NULL;
 	} else {
@@ -271,23 +286,42 @@ CK_RV sr_backend_open(struct sr_backend *backend, const char *path, const char *
 	return rv;
 }
 
+/* With SR_LOCK_SOFTHSM held. */
+static void finalize_locked(struct sr_backend *backend)
+{
+	if (backend->own)
+		sr_softhsm_own_stop();
+	else
+		(void)p11_kit_module_finalize(backend->module);
+}
+
+/* For p11-kit's count, too: the module itself may be finalised already. */
 CK_RV sr_backend_restart(struct sr_backend *backend, struct sr_error *err)
 {
-	(void)p11_kit_module_finalize(backend->module); /* p11-kit's count; the module itself is finalised already */
+	sr_lock(SR_LOCK_SOFTHSM);
+	finalize_locked(backend);
+	sr_unlock(SR_LOCK_SOFTHSM);
 	return initialize(backend, err);
+}
+
+static void release_locked(struct sr_backend *backend)
+{
+	if (backend->own)
+		return;
+	char *file = p11_kit_module_get_filename(backend->module);
+	p11_kit_module_release(backend->module);
+	if (file && is_softhsm(file) && !is_in_process(file))
+		softhsm.loaded_by_us = false;
+	free(file);
 }
 
 void sr_backend_close(struct sr_backend *backend)
 {
 	if (backend->module) {
-		char *file = p11_kit_module_get_filename(backend->module);
-		pthread_mutex_lock(&softhsm.lock);
-		p11_kit_module_finalize(backend->module);
-		p11_kit_module_release(backend->module);
-		if (file && is_softhsm(file) && !is_in_process(file))
-			softhsm.loaded_by_us = false;
-		pthread_mutex_unlock(&softhsm.lock);
-		free(file);
+		sr_lock(SR_LOCK_SOFTHSM);
+		finalize_locked(backend);
+		release_locked(backend);
+		sr_unlock(SR_LOCK_SOFTHSM);
 	}
 	sr_backend_abandon(backend);
 }

@@ -47,6 +47,7 @@ struct sr_backend {
 	CK_FUNCTION_LIST *module;
 	char *softhsm_conf;
 	bool softhsm, foreign;
+	bool own; /* this forked child's own copy of SoftHSM2 */
 	CK_INFO info;
 };
 
@@ -58,6 +59,12 @@ void sr_backend_close(struct sr_backend *backend);
 void sr_backend_abandon(struct sr_backend *backend);
 /** sr_backend_advice(backend): one sentence on why a token may not be seen through this module. */
 const char *sr_backend_advice(const struct sr_backend *backend);
+
+/** SoftHSM2 in a forked child (softhsm_fork.c), with SR_LOCK_SOFTHSM held. sr_softhsm_own(path, module, err): a copy of
+ * the library that shares nothing with the inherited one. Each start wants its stop, the last of which finalises. */
+CK_RV sr_softhsm_own(const char *path, CK_FUNCTION_LIST **module, struct sr_error *err);
+CK_RV sr_softhsm_own_start(void);
+void sr_softhsm_own_stop(void);
 
 /** sr_softhsm_lock(conf, alone): holds off other processes' writes (ALONE: their reads too) to the token directory of
  *  CONF. SoftHSM2 2.6.1 loses sight of a token for good when a file appears or goes while it lists them. Never taken

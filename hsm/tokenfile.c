@@ -15,29 +15,43 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define TOKEN_FILE_MAX (64u << 10)
-#define COUNTER_LEN 8 /* the file begins with a counter of its writes */
+#define LOCK_TRIES 30000 /* a millisecond each */
+#define COUNTER_LEN 8    /* the file begins with a counter of its writes */
+
+/* Whoever holds the lock does so for milliseconds. A process that was stopped, or a child of one that was killed just
+ * then, must not stop us for good. */
+static bool lock_in_time(int fd, int how)
+{
+	const struct timespec pause = { .tv_nsec = 1000000 };
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		if (flock(fd, how | LOCK_NB) == 0)
+			return true;
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return false;
+		nanosleep(&pause, NULL);
+	}
+	return false;
+}
 
 int sr_softhsm_lock(const char *conf, bool alone)
 {
 	int fd = conf ? open(conf, O_RDONLY | O_CLOEXEC) : -1;
-	if (fd < 0)
-		return -1;
-	while (flock(fd, alone ? LOCK_EX : LOCK_SH) != 0) {
-		if (errno != EINTR) {
-			close(fd);
-			return -1;
-		}
-	}
-	return fd;
+	if (fd < 0 || lock_in_time(fd, alone ? LOCK_EX : LOCK_SH))
+		return fd;
+	close(fd);
+	return -1;
 }
 
 void sr_softhsm_unlock(int lock)
 {
-	if (lock >= 0)
-		close(lock); /* which gives it up */
+	if (lock < 0)
+		return;
+	(void)flock(lock, LOCK_UN); /* a child forked meanwhile has the descriptor too, and would keep the lock */
+	close(lock);
 }
 
 static bool read_whole(int folder, const char *name, struct sr_buf *out)

@@ -120,6 +120,13 @@ static bool lock_file(int fd, int how)
 	return false;
 }
 
+/* Said in so many words: a child forked meanwhile has the descriptor too, and with it would keep the lock. */
+static void unlock_and_close(int fd)
+{
+	(void)flock(fd, LOCK_UN);
+	close(fd);
+}
+
 /* O_NONBLOCK is for what is no regular file, which is refused here, like one that others may write. */
 static int open_regular(const char *path, int flags)
 {
@@ -167,7 +174,7 @@ CK_RV sr_heads_write(const char *path, const char *chain_id, const struct sr_hea
 		return io_failed(err, path, "opened", errno);
 	CK_RV rv = lock_file(fd, LOCK_EX) ? replace_locked(fd, path, chain_id, head, err)
 					  : io_failed(err, path, "locked", errno);
-	close(fd);
+	unlock_and_close(fd);
 	return rv;
 }
 
@@ -179,6 +186,6 @@ CK_RV sr_heads_read(const char *path, const char *chain_id, struct sr_head *head
 		return errno == ENOENT ? CKR_OK : io_failed(err, path, "opened", errno);
 	CK_RV rv = lock_file(fd, LOCK_SH) ? line_read(fd, path, chain_id, head, found, err)
 					  : io_failed(err, path, "locked", errno);
-	close(fd);
+	unlock_and_close(fd);
 	return rv;
 }

@@ -116,9 +116,6 @@ CK_RV sr_sqlite_fail(sqlite3 *db, int rc, const char *what, struct sr_error *err
 
 /* -- forks (sqlite_fork.c) -- */
 
-/* sr_sqlite_generation(): how many forks lie between this process and the one that loaded us. */
-unsigned sr_sqlite_generation(void);
-
 /* sr_sqlite_open_file(store, flags, db): sqlite3_open_v2, such that lock state inherited over a fork is never taken for
  * this process's own. */
 int sr_sqlite_open_file(const struct sr_sqlite *store, int flags, sqlite3 **db);

@@ -8,34 +8,11 @@
  * SQLite uses the number for nothing but that list. docs/store.md has the reasoning in full. */
 #include "store/sqlite.h"
 
-#include <stdatomic.h>
+#include "util/fork.h"
+
 #include <sys/stat.h>
 
 #define VFS "unix"
-
-/* Process-wide because a fork is, and because SQLite's table of system calls is. OPENING is held while that table has
- * our functions in it; the child starts with a fresh one, since a thread that held it was not forked with us. */
-static atomic_uint generation;
-static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t watch_once = PTHREAD_ONCE_INIT;
-
-static void count_fork(void)
-{
-	atomic_fetch_add(&generation, 1);
-	opening = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
-}
-
-/* glibc forgets the handler when this library is unloaded. */
-static void watch_forks(void)
-{
-	pthread_atfork(NULL, NULL, count_fork);
-}
-
-unsigned sr_sqlite_generation(void)
-{
-	pthread_once(&watch_once, watch_forks);
-	return atomic_load(&generation);
-}
 
 typedef int fstat_call(int fd, struct stat *st);
 typedef int stat_call(const char *path, struct stat *st);
@@ -68,12 +45,13 @@ static int stat_disguised(const char *path, struct stat *st)
 	return failed;
 }
 
+/* SR_LOCK_SQLITE is held while SQLite's table, which is the process's, has our functions in it. */
 static int open_disguised(const struct sr_sqlite *store, int flags, sqlite3 **db)
 {
 	sqlite3_vfs *vfs = sqlite3_vfs_find(VFS);
 	if (!vfs || vfs->iVersion < 3)
 		return SQLITE_MISUSE;
-	pthread_mutex_lock(&opening);
+	sr_lock(SR_LOCK_SQLITE);
 	sqlite3_syscall_ptr fstat_old = vfs->xGetSystemCall(vfs, "fstat");
 	sqlite3_syscall_ptr stat_old = vfs->xGetSystemCall(vfs, "stat");
 	fstat_before = (fstat_call *)fstat_old;
@@ -85,7 +63,7 @@ static int open_disguised(const struct sr_sqlite *store, int flags, sqlite3 **db
 	vfs->xSetSystemCall(vfs, "stat", stat_old);
 	vfs->xSetSystemCall(vfs, "fstat", fstat_old);
 	opened_now = NULL;
-	pthread_mutex_unlock(&opening);
+	sr_unlock(SR_LOCK_SQLITE);
 	return rc;
 }
 
@@ -96,11 +74,9 @@ int sr_sqlite_open_file(const struct sr_sqlite *store, int flags, sqlite3 **db)
 	return open_disguised(store, flags, db);
 }
 
-/* A thread of the parent that was inside SQLite at the fork left its mutex locked for ever. Trying tells, and hanging
- * is worse than refusing. A thread of this process that is inside now gives it back within the tries. */
-static bool mutex_alive(int id)
+/* A thread of this process that is inside now gives it back within the tries. */
+static bool mutex_opens(sqlite3_mutex *mutex)
 {
-	sqlite3_mutex *mutex = sqlite3_mutex_alloc(id);
 	for (int n = 0; n < 200; n++) {
 		if (sqlite3_mutex_try(mutex) == SQLITE_OK) {
 			sqlite3_mutex_leave(mutex);
@@ -111,12 +87,26 @@ static bool mutex_alive(int id)
 	return false;
 }
 
+/* A thread of the parent that was inside SQLite at the fork left its mutex locked for ever. Trying tells, and hanging
+ * is worse than refusing. STATIC_MEM, by far the busiest, guards nothing but SQLite's counters of memory around malloc,
+ * which glibc hands whole to a child: that one is opened in the place of the thread that is not here. */
+static bool mutex_alive(int id)
+{
+	sqlite3_mutex *mutex = sqlite3_mutex_alloc(id);
+	if (mutex_opens(mutex))
+		return true;
+	if (id != SQLITE_MUTEX_STATIC_MEM)
+		return false;
+	sqlite3_mutex_leave(mutex);
+	return mutex_opens(mutex);
+}
+
 CK_RV sr_sqlite_usable(struct sr_error *err)
 {
 	if (!sqlite3_threadsafe())
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_STORE_FAILED,
 			"the system's SQLite was built without threads; Strongroom needs one with");
-	if (sr_sqlite_generation() == 0)
+	if (sr_forks() == 0)
 		return CKR_OK;
 	for (int id = SQLITE_MUTEX_STATIC_MAIN; id <= SQLITE_MUTEX_STATIC_VFS3; id++) {
 		if (!mutex_alive(id))

@@ -1,6 +1,8 @@
 /* Opening, closing and abandoning a store, and how each of its connections is set up. */
 #include "store/sqlite.h"
 
+#include "util/fork.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -109,7 +111,7 @@ static void close_store(struct sr_store *base)
 	struct sr_sqlite *store = (struct sr_sqlite *)base;
 	if (!store)
 		return;
-	if (store->generation == sr_sqlite_generation()) {
+	if (store->generation == sr_forks()) {
 		for (int i = 0; i < SR_SQLITE_READERS; i++)
 			sr_sqlite_disconnect(&store->readers[i]);
 		sr_sqlite_disconnect(&store->writer); /* last: it may write the log back and remove it */
@@ -177,7 +179,7 @@ static struct sr_sqlite *new_store(void)
 	if (!store)
 		return NULL;
 	store->base.ops = &operations;
-	store->generation = sr_sqlite_generation();
+	store->generation = sr_forks();
 	store->lock_fd = -1;
 	store->writer = (struct sr_tx){ .store = store, .write = true };
 	for (int i = 0; i < SR_SQLITE_READERS; i++)

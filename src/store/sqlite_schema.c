@@ -1,6 +1,8 @@
 /* The tables, how they came to be version by version, and making a new database. */
 #include "store/sqlite.h"
 
+#include "util/fork.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -316,7 +318,7 @@ static void remove_files(int dir_fd)
 
 static CK_RV create_in(const char *dir, int dir_fd, struct sr_error *err)
 {
-	struct sr_sqlite store = { .generation = sr_sqlite_generation() };
+	struct sr_sqlite store = { .generation = sr_forks() };
 	CK_RV rv = sr_sqlite_path(dir, &store.path, err);
 	if (rv != CKR_OK)
 		return rv;

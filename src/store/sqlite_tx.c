@@ -1,6 +1,8 @@
 /* Transactions: taking a connection, beginning, ending, giving it back. */
 #include "store/sqlite.h"
 
+#include "util/fork.h"
+
 #include <errno.h>
 #include <time.h>
 
@@ -89,7 +91,7 @@ static CK_RV begin(struct sr_store *base, bool write, bool lazy, struct sr_tx **
 {
 	struct sr_sqlite *store = (struct sr_sqlite *)base;
 	*out = NULL;
-	if (store->generation != sr_sqlite_generation())
+	if (store->generation != sr_forks())
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_STORE_FAILED,
 			"this process was forked and has to open the vault anew");
 	struct sr_tx *tx = take(store, write);

@@ -3,6 +3,7 @@
 #include "util/crypto.h"
 
 #include "util/buf.h"
+#include "util/fork.h"
 
 #include <openssl/crypto.h>
 #include <openssl/core_names.h>
@@ -12,7 +13,6 @@
 #include <openssl/params.h>
 #include <openssl/provider.h>
 #include <openssl/x509.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,14 +42,15 @@ static const struct digest {
 #define DIGESTS (sizeof digests / sizeof digests[0])
 
 struct crypto {
+	unsigned forks; /* those of the process that made it */
 	OSSL_LIB_CTX *ctx;
 	OSSL_PROVIDER *provider;
 	EVP_MD *md[DIGESTS]; /* in the order of digests[] */
 };
 
-/* Global, because a context costs milliseconds to make and every call needs it. Once made it is read without the
- * lock, so that a fork in another thread does not leave the lock taken in a child that only reads. */
-static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
+/* Global, because a context costs milliseconds to make and every call needs it. Once made it is read without
+ * SR_LOCK_CRYPTO. A forked child makes its own: another thread of the parent may have held a lock inside the inherited
+ * one, which is left as it is. */
 static struct crypto *_Atomic current;
 
 static void crypto_free(struct crypto *crypto)
@@ -71,6 +72,7 @@ static struct crypto *crypto_new(void)
 	if (!crypto)
 		return NULL;
 	crypto->ctx = OSSL_LIB_CTX_new();
+	crypto->forks = sr_forks();
 	if (crypto->ctx)
 		crypto->provider = OSSL_PROVIDER_load(crypto->ctx, "default");
 	for (size_t i = 0; crypto->provider && i < DIGESTS; i++)
@@ -82,20 +84,27 @@ static struct crypto *crypto_new(void)
 	return crypto;
 }
 
-static struct crypto *get_crypto(void)
+/* This process's own, or NULL. */
+static struct crypto *own_crypto(void)
 {
 	struct crypto *crypto = atomic_load_explicit(&current, memory_order_acquire);
+	return crypto && crypto->forks == sr_forks() ? crypto : NULL;
+}
+
+static struct crypto *get_crypto(void)
+{
+	struct crypto *crypto = own_crypto();
 	if (crypto)
 		return crypto;
-	pthread_mutex_lock(&making);
-	crypto = atomic_load_explicit(&current, memory_order_acquire);
+	sr_lock(SR_LOCK_CRYPTO);
+	crypto = own_crypto();
 	if (!crypto) {
 		ERR_set_mark();
 		crypto = crypto_new();
 		ERR_pop_to_mark();
 		atomic_store_explicit(&current, crypto, memory_order_release);
 	}
-	pthread_mutex_unlock(&making);
+	sr_unlock(SR_LOCK_CRYPTO);
 	return crypto;
 }
 
@@ -112,9 +121,10 @@ bool sr_crypto_alive(void)
 
 void sr_crypto_free(void)
 {
-	pthread_mutex_lock(&making);
-	crypto_free(atomic_exchange_explicit(&current, NULL, memory_order_acq_rel));
-	pthread_mutex_unlock(&making);
+	sr_lock(SR_LOCK_CRYPTO);
+	crypto_free(own_crypto());
+	atomic_store_explicit(&current, NULL, memory_order_release);
+	sr_unlock(SR_LOCK_CRYPTO);
 }
 
 const EVP_MD *sr_digest_md(CK_MECHANISM_TYPE mechanism)
