@@ -59,21 +59,17 @@ static bool is_known(struct sr_trust *trust, const struct sr_standing_row *row)
 	return known;
 }
 
-CK_RV sr_standing_read(struct sr_trust *trust, const struct sr_place *place, struct sr_tx *tx,
-	struct sr_standing_row *row, struct sr_error *err)
+CK_RV sr_standing_confirm(struct sr_trust *trust, const struct sr_place *place, const struct sr_standing_row *row,
+	bool found, struct sr_error *err)
 {
 	uint8_t mac[SR_MAC_LEN];
-	bool found;
-	CK_RV rv = place->store->ops->standing_get(tx, row, &found, err);
-	if (rv != CKR_OK)
-		return rv;
 	if (!found)
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_CHAIN_BROKEN,
 			"the database lacks its standing record; run strongroom doctor, and restore the right "
 			"database");
 	if (is_known(trust, row))
 		return CKR_OK;
-	rv = compute(place, row, mac, err);
+	CK_RV rv = compute(place, row, mac, err);
 	if (rv != CKR_OK)
 		return rv;
 	if (!sr_equal(mac, row->mac, sizeof mac))
@@ -81,6 +77,14 @@ CK_RV sr_standing_read(struct sr_trust *trust, const struct sr_place *place, str
 			"the database's standing record was changed outside Strongroom; restore the right database");
 	sr_trust_keep(trust, row);
 	return CKR_OK;
+}
+
+CK_RV sr_standing_read(struct sr_trust *trust, const struct sr_place *place, struct sr_tx *tx,
+	struct sr_standing_row *row, struct sr_error *err)
+{
+	bool found;
+	CK_RV rv = place->store->ops->standing_get(tx, row, &found, err);
+	return rv == CKR_OK ? sr_standing_confirm(trust, place, row, found, err) : rv;
 }
 
 CK_RV sr_standing_fits(

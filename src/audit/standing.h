@@ -22,6 +22,10 @@ CK_RV sr_standing_seal(const struct sr_place *place, struct sr_standing_row *row
 CK_RV sr_standing_read(struct sr_trust *trust, const struct sr_place *place, struct sr_tx *tx,
 	struct sr_standing_row *row, struct sr_error *err);
 
+/** sr_standing_confirm(trust, place, row, found, err): the same for a row that was read already. */
+CK_RV sr_standing_confirm(struct sr_trust *trust, const struct sr_place *place, const struct sr_standing_row *row,
+	bool found, struct sr_error *err);
+
 /** sr_standing_fits(place, tx, row, err): the chain ends where ROW says: ROLLED_BACK where records are missing at its
  * end, CHAIN_BROKEN where the last one is another or there are more. */
 CK_RV sr_standing_fits(

@@ -177,32 +177,52 @@ CK_RV sr_writer_seal(struct sr_writer *writer, struct sr_error *err)
 	return queue_up(writer, NULL, err);
 }
 
+/* SEEN: the newest head from before ROW was read, which shows at least that. */
+static CK_RV fill_moment(struct sr_writer *writer, struct sr_head seen, const struct sr_standing_row *row,
+	struct sr_moment *moment, struct sr_error *err)
+{
+	if (row->head.seq < seen.seq)
+		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROLLED_BACK,
+			"the vault stands at record %llu, this process has seen record %llu: an older copy was put "
+			"back; "
+			"restore the right one",
+			(unsigned long long)row->head.seq, (unsigned long long)seen.seq);
+	sr_clock_now(&moment->now);
+	moment->chain_id = writer->ledger.place.chain_id;
+	moment->proven = writer->ledger.proven;
+	moment->not_before_ms = row->newest_ms;
+	memcpy(moment->root, row->root, sizeof moment->root);
+	return CKR_OK;
+}
+
 CK_RV sr_writer_look(struct sr_writer *writer, struct sr_moment *moment, struct sr_error *err)
 {
 	struct sr_store *store = writer->ledger.place.store;
-	struct sr_head seen = sr_trust_head(&writer->ledger.trust); /* before the transaction: it sees at least that */
+	struct sr_head seen = sr_trust_head(&writer->ledger.trust);
 	struct sr_standing_row row;
 	memset(moment, 0, sizeof *moment);
 	CK_RV rv = store->ops->begin_read(store, &moment->tx, err);
 	if (rv != CKR_OK)
 		return rv;
 	rv = sr_standing_read(&writer->ledger.trust, &writer->ledger.place, moment->tx, &row, err);
-	if (rv == CKR_OK && row.head.seq < seen.seq)
-		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROLLED_BACK,
-			"the vault stands at record %llu, this process has seen record %llu: an older copy was put "
-			"back; "
-			"restore the right one",
-			(unsigned long long)row.head.seq, (unsigned long long)seen.seq);
-	if (rv != CKR_OK) {
+	if (rv == CKR_OK)
+		rv = fill_moment(writer, seen, &row, moment, err);
+	if (rv != CKR_OK)
 		sr_writer_look_end(writer, moment);
-		return rv;
-	}
-	sr_clock_now(&moment->now);
-	moment->chain_id = writer->ledger.place.chain_id;
-	moment->proven = writer->ledger.proven;
-	moment->not_before_ms = row.newest_ms;
-	memcpy(moment->root, row.root, sizeof moment->root);
-	return CKR_OK;
+	return rv;
+}
+
+CK_RV sr_writer_glance(struct sr_writer *writer, struct sr_moment *moment, struct sr_error *err)
+{
+	struct sr_store *store = writer->ledger.place.store;
+	struct sr_head seen = sr_trust_head(&writer->ledger.trust);
+	struct sr_standing_row row;
+	bool found;
+	memset(moment, 0, sizeof *moment);
+	CK_RV rv = store->ops->standing_now(store, &row, &found, err);
+	if (rv == CKR_OK)
+		rv = sr_standing_confirm(&writer->ledger.trust, &writer->ledger.place, &row, found, err);
+	return rv == CKR_OK ? fill_moment(writer, seen, &row, moment, err) : rv;
 }
 
 void sr_writer_look_end(struct sr_writer *writer, struct sr_moment *moment)

@@ -50,6 +50,11 @@ struct sr_moment {
 CK_RV sr_writer_look(struct sr_writer *writer, struct sr_moment *moment, struct sr_error *err);
 void sr_writer_look_end(struct sr_writer *writer, struct sr_moment *moment);
 
+/** sr_writer_glance(writer, moment, err): the same without a transaction: nothing can be read in it, TX is NULL. It
+ * tells whether anything has changed: what was found in a look under the same root is still so. Costs one row. Any
+ * thread. */
+CK_RV sr_writer_glance(struct sr_writer *writer, struct sr_moment *moment, struct sr_error *err);
+
 /** struct sr_job: one change or release.
  *
  *  event: filled by the owner but for id, timestamp, status, rv and reason. RUN may refine it (path, version, subject,

@@ -60,6 +60,7 @@ enum sr_sql {
 	SR_SQL_NODE_PUT,
 	SR_SQL_STANDING_GET,
 	SR_SQL_STANDING_PUT,
+	SR_SQL_STANDING_NOW,
 	SR_SQL_CHECKPOINT_PUT,
 	SR_SQL_CHECKPOINT_LAST,
 	SR_SQL_CHECKPOINT_LIST,
@@ -247,6 +248,11 @@ void sr_query_prefix_end(const char *prefix, char end[SR_PATH_MAX + 2]);
 /* sr_query_run(tx, sql, err): a statement without parameters and results. */
 CK_RV sr_query_run(struct sr_tx *tx, enum sr_sql sql, struct sr_error *err);
 
+/* sr_sqlite_take_any(store, tx, err): a connection for one statement outside any transaction; sr_sqlite_give_back ends
+ * it. The writer's where nobody writes, since its pages need not be read again after our own commits. */
+CK_RV sr_sqlite_take_any(struct sr_sqlite *store, struct sr_tx **tx, struct sr_error *err);
+void sr_sqlite_give_back(struct sr_tx *tx);
+
 /* -- the operations, one file a subject -- */
 
 CK_RV sr_sqlite_begin_read(struct sr_store *store, struct sr_tx **tx, struct sr_error *err);
@@ -313,6 +319,7 @@ CK_RV sr_sqlite_node_get(struct sr_tx *tx, uint64_t id, struct sr_node_row *row,
 CK_RV sr_sqlite_node_put(struct sr_tx *tx, const struct sr_node_row *row, struct sr_error *err);
 CK_RV sr_sqlite_standing_get(struct sr_tx *tx, struct sr_standing_row *row, bool *found, struct sr_error *err);
 CK_RV sr_sqlite_standing_put(struct sr_tx *tx, const struct sr_standing_row *row, struct sr_error *err);
+CK_RV sr_sqlite_standing_now(struct sr_store *store, struct sr_standing_row *row, bool *found, struct sr_error *err);
 
 CK_RV sr_sqlite_checkpoint_put(struct sr_tx *tx, const struct sr_checkpoint_row *row, struct sr_error *err);
 CK_RV sr_sqlite_checkpoint_last(struct sr_tx *tx, struct sr_checkpoint_row *row, bool *found, struct sr_error *err);

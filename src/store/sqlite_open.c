@@ -165,6 +165,7 @@ static const struct sr_store_ops operations = {
 	.node_put = sr_sqlite_node_put,
 	.standing_get = sr_sqlite_standing_get,
 	.standing_put = sr_sqlite_standing_put,
+	.standing_now = sr_sqlite_standing_now,
 	.checkpoint_put = sr_sqlite_checkpoint_put,
 	.checkpoint_last = sr_sqlite_checkpoint_last,
 	.checkpoint_list = sr_sqlite_checkpoint_list,

@@ -52,15 +52,16 @@ static CK_RV fail_query(const struct sr_query *query, int rc, struct sr_error *e
 	return sr_sqlite_fail(tx->db, rc, tx->write ? "writing the vault" : "reading the vault", err);
 }
 
-static bool begins(enum sr_sql sql)
+/* What needs no transaction around it. */
+static bool stands_alone(enum sr_sql sql)
 {
-	return sql == SR_SQL_BEGIN_READ || sql == SR_SQL_BEGIN_WRITE;
+	return sql == SR_SQL_BEGIN_READ || sql == SR_SQL_BEGIN_WRITE || sql == SR_SQL_STANDING_NOW;
 }
 
 CK_RV sr_query_begin(struct sr_query *query, struct sr_tx *tx, enum sr_sql sql, struct sr_error *err)
 {
 	*query = (struct sr_query){ .tx = tx, .sql = sql };
-	if (!begins(sql) && sqlite3_get_autocommit(tx->db))
+	if (!stands_alone(sql) && sqlite3_get_autocommit(tx->db))
 		return sr_sqlite_fail(NULL, tx->lost ? tx->lost : SQLITE_ABORT, "the transaction was rolled back", err);
 	sqlite3_stmt *cached = tx->statements[sql];
 	if (cached && !sqlite3_stmt_busy(cached)) {

@@ -16,6 +16,7 @@
 	"version, subject, counted, metadata, hash"
 #define CHECKPOINT "seq, head, generation, signature, created_ms"
 #define AUDIT_KEY "generation, spki, signature"
+#define STANDING "SELECT seq, head, newest_ms, root, mac FROM standing WHERE one = 1"
 #define EVENT_RANGE "WHERE id > ?1 AND id < ?2 AND timestamp_ms >= ?3 AND timestamp_ms <= ?4 ORDER BY id "
 
 static const char *const texts[SR_SQL_COUNT] = {
@@ -97,7 +98,8 @@ static const char *const texts[SR_SQL_COUNT] = {
 	[SR_SQL_NODE_GET] = "SELECT id, digests FROM state_node WHERE id = ?",
 	[SR_SQL_NODE_PUT] = "INSERT INTO state_node (id, digests) VALUES (?, ?) "
 			    "ON CONFLICT (id) DO UPDATE SET digests = excluded.digests",
-	[SR_SQL_STANDING_GET] = "SELECT seq, head, newest_ms, root, mac FROM standing WHERE one = 1",
+	[SR_SQL_STANDING_GET] = STANDING,
+	[SR_SQL_STANDING_NOW] = STANDING,
 	[SR_SQL_STANDING_PUT] = "INSERT INTO standing (one, seq, head, newest_ms, root, mac) VALUES (1, ?, ?, ?, ?, ?) "
 				"ON CONFLICT (one) DO UPDATE SET seq = excluded.seq, head = excluded.head, "
 				"newest_ms = excluded.newest_ms, root = excluded.root, mac = excluded.mac",

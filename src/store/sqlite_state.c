@@ -86,13 +86,32 @@ CK_RV sr_sqlite_node_put(struct sr_tx *tx, const struct sr_node_row *row, struct
 	return sr_query_put(tx, SR_SQL_NODE_PUT, &node_columns, row, err);
 }
 
-CK_RV sr_sqlite_standing_get(struct sr_tx *tx, struct sr_standing_row *row, bool *found, struct sr_error *err)
+static CK_RV read_standing(
+	struct sr_tx *tx, enum sr_sql sql, struct sr_standing_row *row, bool *found, struct sr_error *err)
 {
 	struct sr_query query;
+	CK_RV rv = sr_query_begin(&query, tx, sql, err);
+	return rv == CKR_OK ? sr_query_only(&query, &standing_columns, row, found, err) : rv;
+}
+
+CK_RV sr_sqlite_standing_get(struct sr_tx *tx, struct sr_standing_row *row, bool *found, struct sr_error *err)
+{
 	*found = false;
 	memset(row, 0, sizeof *row);
-	CK_RV rv = sr_query_begin(&query, tx, SR_SQL_STANDING_GET, err);
-	return rv == CKR_OK ? sr_query_only(&query, &standing_columns, row, found, err) : rv;
+	return read_standing(tx, SR_SQL_STANDING_GET, row, found, err);
+}
+
+CK_RV sr_sqlite_standing_now(struct sr_store *store, struct sr_standing_row *row, bool *found, struct sr_error *err)
+{
+	struct sr_tx *tx;
+	*found = false;
+	memset(row, 0, sizeof *row);
+	CK_RV rv = sr_sqlite_take_any((struct sr_sqlite *)store, &tx, err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = read_standing(tx, SR_SQL_STANDING_NOW, row, found, err);
+	sr_sqlite_give_back(tx);
+	return rv;
 }
 
 CK_RV sr_sqlite_standing_put(struct sr_tx *tx, const struct sr_standing_row *row, struct sr_error *err)

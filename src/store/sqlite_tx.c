@@ -46,7 +46,7 @@ static struct sr_tx *take(struct sr_sqlite *store, bool write)
 	return tx;
 }
 
-static void give_back(struct sr_tx *tx)
+void sr_sqlite_give_back(struct sr_tx *tx)
 {
 	struct sr_sqlite *store = tx->store;
 	if (tx->db && !sqlite3_get_autocommit(tx->db))
@@ -87,18 +87,47 @@ static CK_RV set_lazy(struct sr_tx *tx, bool lazy, struct sr_error *err)
 	return rv;
 }
 
+static CK_RV forked(struct sr_error *err)
+{
+	return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_STORE_FAILED,
+		"this process was forked and has to open the vault anew");
+}
+
+static CK_RV all_busy(struct sr_error *err)
+{
+	return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_BUSY,
+		"other threads of this process kept the vault busy for %d s; try again", SR_SQLITE_WAIT_MS / 1000);
+}
+
+CK_RV sr_sqlite_take_any(struct sr_sqlite *store, struct sr_tx **out, struct sr_error *err)
+{
+	if (store->generation != sr_forks())
+		return forked(err);
+	pthread_mutex_lock(&store->mutex);
+	bool idle = store->writer.db && !store->writer.busy;
+	store->writer.busy = store->writer.busy || idle;
+	pthread_mutex_unlock(&store->mutex);
+	struct sr_tx *tx = idle ? &store->writer : take(store, false);
+	if (!tx)
+		return all_busy(err);
+	tx->lost = SQLITE_OK;
+	CK_RV rv = tx->db ? CKR_OK : sr_sqlite_connect(store, tx, err);
+	if (rv == CKR_OK)
+		*out = tx;
+	else
+		sr_sqlite_give_back(tx);
+	return rv;
+}
+
 static CK_RV begin(struct sr_store *base, bool write, bool lazy, struct sr_tx **out, struct sr_error *err)
 {
 	struct sr_sqlite *store = (struct sr_sqlite *)base;
 	*out = NULL;
 	if (store->generation != sr_forks())
-		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_STORE_FAILED,
-			"this process was forked and has to open the vault anew");
+		return forked(err);
 	struct sr_tx *tx = take(store, write);
 	if (!tx)
-		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_BUSY,
-			"other threads of this process kept the vault busy for %d s; try again",
-			SR_SQLITE_WAIT_MS / 1000);
+		return all_busy(err);
 	tx->lost = SQLITE_OK;
 	CK_RV rv = tx->db ? CKR_OK : sr_sqlite_connect(store, tx, err);
 	if (rv == CKR_OK)
@@ -108,7 +137,7 @@ static CK_RV begin(struct sr_store *base, bool write, bool lazy, struct sr_tx **
 	if (rv == CKR_OK && write)
 		rv = check_shape(tx, err);
 	if (rv != CKR_OK) {
-		give_back(tx);
+		sr_sqlite_give_back(tx);
 		return rv;
 	}
 	*out = tx;
@@ -133,13 +162,13 @@ CK_RV sr_sqlite_begin_lazy(struct sr_store *store, struct sr_tx **tx, struct sr_
 CK_RV sr_sqlite_commit(struct sr_tx *tx, struct sr_error *err)
 {
 	CK_RV rv = sr_query_run(tx, SR_SQL_COMMIT, err);
-	give_back(tx);
+	sr_sqlite_give_back(tx);
 	return rv;
 }
 
 void sr_sqlite_rollback(struct sr_tx *tx)
 {
-	give_back(tx);
+	sr_sqlite_give_back(tx);
 }
 
 CK_RV sr_sqlite_mark(struct sr_tx *tx, struct sr_error *err)

@@ -131,6 +131,9 @@ struct sr_store_ops {
 	CK_RV (*node_put)(struct sr_tx *tx, const struct sr_node_row *row, struct sr_error *err);
 	CK_RV (*standing_get)(struct sr_tx *tx, struct sr_standing_row *row, bool *found, struct sr_error *err);
 	CK_RV (*standing_put)(struct sr_tx *tx, const struct sr_standing_row *row, struct sr_error *err);
+	/* standing_get without a transaction: the row as it is committed now */
+	CK_RV(*standing_now)
+	(struct sr_store *store, struct sr_standing_row *row, bool *found, struct sr_error *err);
 
 	CK_RV(*checkpoint_put)
 	(struct sr_tx *tx, const struct sr_checkpoint_row *row, struct sr_error *err); /* a double is kept */

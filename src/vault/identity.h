@@ -18,8 +18,8 @@ CK_RV sr_login(const struct sr_caller *caller, CK_USER_TYPE user_type, const voi
 CK_RV sr_logout(const struct sr_caller *caller, struct sr_error *err);
 
 /** sr_identity_check(caller, err): CKR_OK, or CKR_USER_NOT_LOGGED_IN with the reason EXPIRED, REVOKED, USED_UP (or the
- *  store's trouble): reads the token and its ancestors again, by one index look-up each. Call it before each call that
- *  relies on the login. */
+ *  store's trouble): reads the standing, and where anything has changed since the last time the token and its ancestors
+ *  again, by one index look-up each. Call it before each call that relies on the login. */
 CK_RV sr_identity_check(const struct sr_caller *caller, struct sr_error *err);
 
 struct sr_identity *sr_identity_ref(struct sr_identity *identity);

@@ -152,6 +152,7 @@ static CK_RV fill_from_row(
 	memcpy(inside->uid, row->uid, sizeof(inside->uid));
 	inside->tier = row->tier;
 	inside->custody = row->custody;
+	inside->made_by = row->mark.event_id;
 	CK_RV rv = sr_key_row_attrs(row, &inside->own, err);
 	if (rv != CKR_OK)
 		return rv;
@@ -187,10 +188,27 @@ CK_RV sr_key_load(const struct sr_caller *caller, const struct sr_moment *at, co
 	return rv == CKR_OK && (!found || row->state != SR_KEY_ACTIVE) ? sr_key_gone(err) : rv;
 }
 
+static CK_RV open_row(
+	const struct sr_caller *caller, const char *path, enum sr_part part, struct sr_key **key, struct sr_error *err)
+{
+	struct sr_key_row row = { .path = "" };
+	struct sr_moment at;
+	CK_RV rv = sr_writer_look(caller->vault->writer, &at, err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = sr_key_load(caller, &at, path, part, &row, err);
+	sr_writer_look_end(caller->vault->writer, &at);
+	if (rv == CKR_OK)
+		rv = sr_key_of_row(caller, &row, key, err);
+	if (rv == CKR_OK)
+		sr_kept_add_key(&caller->identity->kept, &at, *key);
+	sr_key_row_clear(&row);
+	return rv;
+}
+
 CK_RV sr_key_open(const struct sr_caller *caller, CK_OBJECT_CLASS object_class, const char *id, struct sr_key **key,
 	struct sr_error *err)
 {
-	struct sr_key_row row = { .path = "" };
 	struct sr_moment at;
 	enum sr_part part;
 	bool of_secret;
@@ -200,15 +218,11 @@ CK_RV sr_key_open(const struct sr_caller *caller, CK_OBJECT_CLASS object_class, 
 		return sr_key_gone(err);
 	if (of_secret)
 		return sr_hmac_open(caller, path, key, err);
-	CK_RV rv = sr_writer_look(caller->vault->writer, &at, err);
+	CK_RV rv = sr_writer_glance(caller->vault->writer, &at, err);
 	if (rv != CKR_OK)
 		return rv;
-	rv = sr_key_load(caller, &at, path, part, &row, err);
-	sr_writer_look_end(caller->vault->writer, &at);
-	if (rv == CKR_OK)
-		rv = sr_key_of_row(caller, &row, key, err);
-	sr_key_row_clear(&row);
-	return rv;
+	*key = sr_kept_key(&caller->identity->kept, &at, path, part);
+	return *key ? CKR_OK : open_row(caller, path, part, key, err);
 }
 
 /* -- of the session ---------------------------------------------------------------------------------------------- */

@@ -14,7 +14,8 @@
 #define SR_HMAC_KEY_TYPE "hmac-key" /* the type of a secret that secrets:use shows as a key */
 #define SR_HMAC_KEY_MIN 16
 
-/** struct sr_key_inside: OWN is what the key has, whoever looks; UID a session object's too (random). OF_SECRET: a
+/** struct sr_key_inside: OWN is what the key has, whoever looks; UID a session object's too (random). MADE_BY: the
+ * event that made the row, 0 where there is none. OF_SECRET: a
  * secret that is used as a key; HSM NULL, its value comes for each use. */
 struct sr_key_inside {
 	atomic_uint refs;
@@ -23,6 +24,7 @@ struct sr_key_inside {
 	char uid[SR_UID_MAX];
 	enum sr_tier tier;
 	enum sr_custody custody;
+	uint64_t made_by;
 	struct sr_attrs own;
 	struct sr_hsm_key *hsm;
 };

@@ -88,6 +88,10 @@ static CK_RV row_still(const struct sr_caller *caller, const struct sr_key *key,
 		return changed(err, SR_REASON_CHANGED_MEANWHILE);
 	if (!is_cleared(caller, key, row->tier))
 		return changed(err, SR_REASON_APPROVAL_REQUIRED);
+	if (row->mark.event_id == key->inside->made_by) /* the very row that the key was opened from */
+		return !right || sr_attrs_bool(&key->inside->own, right, false)
+			       ? CKR_OK
+			       : changed(err, SR_REASON_CHANGED_MEANWHILE);
 	CK_RV rv = sr_key_row_attrs(row, &own, err);
 	if (rv == CKR_OK && right && !sr_attrs_bool(&own, right, false))
 		rv = changed(err, SR_REASON_CHANGED_MEANWHILE);

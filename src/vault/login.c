@@ -23,6 +23,7 @@ static struct sr_identity *identity_new(enum sr_identity_type type)
 	if (who) {
 		atomic_init(&who->refs, 1);
 		who->type = type;
+		sr_kept_init(&who->kept);
 	}
 	return who;
 }
@@ -37,6 +38,7 @@ void sr_identity_unref(struct sr_identity *identity)
 {
 	if (!identity || atomic_fetch_sub(&identity->refs, 1) != 1)
 		return;
+	sr_kept_clear(&identity->kept);
 	sr_token_row_clear(&identity->token);
 	sr_scopes_clear(&identity->scopes);
 	sr_allowed_clear(&identity->allowed);
@@ -243,15 +245,4 @@ CK_RV sr_logout(const struct sr_caller *caller, struct sr_error *err)
 	unchecked.identity = NULL;
 	act.caller = &unchecked;
 	return sr_act_commit(&act, err);
-}
-
-CK_RV sr_identity_check(const struct sr_caller *caller, struct sr_error *err)
-{
-	struct sr_moment at;
-	CK_RV rv = sr_writer_look(caller->vault->writer, &at, err);
-	if (rv != CKR_OK)
-		return rv;
-	rv = sr_who_still(caller, &at, err);
-	sr_writer_look_end(caller->vault->writer, &at);
-	return rv;
 }

@@ -5,12 +5,13 @@
 #include "policy/address.h"
 #include "vault/core.h"
 #include "vault/identity.h"
+#include "vault/kept.h"
 
 enum sr_identity_type { SR_IDENTITY_MEMBER, SR_IDENTITY_TOKEN };
 
 /** struct sr_identity: fixed at login. MEMBER or TOKEN is the row as it was verified then; SCOPES and ALLOWED are a
  *  token's, parsed. KNOWN is the event that made the row, as known here: another one ends the login. A member's login
- * has an END, and ends when it is not used for SR_MEMBER_IDLE_MS. */
+ * has an END, and ends when it is not used for SR_MEMBER_IDLE_MS. KEPT: what was found and need not be asked again. */
 struct sr_identity {
 	atomic_uint refs;
 	enum sr_identity_type type;
@@ -21,6 +22,7 @@ struct sr_identity {
 	struct sr_end end;
 	_Atomic uint64_t known;
 	_Atomic int64_t used_boot_ms;
+	struct sr_kept kept;
 };
 
 #define SR_MEMBER_SESSION_MS (8ll * 60 * 60 * 1000)
