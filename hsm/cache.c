@@ -302,10 +302,13 @@ static CK_RV unwrap(const struct sr_hsm_turn *turn, CK_SESSION_HANDLE shelf, con
 	return rv;
 }
 
-static CK_RV create(
-	const struct sr_hsm_turn *turn, CK_SESSION_HANDLE shelf, const struct sr_hsm_key *key, CK_OBJECT_HANDLE *handle)
+static CK_RV create(const struct sr_hsm_turn *turn, CK_SESSION_HANDLE shelf, const struct sr_hsm_key *key,
+	CK_OBJECT_HANDLE *handle, struct sr_error *err)
 {
 	struct sr_template template;
+	struct sr_error why = SR_ERROR_INIT;
+	if (sr_components_check(&key->template, key->object_class, &why) != CKR_OK)
+		return sr_fail(err, CKR_DEVICE_ERROR, why.reason, "%s", why.text); /* it should never have been kept */
 	sr_template_fill(&template, &key->template, key->object_class, SR_FOR_CREATE);
 	sr_template_place(&template, NULL, NULL);
 	return turn->module->C_CreateObject(shelf, template.rows, template.count, handle);
@@ -358,7 +361,7 @@ static CK_RV fill_entry(struct sr_hsm *hsm, const struct sr_hsm_turn *turn, cons
 	} else if (key->kind == SR_KEY_WRAPPED) {
 		rv = unwrap(turn, shelf, key, &entry->handle, err);
 	} else {
-		rv = create(turn, shelf, key, &entry->handle);
+		rv = create(turn, shelf, key, &entry->handle, err);
 	}
 	if (rv != CKR_OK)
 		return rv;

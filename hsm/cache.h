@@ -118,6 +118,19 @@ CK_RV sr_unwrap_with_vault(const struct sr_hsm_turn *turn, CK_SESSION_HANDLE ses
 /** sr_hsm_vault_id(hsm, out): of the keys that are wanted. */
 void sr_hsm_vault_id(struct sr_hsm *hsm, char out[SR_HSM_VAULT_ID_MAX + 1]);
 
+/* -- components (component.c) ----------------------------------------------------------------------------------- */
+
+/** sr_components_check(components, object_class, err): refuses a key without the components that it cannot be without.
+ */
+CK_RV sr_components_check(const struct sr_attrs *components, CK_OBJECT_CLASS object_class, struct sr_error *err);
+
+/** sr_curve_check(components, type, err): refuses CKA_EC_PARAMS, if it is there, that is not known. */
+CK_RV sr_curve_check(const struct sr_attrs *components, CK_KEY_TYPE type, struct sr_error *err);
+
+/** sr_key_fits(mechanism, type): CKR_MECHANISM_INVALID for one that we do not know, CKR_KEY_TYPE_INCONSISTENT for a key
+ * of another type: SoftHSM2 2.6.1 does not look everywhere, and the process dies. */
+CK_RV sr_key_fits(CK_MECHANISM_TYPE mechanism, CK_KEY_TYPE type);
+
 /* -- the cache (cache.c) --------------------------------------------------------------------------------------- */
 
 struct sr_cache;

@@ -192,7 +192,10 @@ static CK_RV make_from(const struct sr_hsm_turn *turn, struct making *making, st
 		rv = sr_cache_hold(making->hsm, turn, making->source, how, &held, &making->why);
 		if (rv != CKR_OK)
 			return rv;
-		rv = make_object(turn, making, held.handle, fresh);
+		if (making->kind == MAKING_DERIVE)
+			rv = sr_key_fits(making->mechanism->mechanism, held.facts.type);
+		if (rv == CKR_OK)
+			rv = make_object(turn, making, held.handle, fresh);
 		if (!sr_code_is_handle(rv)) {
 			sr_cache_release(making->hsm, &held);
 			return rv;
@@ -464,11 +467,23 @@ static bool is_sized(const struct sr_attrs *template)
 	return sr_attrs_ulong(template, CKA_VALUE_LEN, 0) <= VALUE_LEN_MAX;
 }
 
-/* The names of curves are the backend's; SoftHSM2 has one word for those that it does not know. */
+/* A curve that we know and the HSM does not: SoftHSM2 has one word for it. */
 static CK_RV explain(const struct making *making, CK_RV rv)
 {
 	bool curve = making->kind == MAKING_PAIR && sr_attrs_find(making->public_template, CKA_EC_PARAMS);
 	return curve && rv == CKR_GENERAL_ERROR ? CKR_CURVE_NOT_SUPPORTED : rv;
+}
+
+static CK_RV check_parts(const struct making *making, struct sr_error *err)
+{
+	if (making->kind == MAKING_IMPORT)
+		return sr_components_check(making->template, making->object_class, err);
+	if (making->kind != MAKING_PAIR)
+		return CKR_OK;
+	CK_KEY_TYPE type = making->mechanism->mechanism == CKM_EC_EDWARDS_KEY_PAIR_GEN      ? CKK_EC_EDWARDS
+			   : making->mechanism->mechanism == CKM_EC_MONTGOMERY_KEY_PAIR_GEN ? CKK_EC_MONTGOMERY
+											    : CKK_EC;
+	return sr_curve_check(making->public_template, type, err);
 }
 
 static CK_RV run(struct making *making, struct sr_error *err)
@@ -480,6 +495,9 @@ static CK_RV run(struct making *making, struct sr_error *err)
 	if (!is_sized(making->template))
 		return sr_fail(err, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_TOO_LARGE,
 			"key not made: CKA_VALUE_LEN is more than 65536");
+	rv = check_parts(making, err);
+	if (rv != CKR_OK)
+		return rv;
 	if (making->place->custody != SR_HSM_NEST &&
 		(!*making->place->uid || strlen(making->place->uid) >= SR_HSM_UID_MAX))
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_INTERNAL, "key not made: no unique id given");

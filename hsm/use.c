@@ -158,7 +158,9 @@ static CK_RV try_begin(struct sr_hsm_use *use, const CK_MECHANISM *mechanism, st
 	rv = sr_cache_hold(hsm, &use->turn, use->key, SR_HOLD_USE, &use->held, why);
 	if (rv == CKR_OK) {
 		struct calls calls = calls_of(use->turn.module, use->function);
-		rv = calls.init(use->turn.session, (CK_MECHANISM *)(uintptr_t)mechanism, use->held.handle);
+		rv = sr_key_fits(mechanism->mechanism, use->held.facts.type);
+		if (rv == CKR_OK)
+			rv = calls.init(use->turn.session, (CK_MECHANISM *)(uintptr_t)mechanism, use->held.handle);
 		if (rv == CKR_OK)
 			return CKR_OK;
 		if (sr_code_is_handle(rv))

@@ -194,20 +194,9 @@ static bool has_gcm(const struct taking *taking, CK_GCM_PARAMS *params)
 	return true;
 }
 
-/* A message operation gets its parameter with each message; what Init is given beside that says nothing. */
-static CK_RV take_gcm_of_messages(const struct taking *taking)
-{
-	CK_GCM_MESSAGE_PARAMS params;
-	if (is_absent(taking) || has_structure(taking, &params, sizeof params))
-		return CKR_OK;
-	return refuse(taking, "none, or a CK_GCM_MESSAGE_PARAMS");
-}
-
 static CK_RV take_gcm(const struct taking *taking)
 {
 	CK_GCM_PARAMS params;
-	if (taking->function & MESSAGE_FUNCTIONS)
-		return take_gcm_of_messages(taking);
 	if (!has_gcm(taking, &params))
 		return refuse(taking, "a CK_GCM_PARAMS");
 	if (!params.ulIvLen || !bytes_fit(params.pIv, params.ulIvLen, GCM_IV_MAX))

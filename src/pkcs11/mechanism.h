@@ -26,7 +26,8 @@ struct sr_mechanism {
 	size_t memory_len;
 };
 
-/** sr_mechanism_take(vault, config, given, function, mechanism, err): GIVEN is not NULL. FUNCTION is one CKF_* bit.
+/** sr_mechanism_take(vault, config, given, function, mechanism, err): GIVEN is not NULL. FUNCTION is one CKF_* bit;
+ * a message operation takes the function that it is made of (CKF_ENCRYPT, ...).
  *    CKR_MECHANISM_INVALID        not offered, or not for this function
  *    CKR_MECHANISM_PARAM_INVALID  missing, not expected, of another length, NULL inside with a length, over a limit, a
  *                                 hash or MGF that is not offered, an IV or tag length that the standard does not know

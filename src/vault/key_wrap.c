@@ -32,8 +32,8 @@ static CK_RV may_leave(
 	return CKR_OK;
 }
 
-/* A wrapping key that somebody brought along is one that he knows: what is sensitive leaves under a key of the vault, or
- * under one that was made in the HSM. */
+/* A wrapping key that somebody brought along is one that he knows: what is sensitive leaves under a key of the vault,
+ * or under one that was made in the HSM. */
 static CK_RV may_be_wrapped(const struct sr_key *wrapping, const struct sr_key *key, struct sr_error *err)
 {
 	const struct sr_attrs *own = &key->inside->own;

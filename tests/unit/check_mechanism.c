@@ -318,17 +318,6 @@ START_TEST(gcm_bounds)
 }
 END_TEST
 
-START_TEST(gcm_of_messages)
-{
-	CK_GCM_MESSAGE_PARAMS params = { .ulIvLen = ~0UL, .ulTagBits = ~0UL };
-	ck_taken(CKM_AES_GCM, CKF_MESSAGE_ENCRYPT, params);
-	ck_assert_ptr_null(taken.native.pParameter);
-	ck_assert_uint_eq(take(CKM_AES_GCM, CKF_MESSAGE_DECRYPT, NULL, 0), CKR_OK);
-	ck_assert_uint_eq(take(CKM_AES_GCM, CKF_MESSAGE_ENCRYPT, NULL, sizeof params), CKR_MECHANISM_PARAM_INVALID);
-	ck_assert_uint_eq(take(CKM_AES_GCM, CKF_MESSAGE_ENCRYPT, "1234", 4), CKR_MECHANISM_PARAM_INVALID);
-}
-END_TEST
-
 START_TEST(ccm)
 {
 	CK_BYTE *bytes = calloc(1, SR_PARAMETER_MAX);
@@ -640,7 +629,6 @@ Suite *sr_suite_mechanism(void)
 	tcase_add_test(taking, ctr);
 	tcase_add_test(taking, gcm);
 	tcase_add_test(taking, gcm_bounds);
-	tcase_add_test(taking, gcm_of_messages);
 	tcase_add_test(taking, ccm);
 	tcase_add_test(taking, oaep);
 	tcase_add_test(taking, pss);
