@@ -47,10 +47,17 @@ CK_RV sr_keyattrs_rules(enum sr_part part, enum sr_how how, const struct sr_attr
 
 CK_RV sr_keyattrs_pair(const struct sr_attrs *public_attrs, const struct sr_attrs *private_attrs, struct sr_error *err)
 {
-	if (!sr_attrs_bool(public_attrs, CKA_WRAP, false) || !sr_attrs_bool(private_attrs, CKA_DECRYPT, false))
+	if (!sr_attrs_bool(public_attrs, CKA_WRAP, false))
 		return CKR_OK;
-	return excluded(err,
-		"CKA_WRAP on a public key and CKA_DECRYPT on its private key would read every key that the pair wraps");
+	if (sr_attrs_bool(private_attrs, CKA_DECRYPT, false))
+		return excluded(err,
+			"CKA_WRAP on a public key and CKA_DECRYPT on its private key would read every key that the "
+			"pair wraps");
+	if (!sr_attrs_bool(private_attrs, CKA_SENSITIVE, false) || sr_attrs_bool(private_attrs, CKA_EXTRACTABLE, true))
+		return excluded(err,
+			"the private key to a public key with CKA_WRAP is CKA_SENSITIVE and not CKA_EXTRACTABLE: who "
+			"has it reads every key that the pair wraps");
+	return CKR_OK;
 }
 
 bool sr_keyattrs_within(const struct sr_attrs *attrs, const struct sr_attrs *limit)
