@@ -30,7 +30,7 @@ static void start(void)
 static CK_SESSION_HANDLE as(const char *scopes, const char *uses)
 {
 	char token[SR_TOKEN_LEN + 1];
-	sr_token(scopes, "1h", uses, token);
+	sr_token(scopes, "3600", uses, token);
 	return sr_as(token);
 }
 
@@ -206,8 +206,8 @@ START_TEST(a_token_that_took_the_place_of_another)
 	CK_OBJECT_HANDLE public, private;
 	CK_MECHANISM ecdsa = { CKM_ECDSA, NULL, 0 };
 	ck_assert_rv(sr_pair(admin, SR_P256, "scope/slot", &public, &private), CKR_OK);
-	sr_token("keys:sign:scope/slot", "1h", NULL, wide);
-	sr_token("keys:list:scope/slot", "1h", NULL, narrow);
+	sr_token("keys:sign:scope/slot", "3600", NULL, wide);
+	sr_token("keys:list:scope/slot", "3600", NULL, narrow);
 	sr_place_write(sr_place.first, wide);
 	CK_SESSION_HANDLE session = sr_open("first", CKF_RW_SESSION);
 	ck_assert_rv(p11->C_Login(session, CKU_USER, NULL, 0), CKR_OK);
