@@ -413,6 +413,8 @@ CK_RV sr_key_unwrap(const struct sr_caller *caller, const struct sr_making *maki
 	return rv;
 }
 
+#define DERIVED_MIN 16 /* bytes: of fewer, one after the other is guessed by what the short key does (Clulow) */
+
 /* What comes from a secret key that nobody may see is not to be seen either: some mechanisms give the base back. A
  * Diffie-Hellman secret is another thing: programs make their session keys of it. */
 static CK_RV check_derived(const struct sr_work *work, const struct sr_key *base, struct sr_error *err)
@@ -422,6 +424,9 @@ static CK_RV check_derived(const struct sr_work *work, const struct sr_key *base
 		return CKR_OK;
 	bool hides = !sr_attrs_bool(own, CKA_SENSITIVE, true) || sr_attrs_bool(attrs, CKA_SENSITIVE, false);
 	bool stays = sr_attrs_bool(own, CKA_EXTRACTABLE, false) || !sr_attrs_bool(attrs, CKA_EXTRACTABLE, true);
+	if (sr_attrs_bool(own, CKA_SENSITIVE, true) && sr_attrs_ulong(attrs, CKA_VALUE_LEN, DERIVED_MIN) < DERIVED_MIN)
+		return sr_fail(err, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_BAD_TEMPLATE,
+			"key not made: what is derived from a sensitive secret key has 16 bytes or more");
 	if (hides && stays)
 		return CKR_OK;
 	return sr_fail(err, CKR_TEMPLATE_INCONSISTENT, SR_REASON_RIGHTS,

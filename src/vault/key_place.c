@@ -166,6 +166,55 @@ struct twin_search {
 	struct sr_error *err;
 };
 
+static CK_RV other(struct sr_error *err, CK_ULONG reason, const char *why)
+{
+	return sr_fail(err, CKR_TEMPLATE_INCONSISTENT, reason, "key not made: the vault holds this key, %s", why);
+}
+
+/* No list allows everything; so where the vault's key has one, this has one that is no longer. */
+static bool allows_less(const struct sr_attrs *attrs, const struct sr_attrs *limit)
+{
+	const struct sr_attr *list = sr_attrs_find(attrs, CKA_ALLOWED_MECHANISMS);
+	const struct sr_attr *allowed = sr_attrs_find(limit, CKA_ALLOWED_MECHANISMS);
+	const size_t size = sizeof(CK_MECHANISM_TYPE);
+	if (!allowed || !allowed->len)
+		return true;
+	for (size_t i = 0; list && i + size <= list->len; i += size) {
+		size_t k = 0;
+		while (k + size <= allowed->len && memcmp(list->value + i, allowed->value + k, size) != 0)
+			k += size;
+		if (k + size > allowed->len)
+			return false;
+	}
+	return list && list->len;
+}
+
+/* What comes in is a key that the vault has: it may do here what its maker may do with that one, and is guarded no
+ * less. In a session its uses would have no record. */
+static CK_RV judge_same(const struct sr_caller *caller, const struct sr_plan *plan, const struct sr_key_row *row,
+	const struct sr_attrs *attrs, struct sr_error *err)
+{
+	struct sr_attrs limit = SR_ATTRS_INIT;
+	enum sr_tier tier = plan->has_tier ? plan->tier : SR_TIER_STANDARD;
+	CK_RV rv = CKR_OK;
+	sr_keyattrs_show(row->part, attrs, caller->identity ? sr_key_actions(caller, row->path) : 0, &limit);
+	if (limit.failed)
+		rv = sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to compare keys");
+	else if (!plan->token)
+		rv = other(err, SR_REASON_RIGHTS, "which is not for the session: make it at a path (CKA_TOKEN true)");
+	else if (tier < row->tier)
+		rv = other(err, SR_REASON_TIER_LOWERED, "of a higher tier: name that one");
+	else if (!sr_keyattrs_within(&plan->attrs, &limit))
+		rv = other(err, SR_REASON_RIGHTS, "and there you have fewer rights; ask for those alone");
+	else if (!allows_less(&plan->attrs, attrs))
+		rv = other(err, SR_REASON_RIGHTS, "with fewer CKA_ALLOWED_MECHANISMS; ask for those alone");
+	else if (sr_attrs_bool(attrs, CKA_ALWAYS_AUTHENTICATE, false) &&
+		 !sr_attrs_bool(&plan->attrs, CKA_ALWAYS_AUTHENTICATE, false))
+		rv = other(err, SR_REASON_RIGHTS, "with CKA_ALWAYS_AUTHENTICATE: ask for that too");
+	sr_attrs_clear(&limit);
+	return rv;
+}
+
 static bool judge_twin(const struct sr_key_row *row, void *ctx)
 {
 	struct twin_search *search = ctx;
@@ -173,9 +222,8 @@ static bool judge_twin(const struct sr_key_row *row, void *ctx)
 	search->rv = sr_rows_check_key(search->caller->vault, search->at, row, search->err);
 	if (search->rv == CKR_OK)
 		search->rv = sr_key_row_attrs(row, &attrs, search->err);
-	if (search->rv == CKR_OK && !sr_keyattrs_within(&search->plan->attrs, &attrs))
-		search->rv = sr_fail(search->err, CKR_TEMPLATE_INCONSISTENT, SR_REASON_RIGHTS,
-			"key not made: the vault holds this key with fewer rights; ask for those alone");
+	if (search->rv == CKR_OK)
+		search->rv = judge_same(search->caller, search->plan, row, &attrs, search->err);
 	sr_attrs_clear(&attrs);
 	return search->rv == CKR_OK;
 }

@@ -59,6 +59,13 @@ CK_RV sr_key_may(const struct sr_caller *caller, const struct sr_key *key, CK_AT
 	if (!sr_attrs_bool(&key->inside->own, right, false))
 		return sr_fail(err, CKR_KEY_FUNCTION_NOT_PERMITTED, SR_REASON_NONE,
 			"key not used: it was made without the right to %s", rights[i].name);
+	/* these begin no operation that C_Login(CKU_CONTEXT_SPECIFIC) could be for (5.6.8) */
+	if (key->always_authenticate && (right == CKA_UNWRAP || right == CKA_DERIVE))
+		return sr_fail(err, CKR_KEY_FUNCTION_NOT_PERMITTED, SR_REASON_NOT_AUTHENTICATED,
+			"key not used: it asks for the credential at each use (CKA_ALWAYS_AUTHENTICATE), and to %s "
+			"there is "
+			"no way to give it",
+			rights[i].name);
 	if (!key->path[0])
 		return CKR_OK;
 	*record = true;
@@ -99,6 +106,16 @@ static CK_RV row_still(const struct sr_caller *caller, const struct sr_key *key,
 	return rv;
 }
 
+/* The scope, too: a slot that logs itself in may have another token by now. RIGHT 0 is to copy, CKA_EXTRACTABLE to
+ * leave. */
+static bool still_in_scope(const struct sr_caller *caller, const struct sr_key *key, CK_ATTRIBUTE_TYPE right)
+{
+	uint32_t action = rights[right_index(right)].action;
+	if (!right || right == CKA_EXTRACTABLE)
+		action = right ? SR_ACTION_WRAP : SR_ACTION_CREATE;
+	return in_scope(caller, key, action);
+}
+
 /* A change that leaves the key and the right as they were does no harm. */
 CK_RV sr_key_still(const struct sr_caller *caller, const struct sr_moment *at, const struct sr_key *key,
 	CK_ATTRIBUTE_TYPE right, struct sr_error *err)
@@ -107,6 +124,8 @@ CK_RV sr_key_still(const struct sr_caller *caller, const struct sr_moment *at, c
 	bool found = false;
 	if (!key->path[0])
 		return CKR_OK;
+	if (!still_in_scope(caller, key, right))
+		return changed(err, SR_REASON_OUT_OF_SCOPE);
 	if (key->inside->of_secret)
 		return sr_hmac_still(caller, at, key, err);
 	CK_RV rv = sr_rows_key(caller->vault, at, key->path, key->inside->part, &row, &found, err);

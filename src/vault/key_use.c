@@ -75,12 +75,29 @@ static CK_RV enter_hsm(
 	return rv;
 }
 
+/* Raw RSA with a private key is one operation under two names: a signature of a ciphertext is its plain text, a
+ * decrypted digest is a signature. So it asks for both rights, which no key to unwrap by has (keyattrs.c). */
+static bool is_raw_private(const struct sr_key *key, CK_MECHANISM_TYPE mechanism)
+{
+	return mechanism == CKM_RSA_X_509 && key->object_class == CKO_PRIVATE_KEY;
+}
+
+static CK_RV may_use(const struct sr_caller *caller, enum sr_function function, const struct sr_key *key,
+	const CK_MECHANISM *mechanism, bool *record, struct sr_error *err)
+{
+	CK_RV rv = sr_key_may(caller, key, functions[function].right, record, err);
+	bool raw = is_raw_private(key, mechanism->mechanism);
+	if (rv == CKR_OK && raw)
+		rv = sr_key_may(caller, key, CKA_SIGN, record, err);
+	return rv == CKR_OK && raw ? sr_key_may(caller, key, CKA_DECRYPT, record, err) : rv;
+}
+
 CK_RV sr_use_begin(const struct sr_caller *caller, enum sr_function function, struct sr_key *key,
 	const CK_MECHANISM *mechanism, struct sr_use **use, struct sr_error *err)
 {
 	bool record = false;
 	*use = NULL;
-	CK_RV rv = sr_key_may(caller, key, functions[function].right, &record, err);
+	CK_RV rv = may_use(caller, function, key, mechanism, &record, err);
 	if (rv != CKR_OK)
 		return record ? refuse(caller, function, key, mechanism, rv, err) : rv;
 	struct sr_use *begun = calloc(1, sizeof(*begun));
@@ -113,7 +130,11 @@ void sr_use_end(struct sr_use *use)
 static CK_RV use_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
 {
 	const struct sr_use *use = act->arg;
-	return sr_key_still(act->caller, at, use->key, functions[use->function].right, err);
+	bool raw = is_raw_private(use->key, use->mechanism);
+	CK_RV rv = sr_key_still(act->caller, at, use->key, functions[use->function].right, err);
+	if (rv == CKR_OK && raw)
+		rv = sr_key_still(act->caller, at, use->key, CKA_SIGN, err);
+	return rv == CKR_OK && raw ? sr_key_still(act->caller, at, use->key, CKA_DECRYPT, err) : rv;
 }
 
 /* As sr_key_note writes it, keys in their order; none of the names has a character that JSON escapes. */
@@ -187,6 +208,8 @@ static CK_RV decrypt_rsa_pkcs(const struct sr_caller *caller, struct sr_use *use
 	CK_RV rv = sr_reject_plain(caller->vault, use->key->inside->uid, in, len, &other, err);
 	if (rv == CKR_OK) {
 		rv = sr_hsm_use_once(use->hsm, in, len, out, &failure);
+		if (out->len > len) /* no HSM has more to give */
+			out->len = 0;
 		if (rv == CKR_OK || is_bad_ciphertext(rv)) {
 			sr_reject_select(out, &other, rv == CKR_OK, len);
 			rv = CKR_OK;

@@ -74,6 +74,16 @@ static CK_RV keep_tier(struct sr_plan *plan, enum sr_tier tier, struct sr_error 
 	return CKR_OK;
 }
 
+/* A copy may do what its maker may do with the original, so that nobody gets a right by a copy to a path of his own. */
+static void copied_attrs(const struct sr_caller *caller, const struct sr_key *key, struct sr_attrs *from)
+{
+	const struct sr_attrs *own = &key->inside->own;
+	uint32_t actions = key->path[0] ? sr_key_actions(caller, key->path) : ~0u;
+	sr_keyattrs_show(key->inside->part, own, actions, from);
+	if (sr_attrs_bool(own, CKA_EXTRACTABLE, false) && !(actions & SR_ACTION_WRAP))
+		sr_attrs_put_bool(from, CKA_EXTRACTABLE, false);
+}
+
 CK_RV sr_work_copy(struct sr_work *work, const struct sr_caller *caller, const struct sr_key *key, struct sr_nest *nest,
 	const struct sr_attrs *changes, struct sr_error *err)
 {
@@ -85,7 +95,11 @@ CK_RV sr_work_copy(struct sr_work *work, const struct sr_caller *caller, const s
 	work->nest = nest;
 	work->token = sr_attrs_bool(changes, CKA_TOKEN, key->path[0] != '\0');
 	take_label(work, changes);
-	CK_RV rv = sr_plan_copy(&work->plan, inside->part, key->key_type, &inside->own, changes, err);
+	struct sr_attrs from = SR_ATTRS_INIT;
+	copied_attrs(caller, key, &from);
+	CK_RV rv = from.failed ? no_memory(err)
+			       : sr_plan_copy(&work->plan, inside->part, key->key_type, &from, changes, err);
+	sr_attrs_clear(&from);
 	if (rv != CKR_OK)
 		return rv;
 	rv = key->path[0] && work->token ? keep_tier(&work->plan, inside->tier, err) : CKR_OK;

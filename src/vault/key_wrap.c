@@ -32,9 +32,17 @@ static CK_RV may_leave(
 	return CKR_OK;
 }
 
-/* A wrapping key that somebody brought along is one that he knows: what is sensitive leaves under a key of the vault,
- * or under one that was made in the HSM. */
-static CK_RV may_be_wrapped(const struct sr_key *wrapping, const struct sr_key *key, struct sr_error *err)
+/* A wrapping key that was not made in the HSM is known to whoever brought it along: the caller, unless it is a key of
+ * the vault and he may make none at its path. */
+static bool may_be_known(const struct sr_caller *caller, const struct sr_key *wrapping)
+{
+	if (sr_attrs_bool(&wrapping->inside->own, CKA_LOCAL, false))
+		return false;
+	return !wrapping->path[0] || (sr_key_actions(caller, wrapping->path) & SR_ACTION_CREATE);
+}
+
+static CK_RV may_be_wrapped(
+	const struct sr_caller *caller, const struct sr_key *wrapping, const struct sr_key *key, struct sr_error *err)
 {
 	const struct sr_attrs *own = &key->inside->own;
 	if (key->object_class == CKO_PUBLIC_KEY)
@@ -44,10 +52,11 @@ static CK_RV may_be_wrapped(const struct sr_key *wrapping, const struct sr_key *
 	if (sr_attrs_bool(own, CKA_WRAP_WITH_TRUSTED, false))
 		return stays(err, CKR_KEY_NOT_WRAPPABLE, SR_REASON_RIGHTS,
 			"it wants a trusted wrapping key (CKA_WRAP_WITH_TRUSTED), and no key here is one");
-	bool brought = !wrapping->path[0] && !sr_attrs_bool(&wrapping->inside->own, CKA_LOCAL, false);
-	if (key->path[0] && brought && sr_attrs_bool(own, CKA_SENSITIVE, true))
+	if (key->path[0] && sr_attrs_bool(own, CKA_SENSITIVE, true) && may_be_known(caller, wrapping))
 		return stays(err, CKR_KEY_NOT_WRAPPABLE, SR_REASON_RIGHTS,
-			"a sensitive key of the vault is not wrapped by a key that the session brought along");
+			"a sensitive key of the vault is not wrapped by a key that the caller may have brought along; "
+			"take "
+			"one that was generated in the HSM");
 	return CKR_OK;
 }
 
@@ -55,7 +64,7 @@ static CK_RV may_wrap(const struct sr_caller *caller, const struct leaving *leav
 {
 	CK_RV rv = sr_key_may(caller, leaving->wrapping, CKA_WRAP, record, err);
 	if (rv == CKR_OK)
-		rv = may_be_wrapped(leaving->wrapping, leaving->key, err);
+		rv = may_be_wrapped(caller, leaving->wrapping, leaving->key, err);
 	return rv == CKR_OK ? may_leave(caller, leaving->key, CKR_KEY_NOT_WRAPPABLE, record, err) : rv;
 }
 

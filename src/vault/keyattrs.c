@@ -61,8 +61,10 @@ CK_RV sr_keyattrs_pair(const struct sr_attrs *public_attrs, const struct sr_attr
 		return excluded(err,
 			"CKA_WRAP on a public key and CKA_DECRYPT or CKA_SIGN on its private key would read every key "
 			"that the pair wraps");
-	if (sr_attrs_bool(private_attrs, CKA_EXTRACTABLE, false))
-		return excluded(err, "the private key of a public key with CKA_WRAP cannot be CKA_EXTRACTABLE");
+	if (!sr_attrs_bool(private_attrs, CKA_SENSITIVE, false) || sr_attrs_bool(private_attrs, CKA_EXTRACTABLE, true))
+		return excluded(err,
+			"the private key to a public key with CKA_WRAP is CKA_SENSITIVE and not CKA_EXTRACTABLE: who "
+			"has it reads every key that the pair wraps");
 	return CKR_OK;
 }
 

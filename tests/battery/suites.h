@@ -27,6 +27,8 @@ SR_CHAPTER(keys)
 SR_CHAPTER(operations)
 SR_CHAPTER(key_attacks)
 SR_CHAPTER(key_bad)
+SR_CHAPTER(key_scope)
+SR_CHAPTER(key_space)
 SR_CHAPTER(key_threads)
 
 #undef SR_CHAPTER

@@ -11,7 +11,7 @@ make_key app/out aes-256 --usage encrypt,decrypt --extractable
 use() { "$PYTHON" "$(dirname "$0")/use_keys.py" "$@"; }
 
 SR_PIN=$(token --scope 'keys:sign:app/*' --scope 'keys:verify:app/*' --scope 'keys:encrypt:app/*' \
-	--scope 'keys:decrypt:app/*' --scope 'keys:wrap:app/*' --scope keys:unwrap:app/wrap --ttl 10m)
+	--scope 'keys:decrypt:app/*' --scope 'keys:wrap:app/*' --scope keys:unwrap:app/wrap --scope keys:create:app/back --ttl 10m)
 export SR_PIN
 use use >"$place/out" 2>"$place/err" || die "PyKCS11: $(cat "$place/out" "$place/err")"
 while read -r line; do ok "$line"; done <"$place/out"

@@ -72,7 +72,8 @@ def decrypt(session):
 
 def unwrapped(session, wrapped):
     return session.unwrapKey(secret(session, "app/wrap"), wrapped, [
-        (P.CKA_CLASS, P.CKO_SECRET_KEY), (P.CKA_KEY_TYPE, P.CKK_AES), (P.CKA_TOKEN, P.CK_FALSE),
+        (P.CKA_CLASS, P.CKO_SECRET_KEY), (P.CKA_KEY_TYPE, P.CKK_AES), (P.CKA_TOKEN, P.CK_TRUE),
+        (P.CKA_LABEL, "app/back"),
         (P.CKA_ENCRYPT, P.CK_TRUE), (P.CKA_DECRYPT, P.CK_TRUE)], P.Mechanism(P.CKM_AES_KEY_WRAP))
 
 
@@ -84,7 +85,7 @@ def wrap(session):
     again = unwrapped(session, wrapped)
     sealed = session.encrypt(key, DATA, mechanism)
     assert bytes(session.decrypt(again, sealed, mechanism)) == DATA
-    yield "and comes back as a session object"
+    yield "and comes back at another path"
     assert session.getAttributeValue(again, [P.CKA_SENSITIVE, P.CKA_EXTRACTABLE]) == [True, False]
     yield "that is sensitive and not extractable"
 

@@ -214,6 +214,14 @@ START_TEST(rights_that_exclude_each_other)
 	}
 	struct sr_attrs a = SR_ATTRS_INIT, b = SR_ATTRS_INIT;
 	sr_attrs_put_bool(&a, CKA_WRAP, true);
+	sr_attrs_put_bool(&b, CKA_SENSITIVE, true);
+	sr_attrs_put_bool(&b, CKA_EXTRACTABLE, true);
+	ck_assert_int_eq(sr_keyattrs_pair(&a, &b, &err), CKR_TEMPLATE_INCONSISTENT);
+	sr_attrs_put_bool(&b, CKA_EXTRACTABLE, false);
+	ck_assert_int_eq(sr_keyattrs_pair(&a, &b, &err), CKR_OK);
+	sr_attrs_put_bool(&b, CKA_SENSITIVE, false);
+	ck_assert_int_eq(sr_keyattrs_pair(&a, &b, &err), CKR_TEMPLATE_INCONSISTENT);
+	sr_attrs_put_bool(&b, CKA_SENSITIVE, true);
 	sr_attrs_put_bool(&b, CKA_UNWRAP, true);
 	ck_assert_int_eq(sr_keyattrs_pair(&a, &b, &err), CKR_OK);
 	static const CK_ATTRIBUTE_TYPE undo[] = { CKA_DECRYPT, CKA_SIGN, CKA_SIGN_RECOVER, CKA_EXTRACTABLE };

@@ -529,6 +529,20 @@ START_TEST(what_guards_a_key_that_could_leave)
 	expect(wrap(local.key, key, true, &out), CKR_OK, NONE);
 	sr_buf_clear(&out);
 	sr_new_key_clear(&local);
+	expect(keys_import(CKO_SECRET_KEY, CKK_AES,
+		       LIST(token, TEXT(CKA_LABEL, "w/known"), BYTES(CKA_VALUE, "0123456789012345", 16),
+			       FLAG(CKA_WRAP, 1)),
+		       &made),
+		CKR_OK, NONE);
+	struct sr_key *known = keys_open(CKO_SECRET_KEY, "s:w/known");
+	expect(wrap(known, key, true, &out), CKR_KEY_NOT_WRAPPABLE, RIGHTS);
+	keys_as("keys:wrap:*\nkeys:create:w/*", NULL);
+	expect(wrap(known, key, true, &out), CKR_KEY_NOT_WRAPPABLE, RIGHTS);
+	keys_as("keys:wrap:*", NULL); /* it is somebody else's word that this key is good for it */
+	expect(wrap(known, key, true, &out), CKR_OK, NONE);
+	sr_buf_clear(&out);
+	sr_key_unref(known);
+	keys_as("keys:*:*", NULL);
 	/* made unextractable in between */
 	expect(keys_set(CKO_SECRET_KEY, "s:a/key", LIST(FLAG(CKA_EXTRACTABLE, 0))), CKR_OK, NONE);
 	ck_assert(wrap(wrapping, key, true, &out) != CKR_OK);
@@ -570,9 +584,14 @@ START_TEST(what_comes_back_has_no_more_rights)
 	expect(keys_run(SR_ENCRYPT, back, CKM_AES_ECB, IN("0123456789012345"), &out), CKR_OK, NONE);
 	sr_buf_clear(&out);
 	sr_key_unref(back);
-	expect(unwrap(wrapping, &blob, LIST(FLAG(CKA_ENCRYPT, 1)), &made), CKR_OK, NONE);
-	ck_assert_ptr_nonnull(made.key);
-	sr_new_key_clear(&made);
+	/* not into the session, where its uses would have no record; nor by who may not use the first one */
+	expect(unwrap(wrapping, &blob, LIST(FLAG(CKA_ENCRYPT, 1)), &made), CKR_TEMPLATE_INCONSISTENT, RIGHTS);
+	keys_as("keys:unwrap:w/*\nkeys:*:b/*\nkeys:wrap:a/*", NULL);
+	const struct keys_word mine = TEXT(CKA_LABEL, "b/mine");
+	expect(unwrap(wrapping, &blob, LIST(token, mine, FLAG(CKA_ENCRYPT, 1)), &made), CKR_TEMPLATE_INCONSISTENT,
+		RIGHTS);
+	keys_as("keys:unwrap:w/*\nkeys:*:b/*\nkeys:encrypt:a/*", NULL);
+	expect(unwrap(wrapping, &blob, LIST(token, mine, FLAG(CKA_ENCRYPT, 1)), &made), CKR_OK, NONE);
 	blob.data[3] ^= 1;
 	expect(unwrap(wrapping, &blob, LIST(FLAG(CKA_ENCRYPT, 1)), &made), CKR_WRAPPED_KEY_INVALID, NONE);
 	keys_as("keys:list:w/*\nkeys:create:a/*", NULL);
