@@ -2,10 +2,12 @@
 #define _GNU_SOURCE 1 /* nftw, mkdtemp */
 
 #include "hsm/hsm.h"
+#include "hsm/internal.h"
 #include "tests/unit/suites.h"
 #include "util/crypto.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <p11-kit/p11-kit.h>
 #include <p11-kit/uri.h>
@@ -14,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -1041,6 +1044,30 @@ START_TEST(child_opens_anew)
 }
 END_TEST
 
+/* A child that was forked meanwhile, and lives on, does not keep the lock on the token directory. */
+START_TEST(lock_is_given_up_over_a_fork)
+{
+	char path[96];
+	snprintf(path, sizeof path, "%s/lock.conf", dir);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	ck_assert_int_ge(fd, 0);
+	int lock = sr_softhsm_lock(path, true);
+	ck_assert_int_ge(lock, 0);
+	pid_t child = fork();
+	if (child == 0) {
+		pause();
+		_exit(0);
+	}
+	ck_assert_int_ne(flock(fd, LOCK_EX | LOCK_NB), 0);
+	sr_softhsm_unlock(lock);
+	int failed = flock(fd, LOCK_EX | LOCK_NB);
+	kill(child, SIGKILL);
+	ck_assert_int_eq(waitpid(child, NULL, 0), child);
+	close(fd);
+	ck_assert_int_eq(failed, 0);
+}
+END_TEST
+
 /* -- the anchor ------------------------------------------------------------------------------------------------ */
 
 static void put_anchor(uint8_t number, const char *tail)
@@ -1313,5 +1340,6 @@ Suite *sr_suite_hsm(void)
 	tcase_add_test(lost, token_cut_off_in_a_login_comes_back);
 	tcase_add_test(lost, token_survives_kills);
 	tcase_add_test(lost, child_opens_anew);
+	tcase_add_test(lost, lock_is_given_up_over_a_fork);
 	return suite;
 }

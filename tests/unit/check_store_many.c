@@ -339,19 +339,31 @@ START_TEST(close_in_a_child_is_abandon)
 END_TEST
 
 /* A thread of the parent that was inside SQLite is not in the child, its mutex is. */
-START_TEST(forked_while_sqlite_was_busy)
+static void fork_inside(int id, CK_RV expected)
 {
-	sqlite3_mutex *mutex = sqlite3_mutex_alloc(SQLITE_MUTEX_STATIC_MEM);
+	sqlite3_mutex *mutex = sqlite3_mutex_alloc(id);
 	sqlite3_mutex_enter(mutex);
 	pid_t pid = fork();
+	if (pid == 0 && expected == CKR_OK)
+		write_from_a_process(1);
 	if (pid == 0) {
 		struct sr_store *mine;
 		store->ops->abandon(store);
 		CK_RV rv = sr_sqlite_open(store_dir_path, &mine, &store_error);
-		_exit(rv != CKR_DEVICE_ERROR || store_error.reason != SR_REASON_STORE_FAILED || mine);
+		_exit(rv != expected || store_error.reason != SR_REASON_STORE_FAILED || mine);
 	}
 	sqlite3_mutex_leave(mutex);
 	ck_assert_int_eq(status_of(pid), 0);
+}
+
+/* What the mutex of SQLite's memory counters guards, a child does not miss. */
+START_TEST(forked_while_sqlite_was_busy)
+{
+	fork_inside(SQLITE_MUTEX_STATIC_PRNG, CKR_DEVICE_ERROR);
+	fork_inside(SQLITE_MUTEX_STATIC_VFS1, CKR_DEVICE_ERROR);
+	ck_assert_uint_eq(store_events(store), 0);
+	fork_inside(SQLITE_MUTEX_STATIC_MEM, CKR_OK);
+	ck_assert_uint_eq(store_events(store), 1);
 }
 END_TEST
 
