@@ -18,6 +18,9 @@ OSSL_LIB_CTX *sr_crypto_ctx(void);
  * engine calls C_Finalize from in there, when an HSM module written in C++ may have lost its statics already. */
 bool sr_crypto_alive(void);
 
+/** sr_crypto_usable(err): refuses in a child that was forked while another thread was inside OpenSSL. */
+CK_RV sr_crypto_usable(struct sr_error *err);
+
 /** sr_crypto_free(): gives the context back before the library is unloaded. No other thread may be inside. */
 void sr_crypto_free(void);
 

@@ -1,6 +1,8 @@
 /* Opening and closing a vault, stage by stage. */
 #include "vault/core.h"
 
+#include "util/crypto.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +12,8 @@
 static CK_RV enter_store(struct sr_vault *vault, const struct sr_config *config, struct sr_error *err)
 {
 	(void)config;
-	return sr_sqlite_open(vault->dir, &vault->store, err);
+	CK_RV rv = sr_crypto_usable(err);
+	return rv == CKR_OK ? sr_sqlite_open(vault->dir, &vault->store, err) : rv;
 }
 
 static CK_RV read_meta(
