@@ -89,8 +89,10 @@ static CK_RV run(
 	if (rv == CKR_OK)
 		return CKR_OK;
 	const struct sr_error *why = lost.rv != CKR_OK ? &lost : &change->why;
+	/* what is read or changed is an object (5.7.5, 5.7.6) */
+	bool object = why->rv == CKR_KEY_HANDLE_INVALID && code != SR_CODE_WRAP;
 	if (why->rv != CKR_OK)
-		return sr_fail(err, why->rv, why->reason, "%s", why->text);
+		return sr_fail(err, object ? CKR_OBJECT_HANDLE_INVALID : why->rv, why->reason, "%s", why->text);
 	return sr_code_fail(err, code, rv, doing);
 }
 

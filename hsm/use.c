@@ -342,6 +342,13 @@ static CK_RV refuse_order(struct sr_hsm_use *use, struct sr_error *err)
 		doing[use->function]);
 }
 
+/* Whether its padding was right must not show, and a session that is closed takes longer than one that is kept: after
+ * this none is kept. */
+static bool hides_outcome(const struct sr_hsm_use *use)
+{
+	return use->function == SR_HSM_DECRYPT && use->mechanism == CKM_RSA_PKCS;
+}
+
 CK_RV sr_hsm_use_once(struct sr_hsm_use *use, const void *in, size_t len, struct sr_buf *out, struct sr_error *err)
 {
 	const struct io io = { .through = calls_of(use->turn.module, use->function).once, .in = in, .len = len };
@@ -352,7 +359,7 @@ CK_RV sr_hsm_use_once(struct sr_hsm_use *use, const void *in, size_t len, struct
 		return refuse_length(use, err);
 	CK_RV rv = call(use, &io, out);
 	use->over = true;
-	use->clean = rv == CKR_OK;
+	use->clean = rv == CKR_OK && !hides_outcome(use);
 	if (rv == CKR_OK)
 		return CKR_OK;
 	out->len = before;
