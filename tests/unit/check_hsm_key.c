@@ -616,6 +616,11 @@ START_TEST(nest_takes_its_keys_along)
 		CKR_OBJECT_HANDLE_INVALID, SR_REASON_NOT_FOUND);
 	assert_refused(sr_hsm_wrap_key(rig_hsm, &cmac, key.private.key, key.private.key, &out, &rig_err),
 		CKR_KEY_HANDLE_INVALID, SR_REASON_NOT_FOUND);
+	/* C_SetAttributeValue and C_GetAttributeValue call it an object */
+	assert_refused(sr_hsm_key_restrict(rig_hsm, key.private.key, &template, &rig_err), CKR_OBJECT_HANDLE_INVALID,
+		SR_REASON_NOT_FOUND);
+	assert_refused(sr_hsm_key_read(rig_hsm, key.private.key, CKA_VALUE, &out, &rig_err), CKR_OBJECT_HANDLE_INVALID,
+		SR_REASON_NOT_FOUND);
 	assert_ok(sr_hsm_key_destroy(rig_hsm, key.private.key, &rig_err));
 	sr_attrs_clear(&template);
 	rig_key_clear(&key);
