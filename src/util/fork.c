@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+/* From the first use on: a process that forked before that has left nothing in the child. */
+static pthread_once_t watch = PTHREAD_ONCE_INIT;
 static atomic_uint forks;
 static pthread_mutex_t locks[SR_LOCKS] = {
 	PTHREAD_MUTEX_INITIALIZER,
@@ -20,18 +22,20 @@ static void in_child(void)
 }
 
 /* glibc forgets the handler when this library is unloaded. */
-__attribute__((constructor)) static void watch_forks(void)
+static void watch_forks(void)
 {
 	pthread_atfork(NULL, NULL, in_child);
 }
 
 unsigned sr_forks(void)
 {
+	pthread_once(&watch, watch_forks);
 	return atomic_load(&forks);
 }
 
 void sr_lock(enum sr_lock lock)
 {
+	pthread_once(&watch, watch_forks);
 	pthread_mutex_lock(&locks[lock]);
 }
 

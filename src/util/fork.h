@@ -2,7 +2,7 @@
 #ifndef SR_UTIL_FORK_H
 #define SR_UTIL_FORK_H
 
-/** sr_forks(): how many forks lie between this process and the one that loaded us. */
+/** sr_forks(): how many forks lie between this process and the one that used us first. */
 unsigned sr_forks(void);
 
 /** Process-wide locks, one for each thing that is. A forked child finds them open: the thread that held one is not
