@@ -169,13 +169,14 @@ static bool token_is_new(struct sr_call *call)
 	return wanted && sr_own_token_changed(call->slot->config, &stamp);
 }
 
-/* The login has lapsed for REASON. True when the slot has logged itself in again. */
+/* The login has lapsed for REASON. True when there is one again: of the slot's own token, or because another thread was
+ * quicker. False too when another thread has logged out in the meantime: nobody asks for a call without a login. */
 static bool revive(struct sr_call *call, CK_ULONG reason)
 {
-	if (sr_own_token_has(call->slot->config) && !call->repeated && log_in_again(call) == CKR_OK)
-		return true;
-	lapse(call, reason);
-	return call->identity; /* another thread was quicker */
+	bool again = sr_own_token_has(call->slot->config) && !call->repeated && log_in_again(call) == CKR_OK;
+	if (!again)
+		lapse(call, reason);
+	return call->identity;
 }
 
 /* A file that is being written anew may be empty for a moment: as long as nothing can be read, the login there is goes

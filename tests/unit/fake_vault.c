@@ -241,7 +241,11 @@ CK_RV sr_identity_check(const struct sr_caller *caller, struct sr_error *err)
 {
 	pthread_mutex_lock(&state.lock);
 	CK_RV rv = check_locked(caller->identity, err);
+	void (*on_check)(void) = state.on_check;
+	state.on_check = NULL;
 	pthread_mutex_unlock(&state.lock);
+	if (on_check)
+		on_check();
 	return rv;
 }
 
@@ -260,7 +264,11 @@ void sr_identity_unref(struct sr_identity *identity)
 	pthread_mutex_lock(&state.lock);
 	bool last = --identity->refs == 0;
 	state.living -= last;
+	void (*on_release)(void) = state.on_release;
+	state.on_release = NULL;
 	pthread_mutex_unlock(&state.lock);
+	if (on_release)
+		on_release();
 	if (last)
 		free(identity);
 }

@@ -30,6 +30,7 @@ struct fake_secret {
  *  by_listing             read-by-listing
  *  make_rv, wrap_rv, component_rv, set_rv  what making a key, wrapping, reading a part, changing a session key answer
  *  slow_set_ms            how long the last takes
+ *  on_check, on_release   are called after a login was checked, when one is released; once
  *  begin_rv, use_rv       what the next beginning of an operation, the next step of one answers; once */
 struct fake_vault {
 	pthread_mutex_t lock;
@@ -49,6 +50,8 @@ struct fake_vault {
 	CK_RV component_rv;
 	CK_RV set_rv;
 	unsigned slow_set_ms;
+	void (*on_check)(void);
+	void (*on_release)(void);
 	CK_RV begin_rv;
 	CK_RV use_rv;
 	struct fake_secret secrets[FAKE_SECRETS];
