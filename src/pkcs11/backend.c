@@ -28,7 +28,9 @@ static CK_RV remember(CK_RV rv, struct sr_error *err)
 static CK_RV open_client(const struct sr_config *config, struct sr_client **client, struct sr_error *err)
 {
 	struct sr_error own = SR_ERROR_INIT;
+	sr_crypto_errors_begin();
 	CK_RV rv = sr_client_open(config, client, &own);
+	sr_crypto_errors_end();
 	if (rv == CKR_OK)
 		atomic_fetch_add(&clients, 1);
 	if (err)
@@ -47,24 +49,35 @@ static void close_client(struct sr_client *client)
 		sr_client_abandon(client);
 		return;
 	}
+	sr_crypto_errors_begin();
 	sr_client_close(client);
 	if (client && atomic_fetch_sub(&clients, 1) == 1)
 		sr_crypto_free();
+	sr_crypto_errors_end();
 }
 
 static CK_RV create(const struct sr_vault_plan *plan, sr_pin_prompt prompt, char **result, struct sr_error *err)
 {
-	return remember(sr_vault_create(plan, prompt, result, err), err);
+	sr_crypto_errors_begin();
+	CK_RV rv = sr_vault_create(plan, prompt, result, err);
+	sr_crypto_errors_end();
+	return remember(rv, err);
 }
 
 static CK_RV probe(const char *hsm_uri, const struct sr_config *config, char **result, struct sr_error *err)
 {
-	return remember(sr_vault_probe(hsm_uri, config, result, err), err);
+	sr_crypto_errors_begin();
+	CK_RV rv = sr_vault_probe(hsm_uri, config, result, err);
+	sr_crypto_errors_end();
+	return remember(rv, err);
 }
 
 static CK_RV doctor(const struct sr_config *config, char **result, struct sr_error *err)
 {
-	return remember(sr_vault_doctor(config, result, err), err);
+	sr_crypto_errors_begin();
+	CK_RV rv = sr_vault_doctor(config, result, err);
+	sr_crypto_errors_end();
+	return remember(rv, err);
 }
 
 const struct sr_backend *sr_backend(void)

@@ -4,8 +4,6 @@
 #include "pkcs11/session.h"
 #include "util/crypto.h"
 
-#include <openssl/err.h>
-
 void sr_digest_end(struct sr_session *session)
 {
 	EVP_MD_CTX_free(session->digest);
@@ -32,10 +30,8 @@ CK_RV sr_digest_find(struct sr_call *call)
 static CK_RV begin(struct sr_call *call, const EVP_MD *md)
 {
 	struct sr_session *session = call->session;
-	ERR_set_mark(); /* the thread's error queue is the host's */
 	session->digest = EVP_MD_CTX_new();
 	bool begun = session->digest && EVP_DigestInit_ex2(session->digest, md, NULL) == 1;
-	ERR_pop_to_mark();
 	return begun ? CKR_OK : step(call, CKR_HOST_MEMORY);
 }
 
@@ -74,9 +70,7 @@ static CK_RV update(struct sr_call *call, const CK_BYTE *data, CK_ULONG len)
 	CK_RV rv = check_data(call, data, len);
 	if (rv != CKR_OK || !len)
 		return rv;
-	ERR_set_mark();
 	bool done = EVP_DigestUpdate(call->session->digest, data, len) == 1;
-	ERR_pop_to_mark();
 	return done ? CKR_OK : sr_fail(&call->err, CKR_FUNCTION_FAILED, SR_REASON_INTERNAL, "OpenSSL cannot digest");
 }
 
@@ -95,9 +89,7 @@ static CK_RV check_room(struct sr_call *call, const CK_BYTE *output, CK_ULONG *o
 
 static CK_RV finish(struct sr_call *call, CK_BYTE *output)
 {
-	ERR_set_mark();
 	bool done = EVP_DigestFinal_ex(call->session->digest, output, NULL) == 1;
-	ERR_pop_to_mark();
 	sr_digest_end(call->session);
 	return done ? CKR_OK : sr_fail(&call->err, CKR_FUNCTION_FAILED, SR_REASON_INTERNAL, "OpenSSL cannot digest");
 }

@@ -21,6 +21,7 @@ const struct sr_error *sr_last_error_get(void)
 
 static void call_begin(struct sr_call *call, struct sr_client *client, enum sr_call_id id)
 {
+	sr_crypto_errors_begin();
 	*call = (struct sr_call){ .id = id, .client = client };
 }
 
@@ -64,6 +65,7 @@ static CK_RV call_end(struct sr_call *call, CK_RV rv)
 			call->session->device_error = call->err.reason;
 		sr_session_leave(call->client, call->session);
 	}
+	sr_crypto_errors_end();
 	return rv;
 }
 

@@ -119,6 +119,18 @@ bool sr_crypto_alive(void)
 	return OPENSSL_init_crypto(0, NULL) == 1;
 }
 
+void sr_crypto_errors_begin(void)
+{
+	if (sr_crypto_alive())
+		ERR_set_mark();
+}
+
+void sr_crypto_errors_end(void)
+{
+	if (sr_crypto_alive())
+		ERR_pop_to_mark();
+}
+
 void sr_crypto_free(void)
 {
 	sr_lock(SR_LOCK_CRYPTO);

@@ -18,6 +18,12 @@ OSSL_LIB_CTX *sr_crypto_ctx(void);
  * engine calls C_Finalize from in there, when an HSM module written in C++ may have lost its statics already. */
 bool sr_crypto_alive(void);
 
+/** sr_crypto_errors_begin(), sr_crypto_errors_end(): around whatever the host application calls. The error queue is the
+ *  thread's and so the host's: what we and the HSM's module put there in between is taken back, what was there stays.
+ *  They nest. Without them a TLS library takes such an error for one of its own. */
+void sr_crypto_errors_begin(void);
+void sr_crypto_errors_end(void);
+
 /** sr_crypto_usable(err): refuses in a child that was forked while another thread was inside OpenSSL. */
 CK_RV sr_crypto_usable(struct sr_error *err);
 

@@ -6,7 +6,6 @@
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
-#include <openssl/err.h>
 #include <openssl/objects.h>
 #include <openssl/param_build.h>
 #include <openssl/x509.h>
@@ -273,9 +272,7 @@ static CK_RV public_info(CK_KEY_TYPE key_type, struct sr_attrs *attrs, struct sr
 
 CK_RV sr_keyinfo_public(CK_KEY_TYPE key_type, struct sr_attrs *attrs, struct sr_error *err)
 {
-	ERR_set_mark();
 	CK_RV rv = public_info(key_type, attrs, err);
-	ERR_pop_to_mark();
 	if (rv == CKR_OK && key_type == CKK_RSA)
 		sr_attrs_put_ulong(attrs, CKA_MODULUS_BITS, sr_keyinfo_bits(key_type, attrs));
 	return rv == CKR_OK && attrs->failed ? no_memory(err) : rv;
@@ -356,7 +353,7 @@ static CK_RV curve_private(
 	return rv;
 }
 
-static CK_RV private_info(
+CK_RV sr_keyinfo_private(
 	CK_KEY_TYPE key_type, struct sr_attrs *attrs, const struct sr_attrs *material, struct sr_error *err)
 {
 	if (!sr_crypto_ctx())
@@ -370,15 +367,6 @@ static CK_RV private_info(
 	if (bits < 2048 || bits > 4096)
 		return invalid(err, "a private RSA key has 2048 to 4096 bits");
 	return rsa_fits(attrs, material) ? CKR_OK : inconsistent(err, "its RSA components do not belong together");
-}
-
-CK_RV sr_keyinfo_private(
-	CK_KEY_TYPE key_type, struct sr_attrs *attrs, const struct sr_attrs *material, struct sr_error *err)
-{
-	ERR_set_mark();
-	CK_RV rv = private_info(key_type, attrs, material, err);
-	ERR_pop_to_mark();
-	return rv;
 }
 
 /* -- certificates ------------------------------------------------------------------------------------------------ */
@@ -434,13 +422,11 @@ CK_RV sr_keyinfo_certificate(struct sr_attrs *attrs, struct sr_error *err)
 	if (!value || value->len > CERTIFICATE_MAX)
 		return sr_fail(err, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_TOO_LARGE,
 			"certificate refused: CKA_VALUE has 32 KiB at most");
-	ERR_set_mark();
 	const uint8_t *at = value->value;
 	X509 *x509 = sr_crypto_ctx() ? X509_new_ex(sr_crypto_ctx(), NULL) : NULL;
 	bool good = x509 && d2i_X509(&x509, &at, (long)value->len) && at == value->value + value->len;
 	CK_RV rv = good ? read_certificate(attrs, x509, err) : invalid(err, "CKA_VALUE is no X.509 certificate in DER");
 	X509_free(x509);
-	ERR_pop_to_mark();
 	return rv;
 }
 
@@ -451,13 +437,11 @@ bool sr_keyinfo_id(const void *spki, size_t len, uint8_t id[SR_KEYINFO_ID_LEN])
 	uint8_t digest[SR_SHA256_LEN];
 	const uint8_t *at = spki, *bits = NULL;
 	int bits_len = 0;
-	ERR_set_mark();
 	X509_PUBKEY *key = sr_crypto_ctx() ? X509_PUBKEY_new_ex(sr_crypto_ctx(), NULL) : NULL;
 	bool done = key && d2i_X509_PUBKEY(&key, &at, (long)len) && at == (const uint8_t *)spki + len &&
 		    X509_PUBKEY_get0_param(NULL, &bits, &bits_len, NULL, key) == 1 &&
 		    sr_sha256(bits, (size_t)bits_len, digest);
 	X509_PUBKEY_free(key);
-	ERR_pop_to_mark();
 	if (done)
 		memcpy(id, digest, SR_KEYINFO_ID_LEN);
 	return done;

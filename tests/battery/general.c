@@ -2,6 +2,7 @@
 #include "tests/battery/battery.h"
 #include "tests/battery/suites.h"
 
+#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -349,6 +350,27 @@ START_TEST(last_error)
 }
 END_TEST
 
+/* A module of an HSM leaves errors in OpenSSL's queue, which is the thread's; the host would take them for its own. */
+START_TEST(openssl_errors_are_the_hosts)
+{
+	void *openssl = dlopen("libcrypto.so.3", RTLD_NOW | RTLD_LOCAL);
+	ck_assert_msg(openssl, "%s", dlerror());
+	unsigned long (*peek)(void);
+	*(void **)&peek = dlsym(openssl, "ERR_peek_error");
+	CK_SESSION_HANDLE session;
+	ck_assert_rv(sr_initialize(), CKR_OK);
+	ck_assert_uint_eq(peek(), 0);
+	session = sr_rw();
+	ck_assert_rv(sr_login(session, "not the passphrase"), CKR_PIN_INCORRECT);
+	ck_assert_uint_eq(peek(), 0);
+	ck_assert_rv(sr_login(session, SR_ADMIN_PIN), CKR_OK);
+	ck_assert_uint_eq(peek(), 0);
+	ck_assert_rv(p11->C_Finalize(NULL), CKR_OK);
+	ck_assert_uint_eq(peek(), 0);
+	dlclose(openssl);
+}
+END_TEST
+
 START_TEST(parallel_functions)
 {
 	ck_assert_rv(p11->C_Initialize(NULL), CKR_OK);
@@ -372,6 +394,7 @@ Suite *sr_battery_general(void)
 	tcase_add_loop_test(tcase, nothing_before_initialise, 0, (int)sr_row_count);
 	tcase_add_test(tcase, again_and_again);
 	tcase_add_test(tcase, unload_and_load);
+	tcase_add_test(tcase, openssl_errors_are_the_hosts);
 	tcase_add_test(tcase, no_configuration);
 	tcase_add_test(tcase, configuration_that_is_not_there);
 	tcase_add_test(tcase, info);

@@ -3,6 +3,8 @@
 
 #include "tests/unit/pkcs11_fixture.h"
 
+#include <openssl/engineerr.h>
+#include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -301,7 +303,37 @@ START_TEST(lapse_seen_by_login)
 }
 END_TEST
 
+/* -- the host's OpenSSL ---------------------------------------------------------------------------------------------
+ */
+
+static void leave_an_error(void)
+{
+	ERR_raise(ERR_LIB_ENGINE, ENGINE_R_NO_SUCH_ENGINE); /* as SoftHSM2 does when it is loaded */
+}
+
+/* A TLS library that finds an error there takes it for its own. */
+START_TEST(the_error_queue_is_the_hosts)
+{
+	ERR_clear_error();
+	for (int i = 0; i < 2; i++) {
+		unsigned long before = ERR_peek_last_error();
+		log_in(fix.rw);
+		fix.vault->on_release = leave_an_error;
+		ck_rv(CALL(C_Logout, fix.rw), CKR_OK);
+		ck_assert_ptr_null(fix.vault->on_release);
+		ck_rv(ERR_peek_last_error(), before);
+		ERR_raise(ERR_LIB_SSL, ERR_R_INTERNAL_ERROR); /* the host's own stays */
+	}
+	ck_rv(ERR_GET_LIB(ERR_get_error()), ERR_LIB_SSL);
+}
+END_TEST
+
 /* -- slots that log in by themselves ------------------------------------------------------------------------------ */
+
+static void log_in_by_token(CK_SESSION_HANDLE session)
+{
+	ck_rv(CALL(C_Login, session, CKU_USER, (CK_UTF8CHAR_PTR) "ignored", 7), CKR_OK);
+}
 
 START_TEST(own_token)
 {
@@ -311,7 +343,7 @@ START_TEST(own_token)
 	ck_rv(find_label(session, "a/one"), 0); /* it was never logged in */
 	ck_rv(CALL(C_LoginUser, session, CKU_USER, NULL, 0, GOOD, 4), CKR_ARGUMENTS_BAD);
 	ck_rv(CALL(C_Login, session, CKU_USER, NULL, 1), CKR_ARGUMENTS_BAD);
-	ck_rv(CALL(C_Login, session, CKU_USER, (CK_UTF8CHAR_PTR) "ignored", 7), CKR_OK);
+	log_in_by_token(session);
 	CK_OBJECT_HANDLE one = find_label(session, "a/one");
 	fix.vault->lapsed = 1;
 	ck_rv(get_value(session, one, value, &len), CKR_OK); /* logged in again, under the same handle */
@@ -336,6 +368,44 @@ START_TEST(own_token)
 	ck_rv(CALL(C_Logout, session), CKR_OK);
 	write_token_file("good");
 	ck_rv(find_label(session, "a/one"), 0); /* who logs out stays out */
+}
+END_TEST
+
+static CK_SESSION_HANDLE logs_out;
+static CK_RV logout_rv;
+
+static void log_out(void)
+{
+	logout_rv = CALL(C_Logout, logs_out);
+}
+
+/* The login lapses after the call has checked it, so that the call meets it inside the vault. */
+static void lapse_and_log_out(void)
+{
+	fix.vault->lapsed = fix.vault->logins;
+	fix.vault->on_release = log_out;
+}
+
+/* The slot has just logged itself in again under a call, and another thread logs out before the call goes on. */
+START_TEST(logout_under_a_login_of_its_own)
+{
+	char value[16];
+	CK_ULONG len = sizeof value;
+	CK_SESSION_HANDLE session = open_session(fix.file_slot, CKF_RW_SESSION);
+	logs_out = open_session(fix.file_slot, 0);
+	for (int i = 0; i < 2; i++) {
+		log_in_by_token(session);
+		CK_OBJECT_HANDLE one = find_label(session, "a/one");
+		logout_rv = CKR_FUNCTION_FAILED;
+		fix.vault->on_check = lapse_and_log_out;
+		if (i == 0)
+			ck_rv(find_label(session, "a/one"), 0);
+		else
+			ck_rv(get_value(session, one, value, &len), CKR_USER_NOT_LOGGED_IN);
+		ck_rv(logout_rv, CKR_OK);
+		ck_rv(fix.vault->logins, 2 * (i + 1));
+		ck_rv(state_of(session), CKS_RW_PUBLIC_SESSION);
+	}
 }
 END_TEST
 
@@ -521,8 +591,10 @@ Suite *sr_suite_pkcs11(void)
 	tcase_add_test(calls, logout_that_cannot_be_recorded);
 	tcase_add_test(calls, lapse);
 	tcase_add_test(calls, lapse_seen_by_login);
+	tcase_add_test(calls, the_error_queue_is_the_hosts);
 	tcase_add_test(calls, own_token);
 	tcase_add_test(calls, own_token_unreadable);
+	tcase_add_test(calls, logout_under_a_login_of_its_own);
 	tcase_add_test(calls, logins_at_once);
 	tcase_add_test(calls, login_keeps_nobody_waiting);
 	tcase_add_test(calls, own_token_for_all_threads);
