@@ -86,12 +86,27 @@ static bool own_key(struct worker *worker)
 	       ok(worker, "C_DestroyObject", p11->C_DestroyObject(worker->session, key));
 }
 
+/* SoftHSM2 2.6.1 loses a few bytes each time it begins an Ed25519 signature: LeakSanitizer, where it is there, looks
+ * away. */
+extern void __lsan_disable(void) __attribute__((weak));
+extern void __lsan_enable(void) __attribute__((weak));
+
+static bool signs_ed25519(struct worker *worker)
+{
+	if (__lsan_disable)
+		__lsan_disable();
+	bool done = signs(worker, CKM_EDDSA, ed, ed_public);
+	if (__lsan_enable)
+		__lsan_enable();
+	return done;
+}
+
 static void *work(void *arg)
 {
 	struct worker *worker = arg;
-	while (!atomic_load(&stop) && signs(worker, CKM_ECDSA, ec, ec_public) &&
-		signs(worker, CKM_EDDSA, ed, ed_public) && signs(worker, CKM_RSA_PKCS, rsa, rsa_public) &&
-		signs(worker, CKM_SHA256_HMAC, mac_key, mac_key) && ciphers(worker) && own_key(worker))
+	while (!atomic_load(&stop) && signs(worker, CKM_ECDSA, ec, ec_public) && signs_ed25519(worker) &&
+		signs(worker, CKM_RSA_PKCS, rsa, rsa_public) && signs(worker, CKM_SHA256_HMAC, mac_key, mac_key) &&
+		ciphers(worker) && own_key(worker))
 		worker->rounds++;
 	return NULL;
 }

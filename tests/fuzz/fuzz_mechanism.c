@@ -179,6 +179,30 @@ static size_t build(struct input *in, const struct sr_mechanism_row *row, uint8_
 	}
 }
 
+static bool holds_pointers(const struct sr_mechanism_row *row)
+{
+	switch (row->parameter) {
+	case SR_PARAMETER_GCM:
+	case SR_PARAMETER_CCM:
+	case SR_PARAMETER_OAEP:
+	case SR_PARAMETER_ECDH1:
+	case SR_PARAMETER_EDDSA:
+	case SR_PARAMETER_STRING_DATA:
+	case SR_PARAMETER_CBC_DATA:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* How many raw bytes are the parameter. Nobody could tell the bytes of a whole structure from its pointers, so where
+ * there are any it is a length that no structure of a row has. */
+static size_t raw_len(const struct input *in, const struct sr_mechanism_row *row)
+{
+	bool whole = in->left >= sizeof(CK_KEY_DERIVATION_STRING_DATA) && in->left <= sizeof(union structure) + 1;
+	return whole && holds_pointers(row) ? sizeof(CK_KEY_DERIVATION_STRING_DATA) - 1 : in->left;
+}
+
 /* -- what was taken ------------------------------------------------------------------------------------------- */
 static void inside(const struct sr_mechanism *taken, const void *at, size_t len)
 {
@@ -258,7 +282,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct sr_config config = { .mechanisms = flags & WEAK ? all_names() : NULL };
 	union structure built;
 	memset(&built, 0, sizeof built);
-	size_t len = flags & RAW ? in.left : build(&in, row, flags, &built);
+	size_t len = flags & RAW ? raw_len(&in, row) : build(&in, row, flags, &built);
 	if (flags & SHORT && len)
 		len--;
 	uint8_t *block = malloc(len ? len : 1); /* of its own size, so that a sanitizer sees who reads on */
