@@ -40,6 +40,7 @@ void sr_identity_unref(struct sr_identity *identity)
 		return;
 	sr_kept_clear(&identity->kept);
 	sr_token_row_clear(&identity->token);
+	sr_agent_row_clear(&identity->agent);
 	sr_scopes_clear(&identity->scopes);
 	sr_allowed_clear(&identity->allowed);
 	sr_cleanse(identity, sizeof(*identity));

@@ -187,10 +187,39 @@ static CK_RV check_member(struct row_check *check, const char *name)
 	return sr_rows_member(check->vault, &check->at, name, &row, &found, &check->finding);
 }
 
+static CK_RV check_agent(struct row_check *check, const char *name)
+{
+	struct sr_agent_row row = { .cut = 0 };
+	bool found;
+	CK_RV rv = sr_rows_agent(check->vault, &check->at, name, &row, &found, &check->finding);
+	sr_agent_row_clear(&row);
+	return rv;
+}
+
+static CK_RV check_policy(struct row_check *check, const char *tier_and_glob)
+{
+	struct sr_policy_row row;
+	bool found;
+	unsigned tier = (unsigned)(tier_and_glob[0] - '0');
+	if (tier >= SR_TIER_COUNT || tier_and_glob[1] != ':')
+		return sr_fail(&check->finding, CKR_DEVICE_ERROR, SR_REASON_CHAIN_BROKEN,
+			"a record is about a policy that cannot be");
+	return sr_rows_policy(
+		check->vault, &check->at, (enum sr_tier)tier, tier_and_glob + 2, &row, &found, &check->finding);
+}
+
+static CK_RV check_approval(struct row_check *check, const char *id)
+{
+	struct sr_approval_row row;
+	bool found;
+	return sr_rows_approval(check->vault, &check->at, id, &row, &found, &check->finding);
+}
+
 static const struct {
 	const char *kind;
 	CK_RV (*check)(struct row_check *check, const char *key);
-} kinds[] = { { "secret:", check_secret }, { "token:", check_token }, { "member:", check_member } };
+} kinds[] = { { "secret:", check_secret }, { "token:", check_token }, { "member:", check_member },
+	{ "agent:", check_agent }, { "policy:", check_policy }, { "approval:", check_approval } };
 
 static CK_RV check_subject(struct row_check *check, const char *subject)
 {

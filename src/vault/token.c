@@ -187,6 +187,7 @@ static CK_RV token_create(const struct sr_caller *caller, const struct sr_attrs 
 	struct sr_act act;
 	sr_act_begin(&act, caller, SR_EVENT_TOKEN_ISSUED, NULL);
 	sr_who_name(caller->identity, row.issuer);
+	snprintf(row.owner, sizeof(row.owner), "%s", sr_who_owner(caller->identity));
 	CK_RV rv = sr_need_duty(caller, SR_DUTY_TOKENS, CKR_TOKEN_WRITE_PROTECTED, "issue tokens", err);
 	if (rv == CKR_OK)
 		rv = take_template(&row, template, err);
@@ -205,17 +206,42 @@ static CK_RV token_create(const struct sr_caller *caller, const struct sr_attrs 
 
 /* -- showing ---------------------------------------------------------------------------------------------------- */
 
+/* One's own state; that of ancestors apart. */
 static CK_RV token_state(struct sr_vault *vault, const struct sr_moment *at, const struct sr_token_row *row,
 	uint64_t *uses, const char **state, struct sr_error *err)
 {
+	struct sr_error why = SR_ERROR_INIT;
 	CK_RV rv = sr_who_uses(vault, at, row->id, uses, err);
-	if (row->state == SR_TOKEN_REVOKED)
-		*state = "revoked";
-	else if (sr_end_passed(&row->end, &at->now, at->not_before_ms))
+	if (rv != CKR_OK)
+		return rv;
+	rv = sr_who_token_stands(vault, at, row, NULL, &why);
+	if (rv != CKR_OK && rv != CKR_USER_NOT_LOGGED_IN) {
+		*err = why;
+		return rv;
+	}
+	switch (rv == CKR_OK ? SR_REASON_NONE : why.reason) {
+	case SR_REASON_NONE:
+		*state = "active";
+		break;
+	case SR_REASON_EXPIRED:
 		*state = "expired";
-	else
-		*state = row->max_uses && *uses >= row->max_uses ? "used_up" : "active";
-	return rv;
+		break;
+	case SR_REASON_USED_UP:
+		*state = "used_up";
+		break;
+	case SR_REASON_APPROVAL_REQUIRED:
+		*state = "pending";
+		break;
+	case SR_REASON_APPROVAL_DENIED:
+		*state = "denied";
+		break;
+	case SR_REASON_APPROVAL_TIMED_OUT:
+		*state = "timed_out";
+		break;
+	default:
+		*state = "revoked";
+	}
+	return CKR_OK;
 }
 
 static void put_buf(struct sr_attrs *attrs, CK_ATTRIBUTE_TYPE type, const struct sr_buf *buf)
@@ -251,6 +277,10 @@ static CK_RV token_attrs(struct sr_vault *vault, const struct sr_moment *at, con
 	sr_attrs_put_text(attrs, CKA_SR_ISSUER, row->issuer);
 	if (row->parent[0])
 		sr_attrs_put_text(attrs, CKA_SR_PARENT, row->parent);
+	if (row->owner[0])
+		sr_attrs_put_text(attrs, CKA_SR_OWNER, row->owner);
+	if (row->approval[0])
+		sr_attrs_put_text(attrs, CKA_SR_APPROVAL, row->approval);
 	sr_attrs_put_text(attrs, CKA_SR_CLEARANCE, sr_tier_name(row->clearance));
 	return attrs->failed ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to show a token") : CKR_OK;
 }
