@@ -149,7 +149,7 @@ chmod 644 "$vault/hsm/pin"
 fails "an HSM PIN that everybody reads" 'pin|chmod|readable' "$sr" secret list
 chmod 600 "$vault/hsm/pin"
 fails "ourselves as HSM" 'ourselves|strongroom|backend' conf_with "s|module-path=[^&?;]*|module-path=$STRONGROOM_MODULE|" "$sr" secret list
-proxy=$(find /usr/lib -name p11-kit-proxy.so 2>/dev/null | head -n 1)
+proxy=$(find /usr/lib -name p11-kit-proxy.so -print -quit 2>/dev/null)
 [ -z "$proxy" ] || fails "p11-kit-proxy as HSM" 'proxy|backend' conf_with "s|module-path=[^&?;]*|module-path=$proxy|" "$sr" secret list
 fails "an unknown key in the configuration" 'unknown|surprise' conf_with 's|^\[hsm\]|[hsm]\nsurprise = yes|' "$sr" secret list
 fails "a configuration that is missing" 'no such|configuration' env STRONGROOM_CONF="$place/none.conf" "$sr" secret list

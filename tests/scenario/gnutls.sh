@@ -64,7 +64,7 @@ served() # WHAT PATTERN OPTIONS of curl
 	shift 2
 	fetch "$port" "$@" >"$place/page" 2>"$place/err" || die "$what: $(cat "$place/err" "$place/gnutls.log")"
 	grep -q 'GnuTLS' "$place/page" || die "$what: $(head "$place/page")"
-	tail -n 25 "$place/gnutls.log" | grep -q -- "$pattern" || die "$what: not $pattern: $(tail -n 25 "$place/gnutls.log")"
+	grep -q -- "$pattern" <<<"$(tail -n 25 "$place/gnutls.log")" || die "$what: not $pattern: $(tail -n 25 "$place/gnutls.log")"
 	ok "gnutls-serv, $what"
 }
 served "ECDSA, TLS 1.2" 'Server Signature: ECDSA' --tls-max 1.2 --ciphers ECDHE-ECDSA-AES128-GCM-SHA256

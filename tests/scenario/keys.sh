@@ -190,7 +190,8 @@ same "HMAC with a secret, unread" \
 	"$(openssl dgst -sha256 -mac HMAC -macopt "key:$(printf '%032d' 7)" -binary message | sha256sum)" "$(sha256sum <signature)"
 
 # Not a byte of a private key stands in the vault's files.
-openssl ec -in ec-traditional.pem -outform DER 2>err | head -c 39 | tail -c 32 >scalar
+openssl ec -in ec-traditional.pem -outform DER -out ec-traditional.der 2>err # (in a pipe, head would close it early)
+head -c 39 ec-traditional.der | tail -c 32 >scalar
 [ "$(wc -c <scalar)" = 32 ] || die "the scalar of the key was not found"
 "$PYTHON" - "$vault" scalar raw <<'END' || die "key material in the vault's files"
 import os, sys
