@@ -68,6 +68,7 @@ static CK_RV log_in_to_operation(struct sr_call *call, struct sr_credentials *cr
 
 static CK_RV log_in(struct sr_call *call, CK_USER_TYPE type, struct sr_credentials *credentials)
 {
+	bool by_protected_path = !credentials->pin;
 	if (type == CKU_CONTEXT_SPECIFIC)
 		return log_in_to_operation(call, credentials);
 	CK_RV rv = check_user_type(call, type);
@@ -78,7 +79,10 @@ static CK_RV log_in(struct sr_call *call, CK_USER_TYPE type, struct sr_credentia
 	if (rv == CKR_OK && call->identity)
 		rv = sr_fail(&call->err, CKR_USER_ALREADY_LOGGED_IN, SR_REASON_NONE,
 			"the slot is logged in: all its sessions share that");
-	return rv == CKR_OK ? sr_login_slot(call, credentials, false) : rv;
+	if (rv != CKR_OK)
+		return rv;
+	rv = sr_login_slot(call, credentials, false);
+	return by_protected_path ? sr_login_wait(call, rv) : rv;
 }
 
 CK_RV sr_C_Login(struct sr_call *call, CK_USER_TYPE type, CK_UTF8CHAR_PTR pin, CK_ULONG pin_len)

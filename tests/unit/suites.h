@@ -47,5 +47,6 @@ SR_SUITE(pkcs11_objects)
 SR_SUITE(pkcs11_keys)
 SR_SUITE(operations)
 SR_SUITE(messages)
+SR_SUITE(wait)
 
 #undef SR_SUITE
