@@ -30,18 +30,19 @@ static CK_RV check_pin(struct sr_call *call, struct sr_credentials *credentials)
 	return CKR_OK;
 }
 
-static CK_RV ask_again(struct sr_call *call, const struct sr_credentials *credentials)
+static CK_RV ask_again(
+	struct sr_call *call, const struct sr_operation *waiting, const struct sr_credentials *credentials)
 {
 	struct sr_caller caller = sr_call_caller(call);
 	if (credentials->pin)
-		return sr_reauthenticate(&caller, credentials->name, credentials->name_len, credentials->pin,
-			credentials->pin_len, &call->err);
+		return sr_reauthenticate(&caller, waiting->key, credentials->name, credentials->name_len,
+			credentials->pin, credentials->pin_len, &call->err);
 	char pin[SR_TOKEN_FILE_MAX];
 	size_t len = 0;
 	struct sr_stamp stamp;
 	CK_RV rv = sr_own_token_read(call->slot->config, pin, &len, &stamp, &call->err);
 	if (rv == CKR_OK)
-		rv = sr_reauthenticate(&caller, NULL, 0, pin, len, &call->err);
+		rv = sr_reauthenticate(&caller, waiting->key, NULL, 0, pin, len, &call->err);
 	sr_cleanse(pin, sizeof pin);
 	return rv;
 }
@@ -60,7 +61,7 @@ static CK_RV log_in_to_operation(struct sr_call *call, struct sr_credentials *cr
 	if (rv != CKR_OK)
 		return rv;
 	do {
-		rv = ask_again(call, credentials);
+		rv = ask_again(call, waiting, credentials);
 	} while (sr_call_again(call, rv));
 	waiting->authenticated = rv == CKR_OK;
 	return rv;

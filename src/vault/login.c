@@ -1,6 +1,6 @@
 /* Login: a PIN becomes an identity, or one of a few codes that tell nothing. */
 #include "util/pack.h"
-#include "vault/approval.h"
+#include "vault/each_use.h"
 #include "vault/keys.h"
 #include "vault/member.h"
 #include "vault/refused.h"
@@ -338,15 +338,25 @@ static CK_RV same_member(
 	return rv;
 }
 
+static CK_RV reauthenticate_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
+{
+	return sr_each_use_spend(act->caller, at, &act->event, act->arg, err);
+}
+
 /* PKCS#11 v3.1, 5.6.8: CKU_CONTEXT_SPECIFIC. Nobody becomes another by it. */
-CK_RV sr_reauthenticate(const struct sr_caller *caller, const void *name, size_t name_len, const void *pin,
-	size_t pin_len, struct sr_error *err)
+CK_RV sr_reauthenticate(const struct sr_caller *caller, const struct sr_key *key, const void *name, size_t name_len,
+	const void *pin, size_t pin_len, struct sr_error *err)
 {
 	struct sr_act act;
-	sr_act_begin(&act, caller, SR_EVENT_SESSION_LOGIN, NULL);
+	struct sr_each_use use;
+	sr_act_begin(&act, caller, SR_EVENT_SESSION_LOGIN, key->path[0] ? key->path : NULL);
 	snprintf(act.event.metadata, sizeof(act.event.metadata), "{\"context_specific\":true}");
 	CK_RV rv = caller->identity->type == SR_IDENTITY_TOKEN ? same_token(&act, pin, pin_len, err)
 							       : same_member(&act, name, name_len, pin, pin_len, err);
+	if (rv == CKR_OK)
+		rv = sr_each_use_gate(caller, key, &use, err);
+	act.run = reauthenticate_run;
+	act.arg = &use;
 	return sr_act_record(&act, rv, err);
 }
 
