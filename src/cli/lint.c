@@ -44,18 +44,6 @@ static void check_reach(struct lint *lint, const struct rule *rule)
 	find(lint, rule, "unreachable", detail);
 }
 
-static void check_flags(struct lint *lint, const struct rule *rule)
-{
-	if (rule->approvals > 0)
-		return;
-	if (rule->break_glass)
-		find(lint, rule, "contradictory", "break-glass, where no approval is needed");
-	if (rule->each_use)
-		find(lint, rule, "contradictory", "an approval for each use, where no approval is needed");
-	if (rule->delay > 0)
-		find(lint, rule, "contradictory", "a delay after the last approval, where no approval is needed");
-}
-
 /* -- two by two ------------------------------------------------------------------------------------------------ */
 static bool is_same(const struct rule *a, const struct rule *b)
 {
@@ -93,7 +81,6 @@ static void check_all(struct lint *lint)
 {
 	for (size_t i = 0; i < lint->count; i++) {
 		check_reach(lint, &lint->rules[i]);
-		check_flags(lint, &lint->rules[i]);
 		for (size_t k = 0; k < lint->count; k++) {
 			if (k == i)
 				continue;

@@ -46,9 +46,6 @@ static void fill_request(struct sr_each_use *use, const struct sr_caller *caller
 		.need = *need,
 		.ttl_ms = USE_TTL_MS,
 		.reason = "one use of this private key" };
-	/* a policy that asks for an approval each time means at least one */
-	if (use->request.need.approvals == 0)
-		use->request.need.approvals = 1;
 }
 
 CK_RV sr_each_use_gate(
