@@ -1,4 +1,5 @@
 /* strongroom token issue. */
+#include "cli/approval.h"
 #include "cli/output.h"
 #include "cli/session.h"
 #include "cli/token.h"
@@ -8,7 +9,9 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* SCOPES and ADDRESSES: one a line. LIST: where a word without an option of its own goes, as in `--scope A B`. */
 struct request {
@@ -20,9 +23,19 @@ struct request {
 	char ttl[24];
 	const char *max_uses;
 	const char *description;
+	bool require_approval;
+	uint64_t wait_s;
 };
 
-enum { OPTION_SCOPE = 256, OPTION_TTL, OPTION_MAX_USES, OPTION_ALLOW_IP, OPTION_DESCRIPTION };
+enum {
+	OPTION_SCOPE = 256,
+	OPTION_TTL,
+	OPTION_MAX_USES,
+	OPTION_ALLOW_IP,
+	OPTION_DESCRIPTION,
+	OPTION_REQUIRE_APPROVAL,
+	OPTION_WAIT
+};
 
 static const struct argp_option options[] = {
 	{ "scope", OPTION_SCOPE, "SCOPE...", 0, "resource:action:glob, as secrets:read:production/payments/*", 0 },
@@ -30,6 +43,8 @@ static const struct argp_option options[] = {
 	{ "max-uses", OPTION_MAX_USES, "N", 0, "How many values or key operations it is good for", 0 },
 	{ "allow-ip", OPTION_ALLOW_IP, "ADDRESS...", 0, "Hosts and CIDR that may use it (default: any)", 0 },
 	{ "description", OPTION_DESCRIPTION, "TEXT", 0, "What it is for", 0 },
+	{ "require-approval", OPTION_REQUIRE_APPROVAL, NULL, 0, "Ask for an approval where none is needed", 0 },
+	{ "wait", OPTION_WAIT, "DURATION", 0, "Stay that long until a pending token is decided", 0 },
 	{ 0 },
 };
 
@@ -43,6 +58,15 @@ static error_t take_ttl(struct request *request, const char *arg, const struct a
 	}
 	snprintf(request->ttl, sizeof request->ttl, "%" PRIu64, seconds);
 	request->has_ttl = true;
+	return 0;
+}
+
+static error_t take_wait(struct request *request, const char *arg, const struct argp_state *state)
+{
+	if (!sr_duration_parse(arg, strlen(arg), &request->wait_s)) {
+		sr_usage(state, "--wait '%s' is no duration; give a number and one of s, m, h, d, as 30m", arg);
+		return EINVAL;
+	}
 	return 0;
 }
 
@@ -77,6 +101,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPTION_DESCRIPTION:
 		request->description = arg;
 		return 0;
+	case OPTION_REQUIRE_APPROVAL:
+		request->require_approval = true;
+		return 0;
+	case OPTION_WAIT:
+		return take_wait(request, arg, state);
 	case ARGP_KEY_ARG:
 		if (list)
 			return sr_take_line(list, arg, state);
@@ -101,6 +130,7 @@ static int create(struct request *request, CK_OBJECT_HANDLE *handle)
 	if (request->addresses.len > 0)
 		sr_template_text(&template, CKA_SR_ALLOWED_IPS, sr_buf_string(&request->addresses));
 	sr_template_text(&template, CKA_SR_DESCRIPTION, request->description);
+	sr_template_text(&template, CKA_SR_REQUIRE_APPROVAL, request->require_approval ? "true" : NULL);
 	return sr_create(request->tool, &template, handle);
 }
 
@@ -117,40 +147,84 @@ static int print_token(struct sr_tool *tool, json_t *token, const struct sr_lock
 static void describe(const json_t *token)
 {
 	const json_t *scopes = json_object_get(token, "scopes");
-	sr_say("token %s is %s until %s", sr_json_text(token, "id"), sr_json_text(token, "state"),
-		sr_json_text(token, "expires_at"));
+	const char *id = sr_json_text(token, "id"), *approval = sr_json_text(token, "approval");
+	if (approval[0])
+		sr_say("token %s is pending: others decide on request %s (strongroom approval approve %s), and its "
+		       "time starts then",
+			id, approval, approval);
+	else
+		sr_say("token %s is %s until %s", id, sr_json_text(token, "state"), sr_json_text(token, "expires_at"));
 	for (size_t i = 0; i < json_array_size(scopes); i++)
 		sr_say("  %s", json_string_value(json_array_get(scopes, i)));
 }
 
-static int deliver(struct sr_tool *tool, CK_OBJECT_HANDLE handle)
+static int deliver(struct sr_tool *tool, CK_OBJECT_HANDLE handle, json_t **token)
 {
 	struct sr_locked string = SR_LOCKED_INIT;
-	json_t *token = NULL;
-	int exit_code = sr_read_object(tool, handle, sr_token_fields, SR_TOKEN_FIELDS, &token);
+	int exit_code = sr_read_object(tool, handle, sr_token_fields, SR_TOKEN_FIELDS, token);
 	if (exit_code == SR_EXIT_DONE)
 		exit_code = sr_read_value(tool, handle, &string);
 	if (exit_code == SR_EXIT_DONE)
-		exit_code = print_token(tool, token, &string);
+		exit_code = print_token(tool, *token, &string);
 	sr_locked_clear(&string);
 	if (exit_code == SR_EXIT_DONE)
-		describe(token);
-	json_decref(token);
+		describe(*token);
+	return exit_code;
+}
+
+/* -- a token that is pending ----------------------------------------------------------------------------------- */
+/* The request as it is now; where it is decided, and how. */
+static int look_at_request(struct sr_tool *tool, CK_OBJECT_HANDLE handle, bool *decided)
+{
+	json_t *request;
+	int exit_code = sr_read_object(tool, handle, sr_approval_fields, SR_APPROVAL_FIELDS, &request);
+	if (exit_code != SR_EXIT_DONE)
+		return exit_code;
+	*decided = !sr_approval_open(request);
+	char *line = *decided ? sr_approval_line(request) : NULL;
+	if (line)
+		sr_say("%s", line);
+	if (*decided && strcmp(sr_json_text(request, "state"), "approved") != 0)
+		exit_code = SR_EXIT_APPROVAL;
+	free(line);
+	json_decref(request);
+	return exit_code;
+}
+
+static int wait_for_approval(struct sr_tool *tool, const char *id, uint64_t seconds)
+{
+	CK_OBJECT_HANDLE handle;
+	bool decided = false;
+	int exit_code = sr_approval_find(tool, id, &handle);
+	while (exit_code == SR_EXIT_DONE && !decided) {
+		exit_code = look_at_request(tool, handle, &decided);
+		if (exit_code != SR_EXIT_DONE || decided)
+			return exit_code;
+		if (seconds-- == 0)
+			return SR_EXIT_APPROVAL;
+		nanosleep(&(struct timespec){ .tv_sec = 1 }, NULL);
+	}
 	return exit_code;
 }
 
 /* A token whose string did not reach its user must not live on. */
 static int issue(struct request *request)
 {
+	struct sr_tool *tool = request->tool;
 	CK_OBJECT_HANDLE handle;
-	int exit_code = sr_tool_open(request->tool);
+	json_t *token = NULL;
+	int exit_code = sr_tool_open(tool);
 	if (exit_code == SR_EXIT_DONE)
 		exit_code = create(request, &handle);
 	if (exit_code != SR_EXIT_DONE)
 		return exit_code;
-	exit_code = deliver(request->tool, handle);
-	if (exit_code != SR_EXIT_DONE && sr_destroy(request->tool, handle) == SR_EXIT_DONE)
+	exit_code = deliver(tool, handle, &token);
+	const char *approval = sr_json_text(token, "approval");
+	if (exit_code != SR_EXIT_DONE && sr_destroy(tool, handle) == SR_EXIT_DONE)
 		sr_say("the token was revoked again");
+	else if (exit_code == SR_EXIT_DONE && approval[0])
+		exit_code = wait_for_approval(tool, approval, request->wait_s);
+	json_decref(token);
 	return exit_code;
 }
 

@@ -35,6 +35,17 @@ static const struct sr_command commands[] = {
 	{ "token", "list", sr_run_token_list, "list tokens" },
 	{ "token", "show", sr_run_token_show, "show all about one token" },
 	{ "token", "revoke", sr_run_token_revoke, "end tokens now" },
+	{ "approval", "list", sr_run_approval_list, "list the requests that are open" },
+	{ "approval", "show", sr_run_approval_show, "show all about one request" },
+	{ "approval", "approve", sr_run_approval_approve, "give your approval" },
+	{ "approval", "deny", sr_run_approval_deny, "deny a request" },
+	{ "approval", "cancel", sr_run_approval_cancel, "take a request back" },
+	{ "approval", "watch", sr_run_approval_watch, "show requests as they come" },
+	{ "approval", "break-glass", sr_run_approval_break_glass, "approve alone, in an emergency" },
+	{ "policy", "set", sr_run_policy_set, "say what approval a tier needs" },
+	{ "policy", "list", sr_run_policy_list, "list the policies" },
+	{ "policy", "delete", sr_run_policy_delete, "delete policies" },
+	{ "policy", "lint", sr_run_policy_lint, "find policies that do not do what they say" },
 	{ "member", "add", sr_run_member_add, "add a person, with a role" },
 	{ "member", "list", sr_run_member_list, "list members" },
 	{ "member", "role", sr_run_member_role, "give a member another role" },
@@ -221,7 +232,7 @@ static char *help_commands(int key, const char *text, void *input)
 			continue;
 		char name[32];
 		snprintf(name, sizeof name, "%s %s", row->group, row->verb ? row->verb : "");
-		sr_buf_printf(&list, "  %-16s %s\n", name, row->summary);
+		sr_buf_printf(&list, "  %-21s %s\n", name, row->summary);
 	}
 	sr_buf_text(&list, "\n`strongroom COMMAND --help' tells more; so does strongroom(1).");
 	char *copy = strdup(sr_buf_string(&list)); /* argp frees it */

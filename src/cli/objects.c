@@ -210,6 +210,8 @@ static json_t *field_value(enum sr_field_kind kind, const CK_ATTRIBUTE *attr)
 {
 	const char *text = attr->pValue;
 	size_t len = attr->ulValueLen;
+	if (kind == SR_FIELD_FLAG)
+		return json_boolean(text && len == strlen("true") && memcmp(text, "true", len) == 0);
 	if (!text || len == 0 || len == CK_UNAVAILABLE_INFORMATION)
 		return kind == SR_FIELD_OBJECT ? json_object() : json_null();
 	switch (kind) {

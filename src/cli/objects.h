@@ -26,8 +26,9 @@ void sr_template_bool(struct sr_template *template, CK_ATTRIBUTE_TYPE type, bool
 void sr_template_items(struct sr_template *template, const CK_ATTRIBUTE *items, size_t count);
 void sr_template_token(struct sr_template *template);
 
-/** struct sr_field: an attribute and what it is in JSON. Absent and empty is null, but {} for SR_FIELD_OBJECT. */
-enum sr_field_kind { SR_FIELD_TEXT, SR_FIELD_NUMBER, SR_FIELD_LINES, SR_FIELD_OBJECT };
+/** struct sr_field: an attribute and what it is in JSON. Absent and empty is null, but {} for SR_FIELD_OBJECT and false
+ * for SR_FIELD_FLAG. */
+enum sr_field_kind { SR_FIELD_TEXT, SR_FIELD_NUMBER, SR_FIELD_LINES, SR_FIELD_OBJECT, SR_FIELD_FLAG };
 struct sr_field {
 	CK_ATTRIBUTE_TYPE type;
 	const char *key;

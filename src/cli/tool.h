@@ -18,7 +18,7 @@ enum sr_exit {
 	SR_EXIT_DENIED = 3,
 	SR_EXIT_NOT_FOUND = 4,
 	SR_EXIT_APPROVAL = 5,
-	SR_EXIT_FOUND = 6, /* `audit verify` found something */
+	SR_EXIT_FOUND = 6, /* `audit verify`, `policy lint` found something */
 };
 
 /** struct sr_tool: one run of the tool. The texts belong to argv or the environment. */
@@ -89,6 +89,17 @@ int sr_run_token_issue(struct sr_tool *tool, int argc, char **argv);
 int sr_run_token_list(struct sr_tool *tool, int argc, char **argv);
 int sr_run_token_show(struct sr_tool *tool, int argc, char **argv);
 int sr_run_token_revoke(struct sr_tool *tool, int argc, char **argv);
+int sr_run_approval_list(struct sr_tool *tool, int argc, char **argv);
+int sr_run_approval_show(struct sr_tool *tool, int argc, char **argv);
+int sr_run_approval_approve(struct sr_tool *tool, int argc, char **argv);
+int sr_run_approval_deny(struct sr_tool *tool, int argc, char **argv);
+int sr_run_approval_cancel(struct sr_tool *tool, int argc, char **argv);
+int sr_run_approval_watch(struct sr_tool *tool, int argc, char **argv);
+int sr_run_approval_break_glass(struct sr_tool *tool, int argc, char **argv);
+int sr_run_policy_set(struct sr_tool *tool, int argc, char **argv);
+int sr_run_policy_list(struct sr_tool *tool, int argc, char **argv);
+int sr_run_policy_delete(struct sr_tool *tool, int argc, char **argv);
+int sr_run_policy_lint(struct sr_tool *tool, int argc, char **argv);
 int sr_run_member_add(struct sr_tool *tool, int argc, char **argv);
 int sr_run_member_list(struct sr_tool *tool, int argc, char **argv);
 int sr_run_member_role(struct sr_tool *tool, int argc, char **argv);

@@ -70,6 +70,7 @@ static bool copy_config(struct sr_config *to, const struct sr_config *from)
 		copied = copy_text(&to->slots[i].name, from->slots[i].name) &&
 			 copy_text(&to->slots[i].token_file, from->slots[i].token_file) &&
 			 copy_text(&to->slots[i].token_env, from->slots[i].token_env);
+		to->slots[i].wait_s = from->slots[i].wait_s;
 	}
 	return copied;
 }
@@ -83,11 +84,21 @@ static CK_ULONG first_number(void)
 	return (number & 0xffffff) + 1;
 }
 
+static void init_monotonic(pthread_cond_t *cond)
+{
+	pthread_condattr_t attributes;
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
+
 static void set_up(struct sr_client *client)
 {
 	pthread_mutex_init(&client->lock, NULL);
 	pthread_mutex_init(&client->opening, NULL);
 	pthread_cond_init(&client->login_done, NULL);
+	init_monotonic(&client->cut_off);
 	client->peer = (struct sr_peer){
 		.kind = SR_PEER_EMBEDDED, .loopback = true, .uid = (uint32_t)geteuid(), .pid = (int32_t)getpid()
 	};
@@ -177,6 +188,7 @@ void sr_client_close(struct sr_client *client)
 	sr_vault_close(client->vault);
 	sr_config_clear(&client->config);
 	pthread_cond_destroy(&client->login_done);
+	pthread_cond_destroy(&client->cut_off);
 	pthread_mutex_destroy(&client->opening);
 	pthread_mutex_destroy(&client->lock);
 	free(client);

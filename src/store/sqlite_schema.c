@@ -160,6 +160,15 @@ static const char schema_3[] =
 	" PRIMARY KEY (prefix, id)"
 	") STRICT, WITHOUT ROWID;"
 	"CREATE INDEX token_reach_id ON token_reach (id);"
+	/* each line of what was issued before: what follows its second ':', up to the first '*' */
+	"INSERT OR IGNORE INTO token_reach (prefix, id) "
+	"WITH RECURSIVE line (id, text, rest) AS ("
+	"SELECT id, '', scopes || char(10) FROM token WHERE state = 'active' "
+	"UNION ALL SELECT id, substr(rest, 1, instr(rest, char(10)) - 1), substr(rest, instr(rest, char(10)) + 1) "
+	"FROM line WHERE rest <> ''), "
+	"tail (id, text) AS (SELECT id, substr(text, instr(text, ':') + 1) FROM line WHERE text <> ''), "
+	"glob (id, text) AS (SELECT id, substr(text, instr(text, ':') + 1) FROM tail) "
+	"SELECT substr(text, 1, instr(text || '*', '*') - 1), id FROM glob;"
 
 	"ALTER TABLE member ADD COLUMN allowed_ips TEXT CHECK (length(CAST(allowed_ips AS BLOB)) BETWEEN 1 AND 1024);"
 	"ALTER TABLE member ADD COLUMN made_by TEXT CHECK (length(made_by) BETWEEN 1 AND 32);"

@@ -100,7 +100,7 @@ static const char *const texts[SR_SQL_COUNT] = {
 			      "prefix = CAST(substr(CAST(?1 AS BLOB), 1, n) AS TEXT) "
 			      "UNION SELECT id FROM token_reach WHERE prefix >= ?1 AND prefix < ?2) "
 			      "ORDER BY created_ms DESC, id DESC",
-	[SR_SQL_TOKEN_CHILDREN] = "SELECT " TOKEN " FROM token WHERE parent = ? ORDER BY id",
+	[SR_SQL_TOKEN_CHILDREN] = "SELECT " TOKEN " FROM token WHERE parent = ? ORDER BY created_ms DESC, id DESC",
 
 	[SR_SQL_MEMBER_GET] = "SELECT " MEMBER " FROM member WHERE name = ?",
 	[SR_SQL_MEMBER_PUT] =

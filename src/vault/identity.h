@@ -14,6 +14,15 @@
 CK_RV sr_login(const struct sr_caller *caller, CK_USER_TYPE user_type, const void *name, size_t name_len,
 	const void *pin, size_t pin_len, struct sr_identity **identity, struct sr_error *err);
 
+/** sr_wait_begin(caller, pin): a token that was refused because it waits for its approval: for whoever waits with it.
+ *  NULL where it is no such token, or that cannot be told: then a login says why. sr_wait_goes_on(caller, wait):
+ * whether it is still pending, or approved and the delay runs; false too when that cannot be told. Costs a glance, and
+ * a look where the vault has moved; leaves no event. sr_wait_end(wait): NULL is allowed. */
+struct sr_wait;
+struct sr_wait *sr_wait_begin(const struct sr_caller *caller, const void *pin, size_t pin_len);
+bool sr_wait_goes_on(const struct sr_caller *caller, struct sr_wait *wait);
+void sr_wait_end(struct sr_wait *wait);
+
 /** sr_logout(caller, err): the session.logout event; the identity stays the caller's to release. */
 CK_RV sr_logout(const struct sr_caller *caller, struct sr_error *err);
 

@@ -17,8 +17,9 @@
 
 struct sr_key;
 
-/** struct sr_line: when the login and all that it hangs on end. */
+/** struct sr_line: when the login and all that it hangs on end. TOKENS: how many of them are tokens. */
 struct sr_line {
+	size_t tokens;
 	struct sr_end ends[SR_ENDS_MAX];
 	size_t count;
 };

@@ -1,5 +1,6 @@
 /* Login: a PIN becomes an identity, or one of a few codes that tell nothing. */
 #include "util/pack.h"
+#include "vault/each_use.h"
 #include "vault/keys.h"
 #include "vault/member.h"
 #include "vault/refused.h"
@@ -60,6 +61,31 @@ static CK_RV parse_token(struct sr_identity *who, struct sr_error *err)
 	return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "token:%s: cannot be read: %s", row->id, why);
 }
 
+static bool is_of_approval(CK_ULONG reason)
+{
+	return reason == SR_REASON_APPROVAL_REQUIRED || reason == SR_REASON_APPROVAL_DENIED ||
+	       reason == SR_REASON_APPROVAL_TIMED_OUT;
+}
+
+/* What became of its approval is told to whoever holds the token: they can wait, or ask someone. ERR has the reason. */
+static CK_RV refuse_unapproved(struct sr_act *act, const struct sr_token_row *token, struct sr_error *err)
+{
+	CK_ULONG reason = err->reason;
+	act->audit_reason = reason;
+	if (reason == SR_REASON_APPROVAL_TIMED_OUT)
+		return sr_fail(err, CKR_FUNCTION_CANCELED, reason,
+			"login refused: nobody approved token %s in time (request %s); issue a new one", token->id,
+			token->approval);
+	if (reason == SR_REASON_APPROVAL_DENIED)
+		return sr_fail(err, CKR_FUNCTION_REJECTED, reason,
+			"login refused: the approval of token %s was denied or cancelled (request %s)", token->id,
+			token->approval);
+	return sr_fail(err, CKR_FUNCTION_REJECTED, reason,
+		"login refused: token %s waits for request %s; whoever may approves it with `strongroom approval "
+		"approve %s', and a delay may follow",
+		token->id, token->approval, token->approval);
+}
+
 /* The address comes first: from the wrong place a token is as good as unknown, whatever its state. */
 static CK_RV judge_token(struct sr_act *act, struct sr_identity *who, struct sr_moment *at, struct sr_error *err)
 {
@@ -69,6 +95,8 @@ static CK_RV judge_token(struct sr_act *act, struct sr_identity *who, struct sr_
 	CK_RV rv = sr_who_still(&as_token, at, err);
 	if (rv != CKR_USER_NOT_LOGGED_IN)
 		return rv;
+	if (is_of_approval(err->reason))
+		return refuse_unapproved(act, &who->token, err);
 	return refuse_login(act, err, err->reason == SR_REASON_EXPIRED ? CKR_PIN_EXPIRED : CKR_PIN_LOCKED, err->reason);
 }
 
@@ -87,6 +115,30 @@ static CK_RV find_token(struct sr_act *act, struct sr_identity *who, const uint8
 	return rv != CKR_OK ? rv : judge_token(act, who, at, err);
 }
 
+/* A step of the approval may be due that only a login takes. */
+static bool may_settle(const struct sr_identity *who, CK_RV rv, const struct sr_error *err)
+{
+	return rv != CKR_OK && who->token.approval[0] &&
+	       (err->reason == SR_REASON_APPROVAL_REQUIRED || err->reason == SR_REASON_APPROVAL_TIMED_OUT);
+}
+
+/* The token has proved itself by its string and its place; that it is not good yet is why nobody is the caller. */
+static CK_RV settle_and_judge(struct sr_act *act, struct sr_identity *who, struct sr_error *err)
+{
+	struct sr_writer *writer = act->caller->vault->writer;
+	enum sr_stand stand;
+	struct sr_moment at;
+	act->audit_reason = SR_REASON_NONE;
+	CK_RV rv = sr_approval_settle(act->caller, who->token.approval, &stand, err);
+	if (rv == CKR_OK)
+		rv = sr_writer_look(writer, &at, err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = judge_token(act, who, &at, err);
+	sr_writer_look_end(writer, &at);
+	return rv;
+}
+
 static CK_RV login_token(
 	struct sr_act *act, const void *pin, size_t pin_len, struct sr_identity **identity, struct sr_error *err)
 {
@@ -103,7 +155,7 @@ static CK_RV login_token(
 		return rv;
 	rv = find_token(act, *identity, hash, &at, err);
 	sr_writer_look_end(vault->writer, &at);
-	return rv;
+	return may_settle(*identity, rv, err) ? settle_and_judge(act, *identity, err) : rv;
 }
 
 /* -- members ---------------------------------------------------------------------------------------------------- */
@@ -286,15 +338,25 @@ static CK_RV same_member(
 	return rv;
 }
 
+static CK_RV reauthenticate_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
+{
+	return sr_each_use_spend(act->caller, at, &act->event, act->arg, err);
+}
+
 /* PKCS#11 v3.1, 5.6.8: CKU_CONTEXT_SPECIFIC. Nobody becomes another by it. */
-CK_RV sr_reauthenticate(const struct sr_caller *caller, const void *name, size_t name_len, const void *pin,
-	size_t pin_len, struct sr_error *err)
+CK_RV sr_reauthenticate(const struct sr_caller *caller, const struct sr_key *key, const void *name, size_t name_len,
+	const void *pin, size_t pin_len, struct sr_error *err)
 {
 	struct sr_act act;
-	sr_act_begin(&act, caller, SR_EVENT_SESSION_LOGIN, NULL);
+	struct sr_each_use use;
+	sr_act_begin(&act, caller, SR_EVENT_SESSION_LOGIN, key->path[0] ? key->path : NULL);
 	snprintf(act.event.metadata, sizeof(act.event.metadata), "{\"context_specific\":true}");
 	CK_RV rv = caller->identity->type == SR_IDENTITY_TOKEN ? same_token(&act, pin, pin_len, err)
 							       : same_member(&act, name, name_len, pin, pin_len, err);
+	if (rv == CKR_OK)
+		rv = sr_each_use_gate(caller, key, &use, err);
+	act.run = reauthenticate_run;
+	act.arg = &use;
 	return sr_act_record(&act, rv, err);
 }
 

@@ -243,10 +243,20 @@ static CK_RV each_ancestor(struct sr_vault *vault, struct sr_moment *at, const s
 	return CKR_OK;
 }
 
-static CK_RV ancestor_holds(struct sr_vault *vault, struct sr_moment *at, const struct sr_token_row *ancestor,
-	void *line, struct sr_error *err)
+static CK_RV one_stands(
+	struct sr_vault *vault, struct sr_moment *at, const struct sr_token_row *token, void *arg, struct sr_error *err)
 {
-	return sr_who_token_stands(vault, at, ancestor, line, err);
+	struct sr_line *line = arg;
+	if (line)
+		line->tokens++;
+	return sr_who_token_stands(vault, at, token, line, err);
+}
+
+CK_RV sr_who_line_stands(struct sr_vault *vault, struct sr_moment *at, const struct sr_token_row *token,
+	struct sr_line *line, struct sr_error *err)
+{
+	CK_RV rv = one_stands(vault, at, token, line, err);
+	return rv == CKR_OK ? each_ancestor(vault, at, token, one_stands, line, err) : rv;
 }
 
 static CK_RV token_still(
@@ -261,11 +271,9 @@ static CK_RV token_still(
 	if (rv == CKR_OK && !sr_allowed_peer(&who->allowed, caller->peer))
 		rv = lapsed(err, SR_REASON_ADDRESS_NOT_ALLOWED, "the token may not be used from here");
 	if (rv == CKR_OK)
-		rv = sr_who_token_stands(caller->vault, at, &row, line, err);
+		rv = sr_who_line_stands(caller->vault, at, &row, line, err);
 	if (rv == CKR_OK && row.mark.event_id != atomic_load(&who->known))
 		rv = lapsed(err, SR_REASON_CHANGED_MEANWHILE, "the token was changed");
-	if (rv == CKR_OK)
-		rv = each_ancestor(caller->vault, at, &row, ancestor_holds, line, err);
 	sr_token_row_clear(&row);
 	return rv;
 }

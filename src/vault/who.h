@@ -56,6 +56,11 @@ const char *sr_who_owner(const struct sr_identity *identity);
 CK_RV sr_who_token_stands(struct sr_vault *vault, const struct sr_moment *at, const struct sr_token_row *token,
 	struct sr_line *line, struct sr_error *err);
 
+/** sr_who_line_stands(vault, at, token, line, err): the same of TOKEN and of each of its ancestors. LINE's TOKENS: how
+ *  many they are. */
+CK_RV sr_who_line_stands(struct sr_vault *vault, struct sr_moment *at, const struct sr_token_row *token,
+	struct sr_line *line, struct sr_error *err);
+
 /** sr_who_name(identity, out): "member:NAME", "token:ID" or "agent:NAME". */
 void sr_who_name(const struct sr_identity *identity, char out[SR_NAME_MAX + 8]);
 

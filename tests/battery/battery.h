@@ -80,12 +80,14 @@ const char *sr_code(CK_RV rv);
 
 /** struct sr_place: a directory with a vault, three secrets (above) and a token for each kind of program. Slots:
  * SR_VAULT; SR_ADMIN for the admin's work beside a test; "first" and "second" with the token files FIRST and SECOND,
- * which do not exist yet; "environment" with SR_TOKEN_ENV. */
+ * which do not exist yet; "waiting" with WAITING and `wait = 60s'; "environment" with SR_TOKEN_ENV. A new member may
+ * approve after a second. */
 struct sr_place {
 	char dir[256];
 	char conf[320];
 	char first[320];
 	char second[320];
+	char waiting[320];
 	char reader[SR_TOKEN_LEN + 1];  /* secrets:read:production slash star */
 	char lister[SR_TOKEN_LEN + 1];  /* secrets:list, the same paths */
 	char writer[SR_TOKEN_LEN + 1];  /* read, list, write, delete there */

@@ -91,7 +91,7 @@ START_TEST(every_reason_has_its_own_word)
 		}
 	}
 	ck_assert_str_eq(sr_reason_name(SR_REASON_OUT_OF_SCOPE), "out_of_scope");
-	ck_assert_str_eq(sr_reason_name(30), "unknown");
+	ck_assert_str_eq(sr_reason_name(59), "unknown");
 	ck_assert_str_eq(sr_reason_name(~0UL), "unknown");
 }
 END_TEST
@@ -332,6 +332,33 @@ START_TEST(ends)
 END_TEST
 
 /* -- the standard's header ------------------------------------------------------------------------------------ */
+/* An end made now, 100 ms from here, that is not to outlive another one. */
+START_TEST(an_end_is_cut)
+{
+	static const struct {
+		struct sr_end limit;
+		int64_t wall_ms, boot_ms;
+	} rows[] = {
+		{ { 1000050, 150, "a" }, 1000050, 150 },
+		{ { 1000500, 150, "a" }, 1000100, 150 }, /* in one boot its clock alone decides */
+		{ { 1000050, 900, "a" }, 1000050, 200 },
+		{ { 1000500, 900, "a" }, 1000100, 200 },
+		{ { 999000, 50, "a" }, 999000, 100 }, /* it has passed */
+		{ { 1000050, 7, "b" }, 1000050, 150 },
+		{ { 1000500, 7, "b" }, 1000100, 200 },
+		{ { 999000, 900, "b" }, 999000, 100 },
+		{ { 1000050, 900, "" }, 1000050, 150 },
+	};
+	const struct sr_now now = { 1000000, 100, "a" };
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct sr_end end = sr_end_after(&now, 100);
+		sr_end_cut(&end, &rows[i].limit, &now);
+		ck_assert_msg(end.wall_ms == rows[i].wall_ms && end.boot_ms == rows[i].boot_ms, "row %zu", i);
+		ck_assert_str_eq(end.boot_id, "a");
+	}
+}
+END_TEST
+
 START_TEST(function_list_3_0_has_92_calls)
 {
 	ck_assert_uint_eq(sizeof(CK_FUNCTION_LIST), sizeof(void *) * (68 + 1));
@@ -373,6 +400,7 @@ Suite *sr_suite_util(void)
 	tcase_add_test(clock, clock_reads_the_system);
 	tcase_add_test(clock, clock_can_be_replaced);
 	tcase_add_test(clock, ends);
+	tcase_add_test(clock, an_end_is_cut);
 	TCase *header = add_case(suite, "header");
 	tcase_add_test(header, function_list_3_0_has_92_calls);
 	return suite;
