@@ -57,7 +57,7 @@ static CK_RV change_tier(
 			"key not changed: its tier must be standard, sensitive or critical");
 	if (tier < row->tier)
 		return prohibited(err, SR_REASON_TIER_LOWERED, "its tier cannot be lowered");
-	if (tier != row->tier && act->caller->identity->type == SR_IDENTITY_TOKEN)
+	if (tier != row->tier && act->caller->identity->type != SR_IDENTITY_MEMBER)
 		return prohibited(err, SR_REASON_ROLE_NOT_ALLOWED, "a token cannot change its tier; ask a member");
 	row->tier = tier;
 	return CKR_OK;
