@@ -35,9 +35,16 @@ static const struct sr_command commands[] = {
 	{ "token", "list", sr_run_token_list, "list tokens" },
 	{ "token", "show", sr_run_token_show, "show all about one token" },
 	{ "token", "revoke", sr_run_token_revoke, "end tokens now" },
+	{ "agent", "add", sr_run_agent_add, "add an agent, which asks for tokens" },
+	{ "agent", "list", sr_run_agent_list, "list agents" },
+	{ "agent", "rotate", sr_run_agent_rotate, "give an agent a new key" },
+	{ "agent", "suspend", sr_run_agent_suspend, "suspend an agent and end its tokens" },
+	{ "agent", "resume", sr_run_agent_resume, "let a suspended agent go on" },
+	{ "agent", "revoke", sr_run_agent_revoke, "end an agent for good" },
 	{ "member", "passwd", sr_run_member_passwd, "change your own passphrase" },
 	{ "audit", "query", sr_run_audit_query, "search the audit" },
 	{ "audit", "verify", sr_run_audit_verify, "check the audit's chain and seals" },
+	{ "run", NULL, sr_run_run, "run a command with secrets in its environment" },
 	{ "hsm", "probe", sr_run_hsm_probe, "what the HSM can do" },
 	{ "status", NULL, sr_run_status, "the vault's state" },
 	{ "doctor", NULL, sr_run_doctor, "what is wrong with this set-up" },
@@ -268,11 +275,19 @@ static void free_cleansed(void *p)
 }
 
 /* PINs, values and keys pass through this process: it leaves no core, and nobody but root attaches to it. */
+static struct rlimit core_limit;
+
 static void harden(void)
 {
-	const struct rlimit none = { 0, 0 };
+	getrlimit(RLIMIT_CORE, &core_limit);
+	const struct rlimit none = { 0, core_limit.rlim_max }; /* the hard limit could not be raised again */
 	setrlimit(RLIMIT_CORE, &none);
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+void sr_soften(void)
+{
+	setrlimit(RLIMIT_CORE, &core_limit);
 }
 
 int main(int argc, char **argv)

@@ -66,6 +66,10 @@ int sr_parse_none(struct sr_tool *tool, const char *doc, int argc, char **argv);
 /** sr_take_one(slot, arg, state): the command's only argument; a second one is a usage error. */
 error_t sr_take_one(const char **slot, const char *arg, const struct argp_state *state);
 
+/** sr_soften(): gives back what the tool took from its process at the start (the limit of core dumps), for a command
+ *  that it becomes. */
+void sr_soften(void);
+
 /* -- the handlers --------------------------------------------------------------------------------------------- */
 int sr_run_init(struct sr_tool *tool, int argc, char **argv);
 int sr_run_secret_put(struct sr_tool *tool, int argc, char **argv);
@@ -83,6 +87,13 @@ int sr_run_token_issue(struct sr_tool *tool, int argc, char **argv);
 int sr_run_token_list(struct sr_tool *tool, int argc, char **argv);
 int sr_run_token_show(struct sr_tool *tool, int argc, char **argv);
 int sr_run_token_revoke(struct sr_tool *tool, int argc, char **argv);
+int sr_run_agent_add(struct sr_tool *tool, int argc, char **argv);
+int sr_run_agent_list(struct sr_tool *tool, int argc, char **argv);
+int sr_run_agent_rotate(struct sr_tool *tool, int argc, char **argv);
+int sr_run_agent_suspend(struct sr_tool *tool, int argc, char **argv);
+int sr_run_agent_resume(struct sr_tool *tool, int argc, char **argv);
+int sr_run_agent_revoke(struct sr_tool *tool, int argc, char **argv);
+int sr_run_run(struct sr_tool *tool, int argc, char **argv);
 int sr_run_member_passwd(struct sr_tool *tool, int argc, char **argv);
 int sr_run_audit_query(struct sr_tool *tool, int argc, char **argv);
 int sr_run_audit_verify(struct sr_tool *tool, int argc, char **argv);
