@@ -1,13 +1,13 @@
 /* strongroom token issue. */
 #include "cli/approval.h"
+#include "cli/guidance.h"
+#include "cli/lines.h"
 #include "cli/output.h"
 #include "cli/session.h"
 #include "cli/token.h"
 #include "policy/duration.h"
-#include "util/buf.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +19,8 @@ struct request {
 	struct sr_buf scopes;
 	struct sr_buf addresses;
 	struct sr_buf *list;
-	bool has_ttl;
-	char ttl[24];
+	const struct sr_guidance *use;
+	char ttl[24]; /* seconds; "": not given */
 	const char *max_uses;
 	const char *description;
 	bool require_approval;
@@ -33,6 +33,7 @@ enum {
 	OPTION_MAX_USES,
 	OPTION_ALLOW_IP,
 	OPTION_DESCRIPTION,
+	OPTION_FOR,
 	OPTION_REQUIRE_APPROVAL,
 	OPTION_WAIT
 };
@@ -40,6 +41,7 @@ enum {
 static const struct argp_option options[] = {
 	{ "scope", OPTION_SCOPE, "SCOPE...", 0, "resource:action:glob, as secrets:read:production/payments/*", 0 },
 	{ "ttl", OPTION_TTL, "DURATION", 0, "How long it lives: 90s, 30m, 24h at most", 0 },
+	{ "for", OPTION_FOR, "USE", 0, "What it is for, which gives the TTL: " SR_GUIDANCE_NAMES, 0 },
 	{ "max-uses", OPTION_MAX_USES, "N", 0, "How many values or key operations it is good for", 0 },
 	{ "allow-ip", OPTION_ALLOW_IP, "ADDRESS...", 0, "Hosts and CIDR that may use it (default: any)", 0 },
 	{ "description", OPTION_DESCRIPTION, "TEXT", 0, "What it is for", 0 },
@@ -47,19 +49,6 @@ static const struct argp_option options[] = {
 	{ "wait", OPTION_WAIT, "DURATION", 0, "Stay that long until a pending token is decided", 0 },
 	{ 0 },
 };
-
-/* The vault takes seconds, and decides whether they are too many or too few. */
-static error_t take_ttl(struct request *request, const char *arg, const struct argp_state *state)
-{
-	uint64_t seconds;
-	if (!sr_duration_parse(arg, strlen(arg), &seconds)) {
-		sr_usage(state, "--ttl '%s' is no duration; give a number and one of s, m, h, d, as 30m", arg);
-		return EINVAL;
-	}
-	snprintf(request->ttl, sizeof request->ttl, "%" PRIu64, seconds);
-	request->has_ttl = true;
-	return 0;
-}
 
 static error_t take_wait(struct request *request, const char *arg, const struct argp_state *state)
 {
@@ -70,12 +59,25 @@ static error_t take_wait(struct request *request, const char *arg, const struct 
 	return 0;
 }
 
-static void check_complete(const struct request *request, const struct argp_state *state)
+static error_t take_use(struct request *request, const char *arg, const struct argp_state *state)
+{
+	request->use = sr_guidance_find(arg);
+	if (request->use)
+		return 0;
+	sr_usage(state, "--for '%s' is not known; give " SR_GUIDANCE_NAMES, arg);
+	return EINVAL;
+}
+
+static void complete(struct request *request, const struct argp_state *state)
 {
 	if (request->scopes.len == 0)
 		sr_usage(state, "--scope is missing");
-	if (!request->has_ttl)
-		sr_usage(state, "--ttl is missing");
+	if (request->ttl[0] == '\0' && request->use)
+		snprintf(request->ttl, sizeof request->ttl, "%u", (unsigned)request->use->ttl);
+	if (request->ttl[0] == '\0')
+		sr_usage(state, "--ttl is missing, or --for");
+	if (!request->max_uses && request->use)
+		request->max_uses = request->use->max_uses;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -89,12 +91,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPTION_SCOPE:
 		request->list = &request->scopes;
-		return sr_take_line(request->list, arg, state);
+		return sr_add_line(request->list, arg, state);
 	case OPTION_ALLOW_IP:
 		request->list = &request->addresses;
-		return sr_take_line(request->list, arg, state);
+		return sr_add_line(request->list, arg, state);
 	case OPTION_TTL:
-		return take_ttl(request, arg, state);
+		return sr_take_seconds("ttl", arg, request->ttl, state);
+	case OPTION_FOR:
+		return take_use(request, arg, state);
 	case OPTION_MAX_USES:
 		request->max_uses = arg;
 		return 0;
@@ -108,11 +112,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return take_wait(request, arg, state);
 	case ARGP_KEY_ARG:
 		if (list)
-			return sr_take_line(list, arg, state);
+			return sr_add_line(list, arg, state);
 		sr_usage(state, "'%s' belongs to no option", arg);
 		return EINVAL;
 	case ARGP_KEY_END:
-		check_complete(request, state);
+		complete(request, state);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -222,7 +226,9 @@ static int issue(struct request *request)
 	const char *approval = sr_json_text(token, "approval");
 	if (exit_code != SR_EXIT_DONE && sr_destroy(tool, handle) == SR_EXIT_DONE)
 		sr_say("the token was revoked again");
-	else if (exit_code == SR_EXIT_DONE && approval[0])
+	if (exit_code == SR_EXIT_DONE)
+		sr_guidance_warn(request->use, request->ttl, request->max_uses, sr_buf_string(&request->scopes));
+	if (exit_code == SR_EXIT_DONE && approval[0])
 		exit_code = wait_for_approval(tool, approval, request->wait_s);
 	json_decref(token);
 	return exit_code;
@@ -230,7 +236,7 @@ static int issue(struct request *request)
 
 int sr_run_token_issue(struct sr_tool *tool, int argc, char **argv)
 {
-	static const struct argp argp = { options, parse, "--scope SCOPE... --ttl DURATION",
+	static const struct argp argp = { options, parse, "--scope SCOPE... {--ttl DURATION | --for USE}",
 		"Issue a token. Its string stands alone on standard output; it is the PIN of whoever uses it, and is "
 		"shown only now.",
 		sr_global_children, NULL, NULL };

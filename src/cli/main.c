@@ -51,8 +51,15 @@ static const struct sr_command commands[] = {
 	{ "member", "role", sr_run_member_role, "give a member another role" },
 	{ "member", "passwd", sr_run_member_passwd, "change a passphrase" },
 	{ "member", "remove", sr_run_member_remove, "remove a member, and end their tokens" },
+	{ "agent", "add", sr_run_agent_add, "add an agent, which asks for tokens" },
+	{ "agent", "list", sr_run_agent_list, "list agents" },
+	{ "agent", "rotate", sr_run_agent_rotate, "give an agent a new key" },
+	{ "agent", "suspend", sr_run_agent_suspend, "suspend an agent and end its tokens" },
+	{ "agent", "resume", sr_run_agent_resume, "let a suspended agent go on" },
+	{ "agent", "revoke", sr_run_agent_revoke, "end an agent for good" },
 	{ "audit", "query", sr_run_audit_query, "search the audit" },
 	{ "audit", "verify", sr_run_audit_verify, "check the audit's chain and seals" },
+	{ "run", NULL, sr_run_run, "run a command with secrets in its environment" },
 	{ "hsm", "probe", sr_run_hsm_probe, "what the HSM can do" },
 	{ "status", NULL, sr_run_status, "the vault's state" },
 	{ "doctor", NULL, sr_run_doctor, "what is wrong with this set-up" },
@@ -189,22 +196,6 @@ error_t sr_take_one(const char **slot, const char *arg, const struct argp_state 
 	return 0;
 }
 
-error_t sr_take_line(struct sr_buf *list, const char *arg, const struct argp_state *state)
-{
-	if (arg[0] == '\0') {
-		sr_usage(state, "an empty scope or address is refused");
-		return EINVAL;
-	}
-	if (strchr(arg, '\n')) {
-		sr_usage(state, "a scope or address with a line break is refused");
-		return EINVAL;
-	}
-	if (list->len > 0)
-		sr_buf_text(list, "\n");
-	sr_buf_text(list, arg);
-	return list->failed ? ENOMEM : 0;
-}
-
 /* -- from words to a row -------------------------------------------------------------------------------------- */
 /* The row that WORD leads to at this level: of a group with verbs, its first. */
 static const struct sr_command *find_command(const char *group, const char *word)
@@ -299,11 +290,19 @@ static void free_cleansed(void *p)
 }
 
 /* PINs, values and keys pass through this process: it leaves no core, and nobody but root attaches to it. */
+static struct rlimit core_limit;
+
 static void harden(void)
 {
-	const struct rlimit none = { 0, 0 };
+	getrlimit(RLIMIT_CORE, &core_limit);
+	const struct rlimit none = { 0, core_limit.rlim_max }; /* the hard limit could not be raised again */
 	setrlimit(RLIMIT_CORE, &none);
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+void sr_soften(void)
+{
+	setrlimit(RLIMIT_CORE, &core_limit);
 }
 
 int main(int argc, char **argv)

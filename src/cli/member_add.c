@@ -1,6 +1,7 @@
 /* strongroom member add. */
 #include "cli/credential.h"
 #include "cli/member.h"
+#include "cli/lines.h"
 #include "cli/output.h"
 #include "cli/session.h"
 #include "util/buf.h"
@@ -52,9 +53,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPTION_ALLOW_IP:
 		request->list = &request->addresses;
-		return sr_take_line(request->list, arg, state);
+		return sr_add_line(request->list, arg, state);
 	case ARGP_KEY_ARG:
-		return list ? sr_take_line(list, arg, state) : sr_take_one(&request->name, arg, state);
+		return list ? sr_add_line(list, arg, state) : sr_take_one(&request->name, arg, state);
 	case ARGP_KEY_END:
 		check_complete(request, state);
 		return 0;

@@ -1,4 +1,4 @@
-/* Who has logged in: a member or a scoped token, and what that lets them do. */
+/* Who has logged in: a member, a scoped token or an agent, and what that lets them do. */
 #ifndef SR_VAULT_IDENTITY_H
 #define SR_VAULT_IDENTITY_H
 
@@ -6,7 +6,7 @@
 #include "policy/tier.h"
 #include "vault/vault.h"
 
-/** sr_login(caller, user_type, name, pin, identity, err): CALLER->identity is NULL. The pin is `srt_…` or
+/** sr_login(caller, user_type, name, pin, identity, err): CALLER->identity is NULL. The pin is `srt_…`, `srk_…` or
  *  `name:passphrase`; with NAME (C_LoginUser) the passphrase alone. One session.login event, allowed or denied, is
  * durable before this answers. Codes as design §3; every refusal that could tell an unknown from a wrong one has the
  * reason LOGIN_REFUSED, and only the audit says more. Takes as long as scrypt for a member: hold no lock. The identity

@@ -69,7 +69,7 @@ static CK_RV change_tier(const struct sr_act *act, const struct sr_moment *at, c
 {
 	enum sr_tier tier;
 	CK_RV rv = take_tier(change, row, &tier, err);
-	if (rv == CKR_OK && tier != row->tier && act->caller->identity->type == SR_IDENTITY_TOKEN)
+	if (rv == CKR_OK && tier != row->tier && act->caller->identity->type != SR_IDENTITY_MEMBER)
 		rv = prohibited(err, SR_REASON_ROLE_NOT_ALLOWED, "a token cannot change its tier; ask a member");
 	if (rv == CKR_OK && tier < row->tier) {
 		struct sr_lowering lowering = lowering_of(row, tier);
@@ -86,7 +86,7 @@ static CK_RV lower_gate(const struct sr_caller *caller, const struct key_change 
 	struct sr_key_row row = { .path = "" };
 	struct sr_moment at;
 	enum sr_tier tier = SR_TIER_STANDARD;
-	if (!sr_attrs_find(change->changes, CKA_SR_TIER) || caller->identity->type == SR_IDENTITY_TOKEN)
+	if (!sr_attrs_find(change->changes, CKA_SR_TIER) || caller->identity->type != SR_IDENTITY_MEMBER)
 		return CKR_OK;
 	CK_RV rv = sr_writer_look(caller->vault->writer, &at, err);
 	if (rv != CKR_OK)

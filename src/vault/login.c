@@ -1,5 +1,6 @@
 /* Login: a PIN becomes an identity, or one of a few codes that tell nothing. */
 #include "util/pack.h"
+#include "vault/agent.h"
 #include "vault/each_use.h"
 #include "vault/keys.h"
 #include "vault/member.h"
@@ -49,16 +50,18 @@ void sr_identity_unref(struct sr_identity *identity)
 	free(identity);
 }
 
-/* -- tokens ----------------------------------------------------------------------------------------------------- */
+/* -- tokens and agents' keys ------------------------------------------------------------------------------------ */
 
-static CK_RV parse_token(struct sr_identity *who, struct sr_error *err)
+static CK_RV parse_lists(
+	struct sr_identity *who, const struct sr_buf *scopes, const struct sr_buf *allowed, struct sr_error *err)
 {
-	const struct sr_token_row *row = &who->token;
+	char name[SR_NAME_MAX + 8];
 	const char *why = NULL;
-	if (sr_scopes_parse((const char *)row->scopes.data, row->scopes.len, &who->scopes, &why) &&
-		sr_allowed_parse((const char *)row->allowed_ips.data, row->allowed_ips.len, &who->allowed, &why))
+	if (sr_scopes_parse((const char *)scopes->data, scopes->len, &who->scopes, &why) &&
+		sr_allowed_parse((const char *)allowed->data, allowed->len, &who->allowed, &why))
 		return CKR_OK;
-	return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "token:%s: cannot be read: %s", row->id, why);
+	sr_who_name(who, name);
+	return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "%s: cannot be read: %s", name, why);
 }
 
 static bool is_of_approval(CK_ULONG reason)
@@ -87,12 +90,12 @@ static CK_RV refuse_unapproved(struct sr_act *act, const struct sr_token_row *to
 }
 
 /* The address comes first: from the wrong place a token is as good as unknown, whatever its state. */
-static CK_RV judge_token(struct sr_act *act, struct sr_identity *who, struct sr_moment *at, struct sr_error *err)
+static CK_RV judge(struct sr_act *act, struct sr_identity *who, struct sr_moment *at, struct sr_error *err)
 {
-	const struct sr_caller as_token = { act->caller->vault, act->caller->peer, act->caller->function, who };
+	const struct sr_caller as = { act->caller->vault, act->caller->peer, act->caller->function, who };
 	if (!sr_allowed_peer(&who->allowed, act->caller->peer))
 		return refuse_login(act, err, CKR_PIN_INCORRECT, SR_REASON_ADDRESS_NOT_ALLOWED);
-	CK_RV rv = sr_who_still(&as_token, at, err);
+	CK_RV rv = sr_who_still(&as, at, err);
 	if (rv != CKR_USER_NOT_LOGGED_IN)
 		return rv;
 	if (is_of_approval(err->reason))
@@ -111,8 +114,8 @@ static CK_RV find_token(struct sr_act *act, struct sr_identity *who, const uint8
 		return rv;
 	snprintf(act->event.token_id, sizeof(act->event.token_id), "%s", who->token.id);
 	atomic_init(&who->known, who->token.mark.event_id);
-	rv = parse_token(who, err);
-	return rv != CKR_OK ? rv : judge_token(act, who, at, err);
+	rv = parse_lists(who, &who->token.scopes, &who->token.allowed_ips, err);
+	return rv != CKR_OK ? rv : judge(act, who, at, err);
 }
 
 /* A step of the approval may be due that only a login takes. */
@@ -134,26 +137,57 @@ static CK_RV settle_and_judge(struct sr_act *act, struct sr_identity *who, struc
 		rv = sr_writer_look(writer, &at, err);
 	if (rv != CKR_OK)
 		return rv;
-	rv = judge_token(act, who, &at, err);
+	rv = judge(act, who, &at, err);
 	sr_writer_look_end(writer, &at);
 	return rv;
 }
 
-static CK_RV login_token(
-	struct sr_act *act, const void *pin, size_t pin_len, struct sr_identity **identity, struct sr_error *err)
+/* The key before the present one ends by its grace, whatever else the agent's end is. */
+static CK_RV find_agent(struct sr_act *act, struct sr_identity *who, const uint8_t hash[SR_HASH_LEN],
+	struct sr_moment *at, struct sr_error *err)
+{
+	bool found = false, old = false;
+	CK_RV rv = sr_rows_agent_by_hash(act->caller->vault, at, hash, &who->agent, &found, err);
+	if (rv == CKR_OK && (!found || !sr_agent_key_fits(&who->agent, hash, &old)))
+		return refuse_login(act, err, CKR_PIN_INCORRECT, SR_REASON_UNKNOWN_TOKEN);
+	if (rv != CKR_OK)
+		return rv;
+	snprintf(act->event.actor_type, sizeof(act->event.actor_type), "agent");
+	snprintf(act->event.actor_id, sizeof(act->event.actor_id), "%s", who->agent.name);
+	atomic_init(&who->known, who->agent.mark.event_id);
+	if (old)
+		who->end = who->agent.old_end;
+	rv = parse_lists(who, &who->agent.scopes, &who->agent.allowed_ips, err);
+	return rv != CKR_OK ? rv : judge(act, who, at, err);
+}
+
+/* What differs between the two kinds of strings. */
+struct string_kind {
+	enum sr_identity_type type;
+	CK_RV(*hash)
+	(struct sr_vault *vault, const void *string, size_t len, uint8_t hash[SR_HASH_LEN], struct sr_error *err);
+	CK_RV(*find)
+	(struct sr_act *act, struct sr_identity *who, const uint8_t hash[SR_HASH_LEN], struct sr_moment *at,
+		struct sr_error *err);
+};
+static const struct string_kind token_string = { SR_IDENTITY_TOKEN, sr_token_hash, find_token };
+static const struct string_kind agent_string = { SR_IDENTITY_AGENT, sr_agent_hash, find_agent };
+
+static CK_RV login_string(struct sr_act *act, const struct string_kind *kind, const void *pin, size_t pin_len,
+	struct sr_identity **identity, struct sr_error *err)
 {
 	struct sr_vault *vault = act->caller->vault;
 	uint8_t hash[SR_HASH_LEN];
 	struct sr_moment at;
-	*identity = identity_new(SR_IDENTITY_TOKEN);
+	*identity = identity_new(kind->type);
 	if (!*identity)
 		return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory for a login");
-	CK_RV rv = sr_token_hash(vault, pin, pin_len, hash, err);
+	CK_RV rv = kind->hash(vault, pin, pin_len, hash, err);
 	if (rv == CKR_OK)
 		rv = sr_writer_look(vault->writer, &at, err);
 	if (rv != CKR_OK)
 		return rv;
-	rv = find_token(act, *identity, hash, &at, err);
+	rv = kind->find(act, *identity, hash, &at, err);
 	sr_writer_look_end(vault->writer, &at);
 	return may_settle(*identity, rv, err) ? settle_and_judge(act, *identity, err) : rv;
 }
@@ -251,16 +285,19 @@ static CK_RV find_identity(struct sr_act *act, const void *name, size_t name_len
 	char named[SR_NAME_MAX], struct sr_identity **identity, struct sr_error *err)
 {
 	if (name_len == 0 && sr_token_looks_like(pin, pin_len))
-		return login_token(act, pin, pin_len, identity, err);
+		return login_string(act, &token_string, pin, pin_len, identity, err);
+	if (name_len == 0 && sr_agent_looks_like(pin, pin_len))
+		return login_string(act, &agent_string, pin, pin_len, identity, err);
 	return login_by_name(act, name, name_len, pin, pin_len, named, identity, err);
 }
 
-/* A wrong passphrase and an unknown token are guesses, and guesses come in numbers. A token that there is names itself
- * in its record, and whoever holds it is no guesser. */
+/* A wrong passphrase and an unknown token are guesses, and guesses come in numbers. A token or an agent's key that
+ * there is names itself in its record, and whoever holds it is no guesser. */
 static CK_RV record_refusal(struct sr_act *act, const char *named, CK_RV rv, struct sr_error *err)
 {
 	struct sr_source source;
-	if (rv != CKR_PIN_INCORRECT || act->event.token_id[0])
+	bool known = act->event.token_id[0] || strcmp(act->event.actor_type, "agent") == 0;
+	if (rv != CKR_PIN_INCORRECT || known)
 		return sr_act_record(act, rv, err);
 	sr_source_of(named, act->caller->peer, &source);
 	return sr_refused_record(act, &source, rv, err);
@@ -338,6 +375,20 @@ static CK_RV same_member(
 	return rv;
 }
 
+/* An agent's key uses no keys: there is nothing to repeat it for. */
+static CK_RV same_identity(
+	struct sr_act *act, const void *name, size_t name_len, const void *pin, size_t pin_len, struct sr_error *err)
+{
+	switch (act->caller->identity->type) {
+	case SR_IDENTITY_TOKEN:
+		return same_token(act, pin, pin_len, err);
+	case SR_IDENTITY_MEMBER:
+		return same_member(act, name, name_len, pin, pin_len, err);
+	default:
+		return refuse_login(act, err, CKR_PIN_INCORRECT, SR_REASON_ROLE_NOT_ALLOWED);
+	}
+}
+
 static CK_RV reauthenticate_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
 {
 	return sr_each_use_spend(act->caller, at, &act->event, act->arg, err);
@@ -351,8 +402,7 @@ CK_RV sr_reauthenticate(const struct sr_caller *caller, const struct sr_key *key
 	struct sr_each_use use;
 	sr_act_begin(&act, caller, SR_EVENT_SESSION_LOGIN, key->path[0] ? key->path : NULL);
 	snprintf(act.event.metadata, sizeof(act.event.metadata), "{\"context_specific\":true}");
-	CK_RV rv = caller->identity->type == SR_IDENTITY_TOKEN ? same_token(&act, pin, pin_len, err)
-							       : same_member(&act, name, name_len, pin, pin_len, err);
+	CK_RV rv = same_identity(&act, name, name_len, pin, pin_len, err);
 	if (rv == CKR_OK)
 		rv = sr_each_use_gate(caller, key, &use, err);
 	act.run = reauthenticate_run;

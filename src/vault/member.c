@@ -158,7 +158,7 @@ CK_RV sr_set_passphrase(const struct sr_caller *caller, const void *old_pin, siz
 	struct sr_act act;
 	if (caller->identity->type != SR_IDENTITY_MEMBER)
 		return sr_fail(err, CKR_FUNCTION_NOT_SUPPORTED, SR_REASON_ROLE_NOT_ALLOWED,
-			"a token has no passphrase to change; issue a new token");
+			"only a member has a passphrase to change; tokens and agents' keys are issued anew");
 	sr_act_begin(&act, caller, SR_EVENT_MEMBER_PASSPHRASE, NULL);
 	snprintf(act.event.metadata, sizeof(act.event.metadata), "{\"member\":\"%s\"}", caller->identity->member.name);
 	CK_RV rv = check_old(&act, &fresh, old_pin, old_len, err);

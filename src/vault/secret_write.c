@@ -138,7 +138,7 @@ static CK_RV check_clearance(
 	const struct sr_act *act, const struct sr_secret_row *row, bool new_tier, CK_RV refusal, struct sr_error *err)
 {
 	const struct sr_identity *who = act->caller->identity;
-	if (who->type != SR_IDENTITY_TOKEN || !row->uid[0])
+	if (who->type == SR_IDENTITY_MEMBER || !row->uid[0])
 		return CKR_OK;
 	if (row->tier > sr_who_clearance(who))
 		return sr_fail(err, refusal, SR_REASON_APPROVAL_REQUIRED,

@@ -167,14 +167,14 @@ static CK_RV check_approval(struct sr_vault *vault, const struct sr_moment *at, 
 }
 
 /* What was issued before its owner was removed or demoted is void. */
-static CK_RV check_owner(
-	struct sr_vault *vault, const struct sr_moment *at, const struct sr_token_row *token, struct sr_error *err)
+CK_RV sr_who_owner_stands(
+	struct sr_vault *vault, const struct sr_moment *at, const char *owner, uint64_t since, struct sr_error *err)
 {
 	struct sr_member_row row;
 	bool found = false;
-	CK_RV rv = sr_rows_member(vault, at, token_owner(token), &row, &found, err);
-	if (rv == CKR_OK && (!found || !row.active || row.cut > token->mark.event_id))
-		rv = lapsed(err, SR_REASON_REVOKED, "the member who answers for the token was removed or demoted");
+	CK_RV rv = sr_rows_member(vault, at, owner, &row, &found, err);
+	if (rv == CKR_OK && (!found || !row.active || row.cut > since))
+		rv = lapsed(err, SR_REASON_REVOKED, "the member who answers for it was removed or demoted");
 	return rv;
 }
 
@@ -200,7 +200,7 @@ CK_RV sr_who_token_stands(struct sr_vault *vault, const struct sr_moment *at, co
 	CK_RV rv;
 	if (token->state != SR_TOKEN_ACTIVE)
 		return lapsed(err, SR_REASON_REVOKED, "the token was revoked");
-	if ((rv = check_owner(vault, at, token, err)) != CKR_OK ||
+	if ((rv = sr_who_owner_stands(vault, at, token_owner(token), token->mark.event_id, err)) != CKR_OK ||
 		(rv = check_agent(vault, at, token, err)) != CKR_OK ||
 		(rv = check_approval(vault, at, token, line, err)) != CKR_OK)
 		return rv;
@@ -308,6 +308,17 @@ static CK_RV member_still(
 	return CKR_OK;
 }
 
+bool sr_who_ended(const struct sr_end *end, const struct sr_moment *at)
+{
+	return end->wall_ms && sr_end_passed(end, &at->now, at->not_before_ms);
+}
+
+static void add_end(struct sr_line *line, const struct sr_end *end)
+{
+	if (end->wall_ms)
+		line->ends[line->count++] = *end;
+}
+
 /* An agent's key: what it is, the owner still answering for it, its end. */
 static CK_RV agent_still(
 	const struct sr_caller *caller, const struct sr_moment *at, struct sr_line *line, struct sr_error *err)
@@ -322,10 +333,12 @@ static CK_RV agent_still(
 		rv = lapsed(err, SR_REASON_CHANGED_MEANWHILE, "the agent was changed");
 	if (rv == CKR_OK && !sr_allowed_peer(&who->allowed, caller->peer))
 		rv = lapsed(err, SR_REASON_ADDRESS_NOT_ALLOWED, "the agent's key may not be used from here");
-	if (rv == CKR_OK && sr_end_passed(&who->end, &at->now, at->not_before_ms))
-		rv = lapsed(err, SR_REASON_EXPIRED, "the agent's key has ended");
 	if (rv == CKR_OK)
-		line->ends[line->count++] = who->end;
+		rv = sr_who_owner_stands(caller->vault, at, row.owner, row.mark.event_id, err);
+	if (rv == CKR_OK && (sr_who_ended(&row.end, at) || sr_who_ended(&who->end, at)))
+		rv = lapsed(err, SR_REASON_EXPIRED, "the agent, or this key of it, has ended");
+	add_end(line, &row.end);
+	add_end(line, &who->end);
 	sr_agent_row_clear(&row);
 	return rv;
 }

@@ -12,7 +12,8 @@ enum sr_identity_type { SR_IDENTITY_MEMBER, SR_IDENTITY_TOKEN, SR_IDENTITY_AGENT
 /** struct sr_identity: fixed at login. MEMBER, TOKEN or AGENT is the row as it was verified then; SCOPES are a token's,
  *  or an agent's ceiling, and ALLOWED where the login may come from, parsed. KNOWN is the event that made the row, as
  * known here: another one ends the login. A member's login has an END, and ends when it is not used for
- * SR_MEMBER_IDLE_MS. KEPT: what was found and need not be asked again. */
+ * SR_MEMBER_IDLE_MS; an agent's has one when it came with the key before the present one: the end of its grace. KEPT:
+ * what was found and need not be asked again. */
 struct sr_identity {
 	atomic_uint refs;
 	enum sr_identity_type type;
@@ -60,6 +61,13 @@ CK_RV sr_who_token_stands(struct sr_vault *vault, const struct sr_moment *at, co
  *  many they are. */
 CK_RV sr_who_line_stands(struct sr_vault *vault, struct sr_moment *at, const struct sr_token_row *token,
 	struct sr_line *line, struct sr_error *err);
+/** sr_who_owner_stands(vault, at, owner, since, err): whether the member OWNER still answers for what the event SINCE
+ *  made: CKR_USER_NOT_LOGGED_IN / REVOKED where they were removed, or demoted after it. */
+CK_RV sr_who_owner_stands(
+	struct sr_vault *vault, const struct sr_moment *at, const char *owner, uint64_t since, struct sr_error *err);
+
+/** sr_who_ended(end, at): whether END has passed; one with wall_ms 0 never does. */
+bool sr_who_ended(const struct sr_end *end, const struct sr_moment *at);
 
 /** sr_who_name(identity, out): "member:NAME", "token:ID" or "agent:NAME". */
 void sr_who_name(const struct sr_identity *identity, char out[SR_NAME_MAX + 8]);
