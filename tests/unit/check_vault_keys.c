@@ -524,8 +524,8 @@ START_TEST(attributes_change_one_way)
 		ROLE_NOT_ALLOWED);
 	vault_login_admin(&keys_place);
 	expect(keys_set(CKO_PRIVATE_KEY, "p:a/rsa", LIST(TEXT(CKA_SR_TIER, "critical"))), CKR_OK, NONE);
-	expect(keys_set(CKO_PRIVATE_KEY, "p:a/rsa", LIST(TEXT(CKA_SR_TIER, "standard"))), CKR_ACTION_PROHIBITED,
-		TIER_LOWERED);
+	expect(keys_set(CKO_PRIVATE_KEY, "p:a/rsa", LIST(TEXT(CKA_SR_TIER, "standard"))), CKR_FUNCTION_REJECTED,
+		APPROVAL_REQUIRED);
 	ck_assert(keys_flag(CKO_PRIVATE_KEY, "p:a/rsa", CKA_ALWAYS_AUTHENTICATE));
 	keys_as("keys:*:a/*", NULL);
 	expect(keys_set(CKO_PRIVATE_KEY, "p:a/rsa", LIST(BYTES(CKA_ID, "\x03", 1))), CKR_ACTION_PROHIBITED,
