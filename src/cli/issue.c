@@ -33,24 +33,6 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
-/* Lines are the list's separator, so one argument must not hold two. An empty one is a variable that was not set: it
- * must not end as no restriction at all. */
-static error_t add_line(struct sr_buf *list, const char *arg, const struct argp_state *state)
-{
-	if (arg[0] == '\0') {
-		sr_usage(state, "an empty scope or address is refused");
-		return EINVAL;
-	}
-	if (strchr(arg, '\n')) {
-		sr_usage(state, "a scope or address with a line break is refused");
-		return EINVAL;
-	}
-	if (list->len > 0)
-		sr_buf_text(list, "\n");
-	sr_buf_text(list, arg);
-	return list->failed ? ENOMEM : 0;
-}
-
 /* The vault takes seconds, and decides whether they are too many or too few. */
 static error_t take_ttl(struct request *request, const char *arg, const struct argp_state *state)
 {
@@ -83,10 +65,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPTION_SCOPE:
 		request->list = &request->scopes;
-		return add_line(request->list, arg, state);
+		return sr_take_line(request->list, arg, state);
 	case OPTION_ALLOW_IP:
 		request->list = &request->addresses;
-		return add_line(request->list, arg, state);
+		return sr_take_line(request->list, arg, state);
 	case OPTION_TTL:
 		return take_ttl(request, arg, state);
 	case OPTION_MAX_USES:
@@ -97,7 +79,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_ARG:
 		if (list)
-			return add_line(list, arg, state);
+			return sr_take_line(list, arg, state);
 		sr_usage(state, "'%s' belongs to no option", arg);
 		return EINVAL;
 	case ARGP_KEY_END:

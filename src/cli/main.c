@@ -35,7 +35,11 @@ static const struct sr_command commands[] = {
 	{ "token", "list", sr_run_token_list, "list tokens" },
 	{ "token", "show", sr_run_token_show, "show all about one token" },
 	{ "token", "revoke", sr_run_token_revoke, "end tokens now" },
-	{ "member", "passwd", sr_run_member_passwd, "change your own passphrase" },
+	{ "member", "add", sr_run_member_add, "add a person, with a role" },
+	{ "member", "list", sr_run_member_list, "list members" },
+	{ "member", "role", sr_run_member_role, "give a member another role" },
+	{ "member", "passwd", sr_run_member_passwd, "change a passphrase" },
+	{ "member", "remove", sr_run_member_remove, "remove a member, and end their tokens" },
 	{ "audit", "query", sr_run_audit_query, "search the audit" },
 	{ "audit", "verify", sr_run_audit_verify, "check the audit's chain and seals" },
 	{ "hsm", "probe", sr_run_hsm_probe, "what the HSM can do" },
@@ -172,6 +176,22 @@ error_t sr_take_one(const char **slot, const char *arg, const struct argp_state 
 	}
 	*slot = arg;
 	return 0;
+}
+
+error_t sr_take_line(struct sr_buf *list, const char *arg, const struct argp_state *state)
+{
+	if (arg[0] == '\0') {
+		sr_usage(state, "an empty scope or address is refused");
+		return EINVAL;
+	}
+	if (strchr(arg, '\n')) {
+		sr_usage(state, "a scope or address with a line break is refused");
+		return EINVAL;
+	}
+	if (list->len > 0)
+		sr_buf_text(list, "\n");
+	sr_buf_text(list, arg);
+	return list->failed ? ENOMEM : 0;
 }
 
 /* -- from words to a row -------------------------------------------------------------------------------------- */

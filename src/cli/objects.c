@@ -114,6 +114,13 @@ int sr_create(struct sr_tool *tool, struct sr_template *template, CK_OBJECT_HAND
 	return rv == CKR_OK ? SR_EXIT_DONE : sr_refuse(tool, rv);
 }
 
+int sr_set(struct sr_tool *tool, CK_OBJECT_HANDLE handle, const CK_ATTRIBUTE *change)
+{
+	CK_ATTRIBUTE one = *change;
+	CK_RV rv = tool->p11->C_SetAttributeValue(tool->session, handle, &one, 1);
+	return rv == CKR_OK ? SR_EXIT_DONE : sr_refuse(tool, rv);
+}
+
 int sr_destroy(struct sr_tool *tool, CK_OBJECT_HANDLE handle)
 {
 	CK_RV rv = tool->p11->C_DestroyObject(tool->session, handle);

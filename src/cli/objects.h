@@ -47,6 +47,7 @@ int sr_find_one(struct sr_tool *tool, struct sr_template *template, const char *
 int sr_not_found(const struct sr_tool *tool, const char *name);
 
 int sr_create(struct sr_tool *tool, struct sr_template *template, CK_OBJECT_HANDLE *handle);
+int sr_set(struct sr_tool *tool, CK_OBJECT_HANDLE handle, const CK_ATTRIBUTE *change);
 int sr_destroy(struct sr_tool *tool, CK_OBJECT_HANDLE handle);
 
 /** sr_read_attributes(tool, handle, attrs, count): ATTRS come with their types and nothing else; what the object has is

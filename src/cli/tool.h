@@ -66,6 +66,12 @@ int sr_parse_none(struct sr_tool *tool, const char *doc, int argc, char **argv);
 /** sr_take_one(slot, arg, state): the command's only argument; a second one is a usage error. */
 error_t sr_take_one(const char **slot, const char *arg, const struct argp_state *state);
 
+/** sr_take_line(list, arg, state): one more line of a list. Lines are what separates its items, so an argument with a
+ *  line break is a usage error. So is an empty one: it is a variable that was not set, and must not end as no
+ *  restriction at all. */
+struct sr_buf;
+error_t sr_take_line(struct sr_buf *list, const char *arg, const struct argp_state *state);
+
 /* -- the handlers --------------------------------------------------------------------------------------------- */
 int sr_run_init(struct sr_tool *tool, int argc, char **argv);
 int sr_run_secret_put(struct sr_tool *tool, int argc, char **argv);
@@ -83,7 +89,11 @@ int sr_run_token_issue(struct sr_tool *tool, int argc, char **argv);
 int sr_run_token_list(struct sr_tool *tool, int argc, char **argv);
 int sr_run_token_show(struct sr_tool *tool, int argc, char **argv);
 int sr_run_token_revoke(struct sr_tool *tool, int argc, char **argv);
+int sr_run_member_add(struct sr_tool *tool, int argc, char **argv);
+int sr_run_member_list(struct sr_tool *tool, int argc, char **argv);
+int sr_run_member_role(struct sr_tool *tool, int argc, char **argv);
 int sr_run_member_passwd(struct sr_tool *tool, int argc, char **argv);
+int sr_run_member_remove(struct sr_tool *tool, int argc, char **argv);
 int sr_run_audit_query(struct sr_tool *tool, int argc, char **argv);
 int sr_run_audit_verify(struct sr_tool *tool, int argc, char **argv);
 int sr_run_hsm_probe(struct sr_tool *tool, int argc, char **argv);

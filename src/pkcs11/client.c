@@ -56,6 +56,9 @@ static bool copy_config(struct sr_config *to, const struct sr_config *from)
 	*to = (struct sr_config){ .read_by_listing = from->read_by_listing,
 		.custody_wrapped = from->custody_wrapped,
 		.audit_sync_lazy = from->audit_sync_lazy,
+		.separation = from->separation,
+		.max_ttl_s = from->max_ttl_s,
+		.fresh_member_s = from->fresh_member_s,
 		.private_file = from->private_file,
 		.prompt = from->prompt,
 		.slot_count = from->slot_count };
@@ -63,6 +66,7 @@ static bool copy_config(struct sr_config *to, const struct sr_config *from)
 		      copy_text(&to->hsm_uri, from->hsm_uri) && copy_text(&to->softhsm_conf, from->softhsm_conf) &&
 		      copy_text(&to->heads, from->heads) && copy_text(&to->mechanisms, from->mechanisms);
 	for (size_t i = 0; copied && i < from->slot_count; i++) {
+		to->slots[i].wait_s = from->slots[i].wait_s;
 		copied = copy_text(&to->slots[i].name, from->slots[i].name) &&
 			 copy_text(&to->slots[i].token_file, from->slots[i].token_file) &&
 			 copy_text(&to->slots[i].token_env, from->slots[i].token_env);

@@ -25,6 +25,7 @@
 	X(MEMBER_ADDED, "member.added")                   \
 	X(MEMBER_PASSPHRASE, "member.passphrase_changed") \
 	X(MEMBER_ROLE, "member.role_changed")             \
+	X(MEMBER_UPDATED, "member.updated")               \
 	X(MEMBER_REMOVED, "member.removed")               \
 	X(AGENT_ADDED, "agent.added")                     \
 	X(AGENT_UPDATED, "agent.updated")                 \

@@ -17,8 +17,11 @@
 #define SR_CUT_TOKENS "cut:tokens" /* subject: the event that an admin accepted the clock by; older tokens are void */
 
 struct sr_seen;
+struct sr_slow;
+struct sr_refused;
 
-/** struct sr_vault: HEADS is the heads file's path. SEEN holds what has been verified by the HSM already. */
+/** struct sr_vault: HEADS is the heads file's path. SEEN holds what has been verified by the HSM already; SLOW and
+ *  REFUSED what wrong logins cost, and their records. */
 struct sr_vault {
 	char id[SR_VAULT_ID_MAX];
 	char name[SR_NAME_MAX];
@@ -33,6 +36,8 @@ struct sr_vault {
 	struct sr_hsm *hsm;
 	struct sr_writer *writer;
 	struct sr_seen *seen;
+	struct sr_slow *slow;
+	struct sr_refused *refused;
 };
 
 /* -- opening, stage by stage (vault.c): doctor walks the same table ---------------------------------------------- */

@@ -2,6 +2,7 @@
 #include "util/pack.h"
 #include "vault/keys.h"
 #include "vault/member.h"
+#include "vault/refused.h"
 #include "vault/token.h"
 #include "vault/who.h"
 
@@ -107,43 +108,79 @@ static CK_RV login_token(
 
 /* -- members ---------------------------------------------------------------------------------------------------- */
 
-/* Where there is no such member the work is done all the same, so that time tells nothing. */
-static CK_RV login_member(struct sr_act *act, const char *name, const void *pass, size_t pass_len,
-	struct sr_identity **identity, struct sr_error *err)
+static CK_RV parse_member(struct sr_identity *who, struct sr_error *err)
+{
+	const char *why = NULL;
+	const char *text = who->member.allowed_ips;
+	if (sr_allowed_parse(text, strlen(text), &who->allowed, &why))
+		return CKR_OK;
+	return sr_fail(
+		err, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "member:%s: cannot be read: %s", who->member.name, why);
+}
+
+/* The passphrase was looked at in any case, so that time tells nothing; from the wrong place nobody hears how that
+ * went. */
+static CK_RV judge_member(
+	struct sr_act *act, struct sr_identity *who, bool right, const struct sr_moment *at, struct sr_error *err)
+{
+	CK_RV rv = parse_member(who, err);
+	if (rv != CKR_OK)
+		return rv;
+	if (!sr_allowed_peer(&who->allowed, act->caller->peer))
+		return refuse_login(act, err, CKR_PIN_INCORRECT, SR_REASON_ADDRESS_NOT_ALLOWED);
+	if (!who->member.active || !right)
+		return refuse_login(act, err, CKR_PIN_INCORRECT, SR_REASON_WRONG_PASSPHRASE);
+	who->separated = act->caller->vault->separation;
+	who->end = sr_end_after(&at->now, SR_MEMBER_SESSION_MS);
+	atomic_init(&who->known, who->member.mark.event_id);
+	atomic_init(&who->used_boot_ms, at->now.boot_ms);
+	return CKR_OK;
+}
+
+/* Where there is no such member the work is done all the same. */
+static CK_RV try_member(struct sr_act *act, const char *name, const void *pass, size_t pass_len,
+	struct sr_identity *who, struct sr_error *err)
 {
 	struct sr_vault *vault = act->caller->vault;
 	struct sr_moment at;
 	bool found = false, right = false;
-	*identity = identity_new(SR_IDENTITY_MEMBER);
-	if (!*identity)
-		return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory for a login");
-	struct sr_member_row *row = &(*identity)->member;
 	CK_RV rv = sr_writer_look(vault->writer, &at, err);
 	if (rv != CKR_OK)
 		return rv;
-	rv = sr_rows_member(vault, &at, name, row, &found, err);
+	rv = sr_rows_member(vault, &at, name, &who->member, &found, err);
 	sr_writer_look_end(vault->writer, &at);
 	if (rv == CKR_OK)
-		rv = sr_member_passphrase_fits(vault, found ? row : NULL, pass, pass_len, &right, err);
+		rv = sr_member_passphrase_fits(vault, found ? &who->member : NULL, pass, pass_len, &right, err);
 	if (rv != CKR_OK)
 		return rv;
-	if (found)
-		snprintf(act->event.actor_id, sizeof(act->event.actor_id), "%s", row->name);
-	if (!found || !row->active || !right)
+	if (!found)
 		return refuse_login(act, err, CKR_PIN_INCORRECT, SR_REASON_WRONG_PASSPHRASE);
-	(*identity)->end = sr_end_after(&at.now, SR_MEMBER_SESSION_MS);
-	atomic_init(&(*identity)->known, row->mark.event_id);
-	atomic_init(&(*identity)->used_boot_ms, at.now.boot_ms);
-	return CKR_OK;
+	snprintf(act->event.actor_id, sizeof(act->event.actor_id), "%s", who->member.name);
+	return judge_member(act, who, right, &at, err);
+}
+
+static CK_RV login_member(struct sr_act *act, const char *name, const void *pass, size_t pass_len,
+	struct sr_identity **identity, struct sr_error *err)
+{
+	struct sr_slow *slow = act->caller->vault->slow;
+	struct sr_source source;
+	*identity = identity_new(SR_IDENTITY_MEMBER);
+	if (!*identity)
+		return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory for a login");
+	sr_source_of(name, act->caller->peer, &source);
+	if (!sr_slow_enter(slow, &source))
+		return refuse_login(act, err, CKR_PIN_INCORRECT, SR_REASON_SLOWED);
+	CK_RV rv = try_member(act, name, pass, pass_len, *identity, err);
+	sr_slow_leave(slow, &source, sr_tried(rv));
+	return rv;
 }
 
 /* -- the PIN ---------------------------------------------------------------------------------------------------- */
 
-/* "name:passphrase", or the passphrase alone beside a name of its own. */
+/* "name:passphrase", or the passphrase alone beside a name of its own. NAMED takes the name, "" where it is none. */
 static CK_RV login_by_name(struct sr_act *act, const void *name, size_t name_len, const void *pin, size_t pin_len,
-	struct sr_identity **identity, struct sr_error *err)
+	char named[SR_NAME_MAX], struct sr_identity **identity, struct sr_error *err)
 {
-	char text[SR_NAME_MAX];
 	const uint8_t *colon = name_len ? NULL : memchr(pin, ':', pin_len);
 	if (colon) {
 		name = pin;
@@ -153,17 +190,28 @@ static CK_RV login_by_name(struct sr_act *act, const void *name, size_t name_len
 	}
 	if (!sr_name_valid(name, name_len) || pin_len == 0)
 		return refuse_login(act, err, CKR_PIN_INCORRECT, SR_REASON_UNKNOWN_TOKEN);
-	memcpy(text, name, name_len);
-	text[name_len] = '\0';
-	return login_member(act, text, pin, pin_len, identity, err);
+	memcpy(named, name, name_len);
+	named[name_len] = '\0';
+	return login_member(act, named, pin, pin_len, identity, err);
 }
 
 static CK_RV find_identity(struct sr_act *act, const void *name, size_t name_len, const void *pin, size_t pin_len,
-	struct sr_identity **identity, struct sr_error *err)
+	char named[SR_NAME_MAX], struct sr_identity **identity, struct sr_error *err)
 {
 	if (name_len == 0 && sr_token_looks_like(pin, pin_len))
 		return login_token(act, pin, pin_len, identity, err);
-	return login_by_name(act, name, name_len, pin, pin_len, identity, err);
+	return login_by_name(act, name, name_len, pin, pin_len, named, identity, err);
+}
+
+/* A wrong passphrase and an unknown token are guesses, and guesses come in numbers. A token that there is names itself
+ * in its record, and whoever holds it is no guesser. */
+static CK_RV record_refusal(struct sr_act *act, const char *named, CK_RV rv, struct sr_error *err)
+{
+	struct sr_source source;
+	if (rv != CKR_PIN_INCORRECT || act->event.token_id[0])
+		return sr_act_record(act, rv, err);
+	sr_source_of(named, act->caller->peer, &source);
+	return sr_refused_record(act, &source, rv, err);
 }
 
 CK_RV sr_login(const struct sr_caller *caller, CK_USER_TYPE user_type, const void *name, size_t name_len,
@@ -171,18 +219,19 @@ CK_RV sr_login(const struct sr_caller *caller, CK_USER_TYPE user_type, const voi
 {
 	struct sr_act act;
 	struct sr_caller as = *caller;
+	char named[SR_NAME_MAX] = "";
 	*identity = NULL;
 	if (user_type != CKU_USER)
 		return sr_fail(err, CKR_USER_TYPE_INVALID, SR_REASON_NONE, "only CKU_USER logs in to a vault");
 	sr_act_begin(&act, caller, SR_EVENT_SESSION_LOGIN, NULL);
-	CK_RV rv = find_identity(&act, name, name_len, pin, pin_len, identity, err);
+	CK_RV rv = find_identity(&act, name, name_len, pin, pin_len, named, identity, err);
 	if (rv == CKR_OK) {
-		CK_ULONG keep = act.audit_reason;
 		as.identity = *identity;
 		sr_act_begin(&act, &as, SR_EVENT_SESSION_LOGIN, NULL);
-		act.audit_reason = keep;
+		rv = sr_act_commit(&act, err);
+	} else {
+		rv = record_refusal(&act, named, rv, err);
 	}
-	rv = sr_act_record(&act, rv, err);
 	if (rv != CKR_OK) {
 		sr_identity_unref(*identity);
 		*identity = NULL;
@@ -206,22 +255,34 @@ static bool is_name(const struct sr_identity *who, const void *name, size_t len)
 	return strlen(who->member.name) == len && memcmp(who->member.name, name, len) == 0;
 }
 
+static CK_RV try_same(struct sr_act *act, const void *pass, size_t len, struct sr_error *err)
+{
+	bool right = false;
+	const struct sr_identity *who = act->caller->identity;
+	CK_RV rv = sr_member_passphrase_fits(act->caller->vault, &who->member, pass, len, &right, err);
+	if (rv == CKR_OK && !right)
+		rv = refuse_login(act, err, CKR_PIN_INCORRECT, SR_REASON_WRONG_PASSPHRASE);
+	return rv;
+}
+
 /* The passphrase alone, "name:passphrase", or both apart (C_LoginUser). A passphrase may have a colon of its own. */
 static CK_RV same_member(
 	struct sr_act *act, const void *name, size_t name_len, const void *pin, size_t pin_len, struct sr_error *err)
 {
 	const struct sr_identity *who = act->caller->identity;
 	const uint8_t *colon = name_len ? NULL : memchr(pin, ':', pin_len);
-	bool right = false;
+	struct sr_source source;
 	if (name_len && !is_name(who, name, name_len))
 		return refuse_login(act, err, CKR_PIN_INCORRECT, SR_REASON_WRONG_PASSPHRASE);
 	if (colon && is_name(who, pin, (size_t)(colon - (const uint8_t *)pin))) {
 		pin_len -= (size_t)(colon + 1 - (const uint8_t *)pin);
 		pin = colon + 1;
 	}
-	CK_RV rv = sr_member_passphrase_fits(act->caller->vault, &who->member, pin, pin_len, &right, err);
-	if (rv == CKR_OK && !right)
-		rv = refuse_login(act, err, CKR_PIN_INCORRECT, SR_REASON_WRONG_PASSPHRASE);
+	sr_source_of(who->member.name, act->caller->peer, &source);
+	if (!sr_slow_enter(act->caller->vault->slow, &source))
+		return refuse_login(act, err, CKR_PIN_INCORRECT, SR_REASON_SLOWED);
+	CK_RV rv = try_same(act, pin, pin_len, err);
+	sr_slow_leave(act->caller->vault->slow, &source, sr_tried(rv));
 	return rv;
 }
 

@@ -149,6 +149,19 @@ static CK_RV take_template(struct sr_token_row *row, const struct sr_attrs *temp
 	return CKR_OK;
 }
 
+static CK_RV may_give(const struct sr_caller *caller, const struct sr_token_row *row, struct sr_error *err)
+{
+	struct sr_scopes scopes = { 0 };
+	const char *why = NULL;
+	bool may = sr_scopes_parse((const char *)row->scopes.data, row->scopes.len, &scopes, &why) &&
+		   sr_who_may_give(caller->identity, &scopes);
+	sr_scopes_clear(&scopes);
+	return may ? CKR_OK
+		   : sr_fail(err, CKR_TOKEN_WRITE_PROTECTED, SR_REASON_ROLE_NOT_ALLOWED,
+			     "token not issued: it would read values or use keys, and in this vault admins do not "
+			     "([vault] separation); let an editor issue it");
+}
+
 /* -- issuing: the act ------------------------------------------------------------------------------------------- */
 
 static CK_RV make_string(struct sr_vault *vault, struct sr_token_row *row, struct sr_buf *string, struct sr_error *err)
@@ -191,6 +204,8 @@ static CK_RV token_create(const struct sr_caller *caller, const struct sr_attrs 
 	CK_RV rv = sr_need_duty(caller, SR_DUTY_TOKENS, CKR_TOKEN_WRITE_PROTECTED, "issue tokens", err);
 	if (rv == CKR_OK)
 		rv = take_template(&row, template, err);
+	if (rv == CKR_OK)
+		rv = may_give(caller, &row, err);
 	if (rv == CKR_OK)
 		rv = make_string(caller->vault, &row, &created->once, err);
 	act.run = issue_run;

@@ -7,16 +7,39 @@
 #include <stdio.h>
 #include <string.h>
 
+/* With [vault] separation: who looks after the vault has nothing of what is in it. */
+static const uint32_t separated_actions[SR_RESOURCE_COUNT] = {
+	[SR_RESOURCE_SECRETS] = SR_ACTION_WRITE | SR_ACTION_DELETE | SR_ACTION_LIST,
+	[SR_RESOURCE_KEYS] = SR_ACTION_CREATE | SR_ACTION_DELETE | SR_ACTION_LIST,
+	[SR_RESOURCE_TOKENS] = SR_ACTIONS_TOKENS,
+};
+
+static uint32_t member_actions(const struct sr_identity *identity, enum sr_resource resource)
+{
+	uint32_t actions = sr_role_actions(identity->member.role, resource);
+	bool kept_apart = identity->separated && identity->member.role == SR_ROLE_ADMIN;
+	return kept_apart ? actions & separated_actions[resource] : actions;
+}
+
 uint32_t sr_who_actions(const struct sr_identity *identity, enum sr_resource resource, const char *path)
 {
 	switch (identity->type) {
 	case SR_IDENTITY_MEMBER:
-		return sr_role_actions(identity->member.role, resource);
+		return member_actions(identity, resource);
 	case SR_IDENTITY_TOKEN:
 		return sr_scopes_actions(&identity->scopes, resource, path);
 	default: /* an agent's key asks for tokens and does nothing else */
 		return 0;
 	}
+}
+
+bool sr_who_may_give(const struct sr_identity *identity, const struct sr_scopes *scopes)
+{
+	for (size_t i = 0; identity->type == SR_IDENTITY_MEMBER && i < scopes->count; i++) {
+		if (scopes->items[i].actions & ~member_actions(identity, scopes->items[i].resource))
+			return false;
+	}
+	return true;
 }
 
 uint32_t sr_who_duties(const struct sr_identity *identity)
@@ -277,6 +300,8 @@ static CK_RV member_still(
 		return lapsed(err, SR_REASON_REVOKED, "the member was removed");
 	if (row.mark.event_id != atomic_load(&who->known))
 		return lapsed(err, SR_REASON_CHANGED_MEANWHILE, "the member's role or passphrase was changed");
+	if (!sr_allowed_peer(&who->allowed, caller->peer))
+		return lapsed(err, SR_REASON_ADDRESS_NOT_ALLOWED, "the member may not log in from here");
 	if (sr_end_passed(&who->end, &at->now, at->not_before_ms))
 		return lapsed(err, SR_REASON_EXPIRED, "a member's login lasts 8 hours");
 	if (is_idle(who, at))

@@ -21,6 +21,7 @@ struct sr_identity {
 	struct sr_agent_row agent;
 	struct sr_scopes scopes;
 	struct sr_allowed allowed;
+	bool separated;
 	struct sr_end end;
 	_Atomic uint64_t known;
 	_Atomic int64_t used_boot_ms;
@@ -32,6 +33,11 @@ struct sr_identity {
 
 /** sr_who_actions(identity, resource, path): the SR_ACTION_* bits on this path. */
 uint32_t sr_who_actions(const struct sr_identity *identity, enum sr_resource resource, const char *path);
+
+/** sr_who_may_give(identity, scopes): whether nothing in SCOPES is beyond what IDENTITY's role may do itself: where
+ *  admins are kept apart from values and keys, so are the tokens that they issue. A token's own bounds are another
+ *  matter. */
+bool sr_who_may_give(const struct sr_identity *identity, const struct sr_scopes *scopes);
 
 /** sr_who_duties(identity): SR_DUTY_* bits; none for a token. */
 uint32_t sr_who_duties(const struct sr_identity *identity);
