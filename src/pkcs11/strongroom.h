@@ -114,7 +114,7 @@
 #define CKA_SR_EACH_USE SR_VENDOR(0x1a4)    /* "true", "false": a fresh approval for each use of a private key */
 
 /* of jobs */
-#define CKA_SR_KIND SR_VENDOR(0x180)   /* "audit-verify", "status" */
+#define CKA_SR_KIND SR_VENDOR(0x180)   /* "audit-verify", "status", "accept-clock" */
 #define CKA_SR_RESULT SR_VENDOR(0x181) /* a JSON object, its keys as docs/ lists them */
 
 /* -- reasons: CK_SESSION_INFO.ulDeviceError and sr_last_error -------------------------------------------------- */
@@ -177,7 +177,8 @@
 	X(ROW_MISSING, 53, "row_missing") /* the audit chain knows a row that is not there */                    \
 	X(ROLLED_BACK, 54, "rolled_back") /* the database is older than the heads file or the HSM's anchor */    \
 	X(CHAIN_BROKEN, 55, "chain_broken")                                                                      \
-	X(HSM_MISSING, 60, "hsm_missing") /* module or token not there */                                        \
+	X(CLOCK_NOT_BACK, 56, "clock_not_back") /* it is not behind the newest record */                         \
+	X(HSM_MISSING, 60, "hsm_missing")       /* module or token not there */                                  \
 	X(HSM_PIN, 61, "hsm_pin")                                                                                \
 	X(HSM_KEY_REFUSED, 62, "hsm_key_refused") /* imported, extractable, missing or with surplus rights */    \
 	X(HSM_FAILED, 63, "hsm_failed")                                                                          \

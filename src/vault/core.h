@@ -14,6 +14,7 @@
 #define SR_TOKEN_TTL_MAX_MS (24ll * 60 * 60 * 1000)
 #define SR_FRESH_MEMBER_MS (24ll * 60 * 60 * 1000)
 #define SR_VAULT_ID_MAX 17
+#define SR_CUT_TOKENS "cut:tokens" /* subject: the event that an admin accepted the clock by; older tokens are void */
 
 struct sr_seen;
 struct sr_slow;

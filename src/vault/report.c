@@ -215,11 +215,20 @@ static CK_RV check_approval(struct row_check *check, const char *id)
 	return sr_rows_approval(check->vault, &check->at, id, &row, &found, &check->finding);
 }
 
+/* A number of the state tree alone: that it is proven was the whole question. */
+static CK_RV check_cut(struct row_check *check, const char *what)
+{
+	if (strcmp(what, SR_CUT_TOKENS + strlen("cut:")) == 0)
+		return CKR_OK;
+	return sr_fail(&check->finding, CKR_DEVICE_ERROR, SR_REASON_CHAIN_BROKEN, "a record cuts what cannot be cut");
+}
+
 static const struct {
 	const char *kind;
 	CK_RV (*check)(struct row_check *check, const char *key);
 } kinds[] = { { "secret:", check_secret }, { "token:", check_token }, { "member:", check_member },
-	{ "agent:", check_agent }, { "policy:", check_policy }, { "approval:", check_approval } };
+	{ "agent:", check_agent }, { "policy:", check_policy }, { "approval:", check_approval },
+	{ "cut:", check_cut } };
 
 static CK_RV check_subject(struct row_check *check, const char *subject)
 {

@@ -193,6 +193,17 @@ static CK_RV check_agent(
 	return rv;
 }
 
+/* What was issued before an admin accepted the clock is void: nobody knows any more when it was to end. */
+static CK_RV check_cut(
+	struct sr_vault *vault, const struct sr_moment *at, const struct sr_token_row *token, struct sr_error *err)
+{
+	uint64_t cut;
+	CK_RV rv = sr_state_get(vault->store, at, SR_CUT_TOKENS, &cut, err);
+	if (rv == CKR_OK && cut > token->mark.event_id)
+		rv = lapsed(err, SR_REASON_REVOKED, "all tokens were revoked when the clock was accepted");
+	return rv;
+}
+
 CK_RV sr_who_token_stands(struct sr_vault *vault, const struct sr_moment *at, const struct sr_token_row *token,
 	struct sr_line *line, struct sr_error *err)
 {
@@ -200,7 +211,8 @@ CK_RV sr_who_token_stands(struct sr_vault *vault, const struct sr_moment *at, co
 	CK_RV rv;
 	if (token->state != SR_TOKEN_ACTIVE)
 		return lapsed(err, SR_REASON_REVOKED, "the token was revoked");
-	if ((rv = sr_who_owner_stands(vault, at, token_owner(token), token->mark.event_id, err)) != CKR_OK ||
+	if ((rv = check_cut(vault, at, token, err)) != CKR_OK ||
+		(rv = sr_who_owner_stands(vault, at, token_owner(token), token->mark.event_id, err)) != CKR_OK ||
 		(rv = check_agent(vault, at, token, err)) != CKR_OK ||
 		(rv = check_approval(vault, at, token, line, err)) != CKR_OK)
 		return rv;
