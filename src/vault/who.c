@@ -166,15 +166,15 @@ static CK_RV check_approval(struct sr_vault *vault, const struct sr_moment *at, 
 	return rv;
 }
 
-/* What was issued before its owner was removed or demoted is void. */
+/* What event MADE, a token or an agent, is void once its owner was removed or demoted since. */
 static CK_RV check_owner(
-	struct sr_vault *vault, const struct sr_moment *at, const struct sr_token_row *token, struct sr_error *err)
+	struct sr_vault *vault, const struct sr_moment *at, const char *owner, uint64_t made, struct sr_error *err)
 {
 	struct sr_member_row row;
 	bool found = false;
-	CK_RV rv = sr_rows_member(vault, at, token_owner(token), &row, &found, err);
-	if (rv == CKR_OK && (!found || !row.active || row.cut > token->mark.event_id))
-		rv = lapsed(err, SR_REASON_REVOKED, "the member who answers for the token was removed or demoted");
+	CK_RV rv = sr_rows_member(vault, at, owner, &row, &found, err);
+	if (rv == CKR_OK && (!found || !row.active || row.cut > made))
+		rv = lapsed(err, SR_REASON_REVOKED, "the member who answers for it was removed or demoted");
 	return rv;
 }
 
@@ -200,7 +200,7 @@ CK_RV sr_who_token_stands(struct sr_vault *vault, const struct sr_moment *at, co
 	CK_RV rv;
 	if (token->state != SR_TOKEN_ACTIVE)
 		return lapsed(err, SR_REASON_REVOKED, "the token was revoked");
-	if ((rv = check_owner(vault, at, token, err)) != CKR_OK ||
+	if ((rv = check_owner(vault, at, token_owner(token), token->mark.event_id, err)) != CKR_OK ||
 		(rv = check_agent(vault, at, token, err)) != CKR_OK ||
 		(rv = check_approval(vault, at, token, line, err)) != CKR_OK)
 		return rv;
@@ -310,6 +310,8 @@ static CK_RV agent_still(
 	CK_RV rv = sr_rows_agent(caller->vault, at, who->agent.name, &row, &found, err);
 	if (rv == CKR_OK && (!found || row.state != SR_AGENT_ACTIVE))
 		rv = lapsed(err, SR_REASON_REVOKED, "the agent was suspended or revoked");
+	if (rv == CKR_OK)
+		rv = check_owner(caller->vault, at, row.owner, row.mark.event_id, err);
 	if (rv == CKR_OK && row.mark.event_id != atomic_load(&who->known))
 		rv = lapsed(err, SR_REASON_CHANGED_MEANWHILE, "the agent was changed");
 	if (rv == CKR_OK && !sr_allowed_peer(&who->allowed, caller->peer))
