@@ -142,7 +142,7 @@ static uint64_t count_one(struct told *told, int64_t now)
 	return stands_for;
 }
 
-static void count(
+static void count_refusal(
 	struct sr_refused *refused, struct sr_act *act, const struct sr_source *source, struct counting *counting)
 {
 	struct sr_now now;
@@ -198,7 +198,7 @@ CK_RV sr_refused_record(struct sr_act *act, const struct sr_source *source, CK_R
 {
 	struct sr_vault *vault = act->caller->vault;
 	struct counting counting = { .stands_for = 0 };
-	count(vault->refused, act, source, &counting);
+	count_refusal(vault->refused, act, source, &counting);
 	record_counted(vault, &counting.evicted[0]);
 	record_counted(vault, &counting.evicted[1]);
 	if (counting.stands_for == 0)

@@ -324,19 +324,26 @@ static void teardown_vault(void)
 	sr_slow_replace(NULL);
 }
 
-static uint64_t newest(struct sr_event *event)
+/* SEQ 0: the newest. Answers its number. */
+static uint64_t read_event(uint64_t seq, struct sr_event *event)
 {
-	struct sr_head head;
+	struct sr_head head = { .seq = seq };
 	struct sr_moment at;
 	int64_t newest_ms;
 	uint8_t hash[SR_HASH_LEN];
 	bool found;
 	const struct sr_store_ops *ops = place.vault->store->ops;
 	ck_assert_uint_eq(sr_writer_look(place.vault->writer, &at, &place.err), CKR_OK);
-	ck_assert_uint_eq(ops->event_head(at.tx, &head, &newest_ms, &place.err), CKR_OK);
+	if (seq == 0)
+		ck_assert_uint_eq(ops->event_head(at.tx, &head, &newest_ms, &place.err), CKR_OK);
 	ck_assert_uint_eq(ops->event_get(at.tx, head.seq, event, hash, &found, &place.err), CKR_OK);
 	sr_writer_look_end(place.vault->writer, &at);
 	return head.seq;
+}
+
+static uint64_t newest(struct sr_event *event)
+{
+	return read_event(0, event);
 }
 
 /* One refused login with PIN: how many records it left. */
@@ -479,6 +486,28 @@ START_TEST(many_names_of_one_peer_are_counted_together)
 }
 END_TEST
 
+/* Room is made for the newest; what was counted in the oldest place is recorded when it goes. */
+START_TEST(what_has_to_go_is_recorded)
+{
+	struct sr_event event;
+	struct sr_peer here = place.peer;
+	refuse("srt_aaaaaaaaaaaaaaaaaaaaaaaaaa", &event);
+	ck_assert_uint_eq(refuse("srt_aaaaaaaaaaaaaaaaaaaaaaaaaa", &event), 0);
+	for (unsigned i = 0; i < SR_REFUSED_SOURCES; i++) {
+		place.peer = tls_peer("192.0.2.1", 0);
+		place.peer.address.bytes[14] = (uint8_t)(i >> 8);
+		place.peer.address.bytes[15] = (uint8_t)i;
+		bool last = i == SR_REFUSED_SOURCES - 1;
+		ck_assert_uint_eq(refuse("srt_aaaaaaaaaaaaaaaaaaaaaaaaaa", &event), last ? 2 : 1);
+	}
+	place.peer = here;
+	read_event(newest(&event) - 1, &event);
+	ck_assert_str_eq(event.metadata, "{\"count\":1}");
+	ck_assert_str_eq(event.ip, "local");
+	ck_assert_str_eq(event.reason, "unknown_token");
+}
+END_TEST
+
 static void *wait_in_line(void *unused)
 {
 	(void)unused;
@@ -541,6 +570,7 @@ Suite *sr_suite_slow(void)
 	tcase_add_test(in_vault, what_is_counted_is_recorded_at_the_close);
 	tcase_add_test(in_vault, unknown_tokens_coalesce_and_known_ones_do_not);
 	tcase_add_test(in_vault, many_names_of_one_peer_are_counted_together);
+	tcase_add_test(in_vault, what_has_to_go_is_recorded);
 	tcase_add_test(in_vault, too_many_at_once_are_refused_unseen);
 	suite_add_tcase(suite, in_vault);
 	return suite;
