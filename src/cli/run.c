@@ -27,6 +27,7 @@ struct wanted {
 	const char *name;
 	size_t name_len;
 	const char *path;
+	CK_OBJECT_HANDLE handle;
 };
 
 /* IS_LIST: a word without an option of its own goes on with --env or, with LIST, --scope. ID: of the token for reading,
@@ -69,7 +70,7 @@ static error_t add_wanted(struct request *request, const char *arg, const struct
 	}
 	if (request->count == VALUES_MAX)
 		sr_usage(state, "more than %d variables are given", VALUES_MAX);
-	request->wanted[request->count++] = (struct wanted){ arg, len, arg + len + 1 };
+	request->wanted[request->count++] = (struct wanted){ arg, len, arg + len + 1, 0 };
 	return 0;
 }
 
@@ -232,25 +233,30 @@ static int add_value(struct request *request, const struct wanted *wanted, const
 		       : SR_EXIT_FAILED;
 }
 
-static int read_value(struct request *request, const struct wanted *wanted)
+static int find_value(struct request *request, struct wanted *wanted)
 {
 	struct sr_template template;
-	struct sr_locked value = SR_LOCKED_INIT;
-	CK_OBJECT_HANDLE handle;
 	sr_template_class(&template, &data_class);
 	sr_template_text(&template, CKA_LABEL, wanted->path);
-	int exit_code = sr_find_one(request->tool, &template, wanted->path, &handle);
-	if (exit_code == SR_EXIT_DONE)
-		exit_code = sr_read_value(request->tool, handle, &value);
+	return sr_find_one(request->tool, &template, wanted->path, &wanted->handle);
+}
+
+static int read_value(struct request *request, const struct wanted *wanted)
+{
+	struct sr_locked value = SR_LOCKED_INIT;
+	int exit_code = sr_read_value(request->tool, wanted->handle, &value);
 	if (exit_code == SR_EXIT_DONE)
 		exit_code = add_value(request, wanted, &value);
 	sr_locked_clear(&value);
 	return exit_code;
 }
 
+/* All are found before one is read: what is missing costs no use, and a login that ends between two is told as that. */
 static int read_values(struct request *request)
 {
 	int exit_code = SR_EXIT_DONE;
+	for (size_t i = 0; i < request->count && exit_code == SR_EXIT_DONE; i++)
+		exit_code = find_value(request, &request->wanted[i]);
 	for (size_t i = 0; i < request->count && exit_code == SR_EXIT_DONE; i++)
 		exit_code = read_value(request, &request->wanted[i]);
 	return exit_code;

@@ -52,7 +52,7 @@
 	SR_VENDOR(0x127) /* of tokens "active", "expired", "used_up", "revoked", and what an approval may be; of jobs \
 			    "done", "failed"; of members "active", "removed"; of agents "active", "suspended",        \
 			    "revoked", "expired" (set: "active", "suspended"); of approvals "pending", "approved",    \
-			    "denied", "canceled", "timed_out", "expired" (set: "approved", "denied", "canceled",                                                                    \
+			    "denied", "canceled", "timed_out", "expired" (set: "approved", "denied", "canceled",      \
 			    "broken_glass") */
 #define CKA_SR_EXPIRES_AT SR_VENDOR(0x128)
 #define CKA_SR_ISSUER SR_VENDOR(0x129)    /* "member:NAME", "token:ID", "agent:NAME" */

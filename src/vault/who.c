@@ -341,8 +341,6 @@ static CK_RV agent_still(
 	CK_RV rv = sr_rows_agent(caller->vault, at, who->agent.name, &row, &found, err);
 	if (rv == CKR_OK && (!found || row.state != SR_AGENT_ACTIVE))
 		rv = lapsed(err, SR_REASON_REVOKED, "the agent was suspended or revoked");
-	if (rv == CKR_OK)
-		rv = check_owner(caller->vault, at, row.owner, row.mark.event_id, err);
 	if (rv == CKR_OK && row.mark.event_id != atomic_load(&who->known))
 		rv = lapsed(err, SR_REASON_CHANGED_MEANWHILE, "the agent was changed");
 	if (rv == CKR_OK && !sr_allowed_peer(&who->allowed, caller->peer))

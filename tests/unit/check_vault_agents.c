@@ -259,6 +259,7 @@ START_TEST(an_agent_sees_itself_and_does_nothing)
 		.object_class = CKO_SECRET_KEY, .key_type = CKK_AES, .template = &secret_key
 	};
 	const CK_MECHANISM generate = { CKM_AES_KEY_GEN, NULL, 0 };
+	sr_attrs_put_ulong(&secret_key, CKA_VALUE_LEN, 32);
 	vault_login_admin(&place);
 	expect(vault_put(&place, "ci/a", "v", NULL), CKR_OK, NONE);
 	const struct given wide[] = { { CKA_SR_NAME, "ci" }, { CKA_SR_SCOPES, "secrets:*:*\nkeys:*:*\ntokens:issue:*" },
