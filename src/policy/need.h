@@ -34,7 +34,8 @@ struct sr_rule {
 /** sr_need_default(tier): the table of design §6: none; one; two and five minutes. */
 struct sr_need sr_need_default(enum sr_tier tier);
 
-/** sr_need_join(a, b): the stricter of both in each respect. */
+/** sr_need_join(a, b): the stricter of both in each respect: more approvals, a longer delay, a shorter timeout. What
+ *  needs no approval has nothing to say of timeout and break-glass. */
 struct sr_need sr_need_join(const struct sr_need *a, const struct sr_need *b);
 
 /** sr_need_looser(next, was): whether NEXT is looser than WAS in any respect: fewer approvals, a shorter delay,
@@ -55,10 +56,16 @@ struct sr_need sr_need_of_glob(const struct sr_rule *rules, size_t count, enum s
 struct sr_need sr_need_of_scopes(
 	const struct sr_rule *rules, size_t count, enum sr_tier highest, const struct sr_scopes *scopes);
 
+/** sr_rule_loosens(rules, count, rule, next): whether some path would need less in any respect (sr_need_looser) if the
+ *  rule on RULE's tier and glob, which may be among RULES or not, said NEXT; NULL: if it were deleted. Where RULES are
+ *  that change nothing on any path, it may say yes all the same; never no where a path needs less. */
+bool sr_rule_loosens(const struct sr_rule *rules, size_t count, const struct sr_rule *rule, const struct sr_need *next);
+
 /** sr_rule_why(rule, rules, count, approvers): why RULE is refused beside the other RULES, as a phrase for an error
- *  line; NULL: it is fine. Refused: 0 approvals for sensitive and critical; a number, delay or timeout beyond its limit;
- *  more approvals than there are APPROVERS beside the requester; on the same glob, a higher tier that needs less than a
- *  lower one; more than SR_POLICIES_MAX rules. */
+ *  line; NULL: it is fine. Refused: 0 approvals for sensitive and critical; a number, delay or timeout beyond its
+ * limit; more approvals than there are APPROVERS beside the requester; on the same glob, a higher tier that needs less
+ * than a lower one; a delay, break-glass or an approval for each use where no approval is needed; more than
+ * SR_POLICIES_MAX rules. A rule on the same tier and glob is the one that RULE replaces. */
 const char *sr_rule_why(const struct sr_rule *rule, const struct sr_rule *rules, size_t count, unsigned approvers);
 
 #endif

@@ -69,7 +69,9 @@ CK_RV sr_rows_policy(struct sr_vault *vault, const struct sr_moment *at, enum sr
 CK_RV sr_rows_approval(struct sr_vault *vault, const struct sr_moment *at, const char *id, struct sr_approval_row *row,
 	bool *found, struct sr_error *err);
 
-/** sr_rows_policy_subject(tier, glob, subject): "policy:TIER:GLOB". */
+/** sr_rows_policy_subject(tier, glob, subject): "policy:TIER:GLOB". SR_POLICIES_SUBJECT: the state tree's number of
+ * active policies, plus one. */
+#define SR_POLICIES_SUBJECT "policies"
 void sr_rows_policy_subject(enum sr_tier tier, const char *glob, char subject[SR_SUBJECT_MAX]);
 
 /** sr_rows_check_key(vault, at, row, err), …_token, …_member: the same check for a row that a listing gave. */
@@ -103,6 +105,9 @@ CK_RV sr_rows_put_policy(struct sr_vault *vault, struct sr_moment *at, struct sr
 	struct sr_policy_row *row, struct sr_error *err);
 CK_RV sr_rows_put_approval(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event,
 	struct sr_approval_row *row, struct sr_error *err);
+
+/** sr_rows_subject_of_key(part, path, subject): a key row's subject. */
+void sr_rows_subject_of_key(enum sr_part part, const char *path, char subject[SR_SUBJECT_MAX]);
 
 /** sr_rows_key_subject(subject, part): the path in a key row's subject ("private:PATH", "public:PATH",
  * "secret-key:PATH", "certificate:PATH"), and its part; NULL where it is another's. */

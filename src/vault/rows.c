@@ -82,6 +82,11 @@ static const char *key_kind(unsigned part)
 	return part == SR_PART_SECRET ? "secret-key" : sr_part_word(part);
 }
 
+void sr_rows_subject_of_key(enum sr_part part, const char *path, char subject[SR_SUBJECT_MAX])
+{
+	subject_of(key_kind(part), path, subject);
+}
+
 void sr_rows_policy_subject(enum sr_tier tier, const char *glob, char subject[SR_SUBJECT_MAX])
 {
 	snprintf(subject, SR_SUBJECT_MAX, "policy:%d:%s", (int)tier, glob);
@@ -368,13 +373,37 @@ CK_RV sr_rows_put_approval(struct sr_vault *vault, struct sr_moment *at, struct 
 	return rv != CKR_OK ? rv : vault->store->ops->approval_put(at->tx, row, err);
 }
 
+/* Policies are asked for all together; the count tells whether one was taken away. */
+static CK_RV count_policy(
+	struct sr_vault *vault, struct sr_moment *at, const struct sr_policy_row *row, struct sr_error *err)
+{
+	struct sr_policy_row was;
+	uint64_t count = 0;
+	bool found = false;
+	CK_RV rv = sr_rows_policy(vault, at, row->tier, row->glob, &was, &found, err);
+	if (rv != CKR_OK || row->active == (found && was.active))
+		return rv;
+	rv = sr_state_get(vault->store, at, SR_POLICIES_SUBJECT, &count, err);
+	if (rv == CKR_OK && count == 0)
+		count = 1;
+	if (rv == CKR_OK && !row->active && count < 2)
+		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROW_FORGED,
+			"there is no active policy to end; run: strongroom audit verify");
+	if (rv != CKR_OK)
+		return rv;
+	return sr_state_put(vault->store, at, SR_POLICIES_SUBJECT, row->active ? count + 1 : count - 1, err);
+}
+
 CK_RV sr_rows_put_policy(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event,
 	struct sr_policy_row *row, struct sr_error *err)
 {
 	struct sr_buf packed = SR_BUF_INIT;
+	CK_RV rv = count_policy(vault, at, row, err);
+	if (rv != CKR_OK)
+		return rv;
 	sr_rows_policy_subject(row->tier, row->glob, event->subject);
 	row->mark.event_id = at->event_id;
 	sr_rows_pack_policy(vault, row, &packed);
-	CK_RV rv = seal_row(vault, at, event->subject, &packed, &row->mark, err);
+	rv = seal_row(vault, at, event->subject, &packed, &row->mark, err);
 	return rv != CKR_OK ? rv : vault->store->ops->policy_put(at->tx, row, err);
 }

@@ -526,8 +526,8 @@ START_TEST(attributes_change_one_way)
 	struct sr_identity *uncleared = sr_identity_ref(keys_place.caller.identity);
 	vault_login_admin(&keys_place);
 	expect(keys_set(CKO_PRIVATE_KEY, "p:a/rsa", LIST(TEXT(CKA_SR_TIER, "critical"))), CKR_OK, NONE);
-	expect(keys_set(CKO_PRIVATE_KEY, "p:a/rsa", LIST(TEXT(CKA_SR_TIER, "standard"))), CKR_ACTION_PROHIBITED,
-		TIER_LOWERED);
+	expect(keys_set(CKO_PRIVATE_KEY, "p:a/rsa", LIST(TEXT(CKA_SR_TIER, "standard"))), CKR_FUNCTION_REJECTED,
+		APPROVAL_REQUIRED);
 	ck_assert(keys_flag(CKO_PRIVATE_KEY, "p:a/rsa", CKA_ALWAYS_AUTHENTICATE));
 	sr_identity_unref(keys_place.caller.identity);
 	keys_place.caller.identity = uncleared;
