@@ -48,6 +48,7 @@ enum sr_sql {
 	SR_SQL_TOKEN_CHILDREN,
 	SR_SQL_TOKEN_REACH_PUT,
 	SR_SQL_TOKEN_REACH_DROP,
+	SR_SQL_TOKEN_REACH_HAS,
 	SR_SQL_TOKEN_NEAR,
 	SR_SQL_MEMBER_GET,
 	SR_SQL_MEMBER_PUT,
@@ -327,6 +328,8 @@ CK_RV sr_sqlite_member_list(struct sr_tx *tx, sr_member_each each, void *ctx, st
 
 CK_RV sr_sqlite_token_reach_put(struct sr_tx *tx, const char *id, const char *prefix, struct sr_error *err);
 CK_RV sr_sqlite_token_reach_drop(struct sr_tx *tx, const char *id, struct sr_error *err);
+CK_RV sr_sqlite_token_reach_has(
+	struct sr_tx *tx, const char *id, const char *prefix, bool *found, struct sr_error *err);
 CK_RV sr_sqlite_token_near(struct sr_tx *tx, const char *prefix, sr_token_each each, void *ctx, struct sr_error *err);
 
 CK_RV sr_sqlite_agent_get(

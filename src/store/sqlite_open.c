@@ -154,6 +154,7 @@ static const struct sr_store_ops operations = {
 	.token_children = sr_sqlite_token_children,
 	.token_reach_put = sr_sqlite_token_reach_put,
 	.token_reach_drop = sr_sqlite_token_reach_drop,
+	.token_reach_has = sr_sqlite_token_reach_has,
 	.token_near = sr_sqlite_token_near,
 	.member_get = sr_sqlite_member_get,
 	.member_put = sr_sqlite_member_put,

@@ -92,6 +92,7 @@ static const char *const texts[SR_SQL_COUNT] = {
 	[SR_SQL_TOKEN_LIST] = "SELECT " TOKEN " FROM token ORDER BY created_ms DESC, id DESC",
 	[SR_SQL_TOKEN_REACH_PUT] = "INSERT INTO token_reach (id, prefix) VALUES (?, ?) "
 				   "ON CONFLICT (prefix, id) DO NOTHING",
+	[SR_SQL_TOKEN_REACH_HAS] = "SELECT 1 FROM token_reach WHERE prefix = ?2 AND id = ?1",
 	[SR_SQL_TOKEN_REACH_DROP] = "DELETE FROM token_reach WHERE id = ?",
 	/* the prefixes of ?1 (itself included), then what begins with it: ?2 is the end of that range */
 	[SR_SQL_TOKEN_NEAR] = "WITH RECURSIVE cut (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM cut "

@@ -131,6 +131,20 @@ CK_RV sr_sqlite_token_reach_drop(struct sr_tx *tx, const char *id, struct sr_err
 	return rv;
 }
 
+CK_RV sr_sqlite_token_reach_has(struct sr_tx *tx, const char *id, const char *prefix, bool *found, struct sr_error *err)
+{
+	struct sr_query query;
+	*found = false;
+	CK_RV rv = sr_query_begin(&query, tx, SR_SQL_TOKEN_REACH_HAS, err);
+	if (rv != CKR_OK)
+		return rv;
+	sr_query_text(&query, 1, id);
+	sr_query_text(&query, 2, prefix);
+	rv = sr_query_step(&query, found, err);
+	sr_query_end(&query);
+	return rv;
+}
+
 CK_RV sr_sqlite_token_near(struct sr_tx *tx, const char *prefix, sr_token_each each, void *ctx, struct sr_error *err)
 {
 	struct sr_query query;

@@ -153,6 +153,8 @@ struct sr_store_ops {
 	CK_RV(*token_reach_put)
 	(struct sr_tx *tx, const char *id, const char *prefix, struct sr_error *err);
 	CK_RV (*token_reach_drop)(struct sr_tx *tx, const char *id, struct sr_error *err);
+	CK_RV(*token_reach_has)
+	(struct sr_tx *tx, const char *id, const char *prefix, bool *found, struct sr_error *err);
 	CK_RV(*token_near)
 	(struct sr_tx *tx, const char *prefix, sr_token_each each, void *ctx, struct sr_error *err);
 

@@ -4,6 +4,7 @@
 #include "audit/state.h"
 #include "hsm/key.h"
 #include "vault/recount.h"
+#include "vault/token.h"
 #include "vault/who.h"
 
 #include <stdio.h>
@@ -168,6 +169,35 @@ static CK_RV check_keys(struct row_check *check, const char *path)
 	return rv;
 }
 
+/* A live token that a search by path would miss. */
+static CK_RV check_reach(struct row_check *check, const struct sr_token_row *row, const struct sr_scope *scope)
+{
+	char prefix[SR_PATH_MAX + 1];
+	bool found = false;
+	sr_token_reach_prefix(scope->glob, prefix);
+	CK_RV rv = check->vault->store->ops->token_reach_has(check->at.tx, row->id, prefix, &found, &check->finding);
+	if (rv == CKR_OK && !found)
+		rv = sr_fail(&check->finding, CKR_DEVICE_ERROR, SR_REASON_ROW_MISSING,
+			"token:%s: what lists it by path is gone", row->id);
+	return rv;
+}
+
+static CK_RV check_reaches(struct row_check *check, const struct sr_token_row *row)
+{
+	struct sr_scopes scopes;
+	const char *why;
+	CK_RV rv = CKR_OK;
+	if (!sr_scopes_parse((const char *)row->scopes.data, row->scopes.len, &scopes, &why))
+		return sr_fail(&check->finding, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT,
+			"token:%s: cannot be read: %s", row->id, why);
+	for (size_t i = 0; rv == CKR_OK && i < scopes.count; i++) {
+		if (sr_token_reaches_by(&scopes.items[i]))
+			rv = check_reach(check, row, &scopes.items[i]);
+	}
+	sr_scopes_clear(&scopes);
+	return rv;
+}
+
 static CK_RV check_token(struct row_check *check, const char *id)
 {
 	struct sr_token_row row = { .ttl_ms = 0 };
@@ -176,6 +206,8 @@ static CK_RV check_token(struct row_check *check, const char *id)
 	CK_RV rv = sr_rows_token(check->vault, &check->at, id, &row, &found, &check->finding);
 	if (rv == CKR_OK)
 		rv = sr_who_uses(check->vault, &check->at, id, &uses, &check->finding);
+	if (rv == CKR_OK && found && row.state == SR_TOKEN_ACTIVE)
+		rv = check_reaches(check, &row);
 	sr_token_row_clear(&row);
 	return rv;
 }

@@ -4,6 +4,7 @@
 #include "util/pack.h"
 #include "util/text.h"
 
+#include <stdio.h>
 #include <string.h>
 
 bool sr_token_looks_like(const void *pin, size_t len)
@@ -48,6 +49,17 @@ CK_RV sr_token_draw(struct sr_vault *vault, struct sr_token_row *row, struct sr_
 	if (rv == CKR_OK)
 		rv = sr_token_hash(vault, string->data, string->len, row->hash, err);
 	return rv;
+}
+
+bool sr_token_reaches_by(struct sr_scope *scope)
+{
+	const struct sr_scopes alone = { 1, scope };
+	return sr_scopes_reach(&alone, scope->glob);
+}
+
+void sr_token_reach_prefix(const char *glob, char prefix[SR_PATH_MAX + 1])
+{
+	snprintf(prefix, SR_PATH_MAX + 1, "%.*s", (int)sr_glob_literal_prefix(glob), glob);
 }
 
 void sr_order_clear(struct sr_order *order)

@@ -52,6 +52,11 @@ CK_RV sr_mint_inherit(const struct sr_caller *caller, struct sr_order *order, st
  *  CKR_ATTRIBUTE_VALUE_INVALID / APPROVAL_REQUIRED. Once before the act, and once more inside it. */
 CK_RV sr_mint_check(const struct sr_caller *caller, struct sr_moment *at, struct sr_order *order, struct sr_error *err);
 
+/** sr_token_reaches_by(scope): whether a search by path may find its token through SCOPE; sr_token_reach_prefix(glob,
+ *  prefix): by which entry of the store. */
+bool sr_token_reaches_by(struct sr_scope *scope);
+void sr_token_reach_prefix(const char *glob, char prefix[SR_PATH_MAX + 1]);
+
 /** sr_token_create: the class's create (token_issue.c). */
 CK_RV sr_token_create(const struct sr_caller *caller, const struct sr_attrs *template, struct sr_created *created,
 	struct sr_error *err);

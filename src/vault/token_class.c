@@ -258,7 +258,7 @@ static CK_RV search_rows(struct token_search *search)
 	if (id)
 		return search_one(search, id);
 	if (search->reaches[0]) {
-		snprintf(prefix, sizeof(prefix), "%.*s", (int)sr_glob_literal_prefix(search->reaches), search->reaches);
+		sr_token_reach_prefix(search->reaches, prefix);
 		return ops->token_near(search->at.tx, prefix, match_token, search, search->err);
 	}
 	if (who->type == SR_IDENTITY_TOKEN)

@@ -204,11 +204,10 @@ static CK_RV put_reach(struct sr_vault *vault, struct sr_moment *at, const struc
 	CK_RV rv = CKR_OK;
 	for (size_t i = 0; rv == CKR_OK && i < order->scopes.count; i++) {
 		struct sr_scope *scope = &order->scopes.items[i];
-		const struct sr_scopes alone = { 1, scope };
 		char prefix[SR_PATH_MAX + 1];
-		if (!sr_scopes_reach(&alone, scope->glob))
+		if (!sr_token_reaches_by(scope))
 			continue;
-		snprintf(prefix, sizeof(prefix), "%.*s", (int)sr_glob_literal_prefix(scope->glob), scope->glob);
+		sr_token_reach_prefix(scope->glob, prefix);
 		rv = vault->store->ops->token_reach_put(at->tx, order->row.id, prefix, err);
 	}
 	return rv;

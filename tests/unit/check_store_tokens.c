@@ -52,6 +52,11 @@ START_TEST(prefixes)
 	near("\xc3\xb6/x", "t-3 "); /* its first byte is the other's, and no prefix of anything */
 	near(longest, "t-7 t-3 ");
 	tx = store_write();
+	bool found;
+	assert_ok(store->ops->token_reach_has(tx, "t-1", "a/b/", &found, &store_error));
+	ck_assert(found);
+	assert_ok(store->ops->token_reach_has(tx, "t-1", "a/b", &found, &store_error));
+	ck_assert(!found);
 	assert_ok(store->ops->token_reach_drop(tx, "t-1", &store_error));
 	assert_ok(store->ops->token_reach_drop(tx, "t-none", &store_error));
 	store_commit(tx);

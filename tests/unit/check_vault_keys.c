@@ -522,12 +522,15 @@ START_TEST(attributes_change_one_way)
 	keys_as("keys:create:a/*", NULL);
 	expect(keys_set(CKO_PRIVATE_KEY, "p:a/rsa", LIST(TEXT(CKA_SR_TIER, "critical"))), CKR_ACTION_PROHIBITED,
 		ROLE_NOT_ALLOWED);
+	keys_as("keys:*:a/*", NULL);
+	struct sr_identity *uncleared = sr_identity_ref(keys_place.caller.identity);
 	vault_login_admin(&keys_place);
 	expect(keys_set(CKO_PRIVATE_KEY, "p:a/rsa", LIST(TEXT(CKA_SR_TIER, "critical"))), CKR_OK, NONE);
 	expect(keys_set(CKO_PRIVATE_KEY, "p:a/rsa", LIST(TEXT(CKA_SR_TIER, "standard"))), CKR_FUNCTION_REJECTED,
 		APPROVAL_REQUIRED);
 	ck_assert(keys_flag(CKO_PRIVATE_KEY, "p:a/rsa", CKA_ALWAYS_AUTHENTICATE));
-	keys_as("keys:*:a/*", NULL);
+	sr_identity_unref(keys_place.caller.identity);
+	keys_place.caller.identity = uncleared;
 	expect(keys_set(CKO_PRIVATE_KEY, "p:a/rsa", LIST(BYTES(CKA_ID, "\x03", 1))), CKR_ACTION_PROHIBITED,
 		APPROVAL_REQUIRED);
 	expect(keys_destroy(CKO_PRIVATE_KEY, "p:a/rsa"), CKR_ACTION_PROHIBITED, APPROVAL_REQUIRED);

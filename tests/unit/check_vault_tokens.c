@@ -2,6 +2,8 @@
 #include "tests/unit/suites.h"
 #include "tests/unit/vault_people.h"
 
+#include "audit/verify.h"
+#include "vault/report.h"
 #include "vault/token.h"
 #include "vault/who.h"
 
@@ -774,6 +776,25 @@ START_TEST(found_by_id)
 }
 END_TEST
 
+/* A live token is not hidden from a search by path without audit verify telling. */
+START_TEST(what_lists_a_token_is_verified)
+{
+	struct sr_verdict verdict = { .ok = true };
+	char ids[2][SR_ID_MAX];
+	vault_login_admin(&place);
+	for (int i = 0; i < 2; i++)
+		issue(EVERYTHING, "600", ids[i], NULL);
+	revoke(ids[0]);
+	expect(sr_report_check_rows(place.vault, &verdict, &place.err), CKR_OK, NONE);
+	ck_assert_msg(verdict.ok, "%s", verdict.detail);
+	vault_sql(&place, "DELETE FROM token_reach");
+	ck_assert_int_eq(vault_count(&place, CKO_SR_TOKEN, CKA_SR_REACHES, "a/b"), 0);
+	expect(sr_report_check_rows(place.vault, &verdict, &place.err), CKR_OK, NONE);
+	ck_assert(!verdict.ok);
+	ck_assert_ptr_nonnull(strstr(verdict.detail, ids[1]));
+}
+END_TEST
+
 Suite *sr_suite_vault_tokens(void)
 {
 	Suite *suite = suite_create("vault_tokens");
@@ -808,6 +829,7 @@ Suite *sr_suite_vault_tokens(void)
 	tcase_add_test(c, found_by_what_they_reach);
 	tcase_add_loop_test(c, the_newest_come_first, 0, 3);
 	tcase_add_test(c, found_by_id);
+	tcase_add_test(c, what_lists_a_token_is_verified);
 	suite_add_tcase(suite, c);
 	return suite;
 }

@@ -536,13 +536,13 @@ START_TEST(what_guards_a_key_that_could_leave)
 		CKR_OK, NONE);
 	struct sr_key *known = keys_open(CKO_SECRET_KEY, "s:w/known");
 	expect(wrap(known, key, true, &out), CKR_KEY_NOT_WRAPPABLE, RIGHTS);
-	keys_as("keys:wrap:*\nkeys:create:w/*", NULL);
+	keys_as("keys:wrap:w/*\nkeys:wrap:a/k*\nkeys:create:w/*", NULL);
 	expect(wrap(known, key, true, &out), CKR_KEY_NOT_WRAPPABLE, RIGHTS);
-	keys_as("keys:wrap:*", NULL); /* it is somebody else's word that this key is good for it */
+	keys_as("keys:wrap:w/*\nkeys:wrap:a/k*", NULL); /* it is somebody else's word that this key is good for it */
 	expect(wrap(known, key, true, &out), CKR_OK, NONE);
 	sr_buf_clear(&out);
 	sr_key_unref(known);
-	keys_as("keys:*:*", NULL);
+	keys_as("keys:*:w/*\nkeys:*:a/k*", NULL);
 	/* made unextractable in between */
 	expect(keys_set(CKO_SECRET_KEY, "s:a/key", LIST(FLAG(CKA_EXTRACTABLE, 0))), CKR_OK, NONE);
 	ck_assert(wrap(wrapping, key, true, &out) != CKR_OK);
