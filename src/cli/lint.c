@@ -116,26 +116,36 @@ static int take_rules(struct lint *lint, const json_t *rows)
 	return SR_EXIT_DONE;
 }
 
-/* Who is logged in sees at least themselves where members are shown at all. */
+static bool may_approve(const json_t *member)
+{
+	const char *role = sr_json_text(member, "role");
+	enum sr_role known;
+	return strcmp(sr_json_text(member, "state"), "removed") != 0 && sr_role_parse(role, strlen(role), &known) &&
+	       (sr_role_duties(known) & SR_DUTY_APPROVE);
+}
+
+/* Who sees one member and is no admin sees only themselves. */
+static bool sees_all(const json_t *members)
+{
+	const json_t *first = json_array_get(members, 0);
+	return json_array_size(members) > 1 || strcmp(sr_json_text(first, "role"), sr_role_name(SR_ROLE_ADMIN)) == 0;
+}
+
 static int count_approvers(struct sr_tool *tool, struct lint *lint)
 {
 	static const CK_OBJECT_CLASS member_class = CKO_SR_MEMBER;
 	static const struct sr_field fields[] = { { CKA_SR_ROLE, "role", SR_FIELD_TEXT },
 		{ CKA_SR_STATE, "state", SR_FIELD_TEXT } };
 	struct sr_template template;
-	json_t *rows;
+	json_t *members;
+	long long approvers = 0;
 	sr_template_class(&template, &member_class);
-	int exit_code = sr_read_all(tool, &template, fields, 2, &rows);
-	size_t count = json_array_size(rows), approvers = 0;
-	for (size_t i = 0; i < count; i++) {
-		const char *role = sr_json_text(json_array_get(rows, i), "role");
-		const char *state = sr_json_text(json_array_get(rows, i), "state");
-		enum sr_role known;
-		approvers += strcmp(state, "removed") != 0 && sr_role_parse(role, strlen(role), &known) &&
-			     (sr_role_duties(known) & SR_DUTY_APPROVE);
-	}
-	lint->approvers = count == 0 ? -1 : approvers == 0 ? 0 : (long long)approvers - 1;
-	json_decref(rows);
+	int exit_code = sr_read_all(tool, &template, fields, 2, &members);
+	for (size_t i = 0; i < json_array_size(members); i++)
+		approvers += may_approve(json_array_get(members, i));
+	if (sees_all(members))
+		lint->approvers = approvers > 0 ? approvers - 1 : 0;
+	json_decref(members);
 	return exit_code;
 }
 

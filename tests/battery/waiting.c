@@ -74,14 +74,22 @@ static void *wait_here(void *unused)
 	return NULL;
 }
 
+static CK_ULONG refused_logins(void)
+{
+	CK_OBJECT_CLASS class = CKO_SR_EVENT;
+	CK_ATTRIBUTE query[] = { SR_ATTR(CKA_CLASS, class), SR_TEXT(CKA_SR_EVENT, "session.login"),
+		SR_TEXT(CKA_SR_STATUS, "denied") };
+	return sr_find_all(sr_admin(), query, SR_COUNT(query), NULL, 0);
+}
+
 /* Its first question is in the audit when it waits. */
 static void park(void)
 {
-	CK_ULONG before = sr_events("session.login", "denied", NULL);
+	CK_ULONG before = refused_logins();
 	waiter.session = sr_open("waiting", CKF_RW_SESSION);
 	waiter.back = false;
 	ck_assert_int_eq(pthread_create(&waiter.thread, NULL, wait_here, NULL), 0);
-	while (sr_events("session.login", "denied", NULL) == before)
+	while (refused_logins() == before)
 		pause_ms(10);
 	pause_ms(50);
 	ck_assert(!__atomic_load_n(&waiter.back, __ATOMIC_SEQ_CST));

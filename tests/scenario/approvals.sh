@@ -31,7 +31,7 @@ same "the votes" bob "$(as admin approval show "$request" --json | pick '",".joi
 by 1 "a vote after the decision" carol approval approve "$request"
 same "the list is empty again" 0 "$(as bob approval list --json | pick 'len(d)')"
 same "but not with --all" 1 "$(as bob approval list --all --json | pick 'len(d)')"
-same "the audit: asked and granted" "approval.requested approval.granted" "$(story "$request" allowed)"
+same "the audit: asked, granted, in effect" "approval.requested approval.granted approval.granted" "$(story "$request" allowed)"
 
 # -- denied --------------------------------------------------------------------------------------------------------
 ask admin --scope 'secrets:read:production/pay/card' --ttl 10m

@@ -66,11 +66,11 @@ with_token() # CODE WHAT COMMAND...
 field() { as admin approval show "$1" --json | pick "d['$2']"; } # REQUEST KEY
 state_of() { field "$1" state; }
 
-# refused_as REASON EVENT TOKEN: the newest record of that event is denied for that reason
+# refused_as REASON EVENT TOKEN: the newest record of that event about the token is denied for that reason
 refused_as()
 {
-	same "the audit says why" "denied $1" "$(as admin audit query --event "$2" --limit 1 --json |
-		pick '" ".join([d[-1]["status"], d[-1]["reason"]])')"
+	same "the audit says why" "denied $1" "$(as admin audit query --event "$2" --json | "$PYTHON" -c 'import json, sys
+print([e["status"] + " " + str(e["reason"]) for e in json.load(sys.stdin) if e["token_id"] == sys.argv[1]][-1])' "$3")"
 }
 
 # story REQUEST STATUS: what the audit tells of it, oldest first
