@@ -77,8 +77,9 @@ static CK_RV check_fresh(const struct sr_caller *caller, const struct sr_moment 
 	for (const char *name = voter; name[0] && !was_met(&line, name); name = member.made_by) {
 		if (line.count == FRESH_LINE_MAX)
 			return fresh(err);
-		snprintf(line.names[line.count++], SR_NAME_MAX, "%s", name);
-		CK_RV rv = sr_rows_member(caller->vault, at, name, &member, &found, err);
+		char *met = line.names[line.count++];
+		snprintf(met, SR_NAME_MAX, "%s", name);
+		CK_RV rv = sr_rows_member(caller->vault, at, met, &member, &found, err);
 		if (rv != CKR_OK)
 			return rv;
 		if (!found)

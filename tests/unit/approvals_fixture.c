@@ -83,6 +83,21 @@ void team_teardown(void)
 	vault_place_remove(&team);
 }
 
+void team_borrow(const struct vault_place *place)
+{
+	memset(people, 0, sizeof(people));
+	team = *place;
+	team.caller.identity = NULL;
+	team_put((struct team_member){ .name = "bob", .role = SR_ROLE_EDITOR });
+}
+
+void team_leave(void)
+{
+	forget();
+	sr_identity_unref(team.caller.identity);
+	team.caller.identity = NULL;
+}
+
 void team_move(int64_t ms, bool reboot)
 {
 	vault_clock_move(ms, ms, reboot);

@@ -17,6 +17,10 @@ extern struct vault_place team;
 void team_setup(void);
 void team_teardown(void);
 
+/** team_borrow(place): the team is in another fixture's vault, where bob comes; team_leave() before that one ends. */
+void team_borrow(const struct vault_place *place);
+void team_leave(void);
+
 /** struct team_member: how put_member changes a row. CUT: they were removed or demoted just now. */
 struct team_member {
 	const char *name;
@@ -53,22 +57,5 @@ int count_as(const struct sr_caller *who, CK_OBJECT_CLASS object_class, CK_ATTRI
 /** newest_event(kind): the last one of that kind; with kind SR_EVENT_COUNT of any. count_events(kind). */
 struct sr_event newest_event(enum sr_event_kind kind);
 int count_events(enum sr_event_kind kind);
-
-#define expect(call, code, why)                                                                    \
-	do {                                                                                       \
-		sr_error_clear(&team.err);                                                         \
-		CK_RV rv_ = (call);                                                                \
-		ck_assert_msg(rv_ == (code), "%s: %s: %s", #call, sr_rv_name(rv_), team.err.text); \
-		ck_assert_msg(team.err.reason == SR_REASON_##why, "%s: reason %s: %s", #call,      \
-			sr_reason_name(team.err.reason), team.err.text);                           \
-	} while (0)
-
-#define expect_event(what, how, why)                                                              \
-	do {                                                                                      \
-		struct sr_event event_ = newest_event(SR_EVENT_COUNT);                            \
-		ck_assert_str_eq(sr_event_name(event_.kind), sr_event_name(SR_EVENT_##what));     \
-		ck_assert_str_eq(sr_status_name(event_.status), sr_status_name(SR_STATUS_##how)); \
-		ck_assert_str_eq(event_.reason, why);                                             \
-	} while (0)
 
 #endif

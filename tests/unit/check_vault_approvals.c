@@ -1,5 +1,5 @@
 /* Requests and decisions over the real vault: every step, each refusal and the event that it leaves. */
-#include "tests/unit/approvals_fixture.h"
+#include "tests/unit/approvals_expect.h"
 #include "tests/unit/suites.h"
 
 #include <pthread.h>

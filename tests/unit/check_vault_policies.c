@@ -1,5 +1,5 @@
 /* Policies over the real vault, what a token needs by them, and tiers that are lowered. */
-#include "tests/unit/approvals_fixture.h"
+#include "tests/unit/approvals_expect.h"
 #include "tests/unit/suites.h"
 
 #include "vault/policies.h"
