@@ -44,7 +44,6 @@ static const struct {
 	{ SR_REASON_APPROVAL_DENIED, SR_EXIT_APPROVAL },
 	{ SR_REASON_APPROVAL_TIMED_OUT, SR_EXIT_APPROVAL },
 	{ SR_REASON_DECIDED, SR_EXIT_FAILED },
-	{ SR_REASON_BAD_POLICY, SR_EXIT_USAGE },
 };
 
 /* What each code means to a person who has no better line from the module. */
