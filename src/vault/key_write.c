@@ -143,6 +143,7 @@ static CK_RV set_run(struct sr_act *act, struct sr_moment *at, struct sr_error *
 		rv = change_attrs(change, &row, err);
 	if (rv == CKR_OK) {
 		row.updated_ms = now_ms(at);
+		snprintf(act->event.tier, sizeof(act->event.tier), "%s", sr_tier_name(row.tier));
 		rv = sr_rows_put_key(act->caller->vault, at, &act->event, &row, err);
 	}
 	if (rv == CKR_OK && row.custody == SR_CUSTODY_RESIDENT)
