@@ -83,6 +83,21 @@ static CK_RV add_run(struct sr_act *act, struct sr_moment *at, struct sr_error *
 	return sr_rows_put_agent(act->caller->vault, at, &act->event, &adding->row, err);
 }
 
+/* Whoever adds an agent holds its key first: an admin who reads nothing must not read by it. */
+static CK_RV may_give(const struct sr_caller *caller, const struct sr_agent_row *row, struct sr_error *err)
+{
+	struct sr_scopes scopes = { 0 };
+	const char *why = NULL;
+	bool may = sr_scopes_parse((const char *)row->scopes.data, row->scopes.len, &scopes, &why) &&
+		   sr_who_may_give(caller->identity, &scopes);
+	sr_scopes_clear(&scopes);
+	if (may)
+		return CKR_OK;
+	return sr_fail(err, CKR_TOKEN_WRITE_PROTECTED, SR_REASON_ROLE_NOT_ALLOWED,
+		"agent not added: it would read values or use keys, and in this vault admins do not "
+		"([vault] separation); let an editor issue tokens to it");
+}
+
 static CK_RV add(
 	const struct sr_caller *caller, const struct sr_grant *grant, struct sr_created *created, struct sr_error *err)
 {
@@ -92,6 +107,8 @@ static CK_RV add(
 	CK_RV rv = sr_need_duty(caller, SR_DUTY_AGENTS, CKR_TOKEN_WRITE_PROTECTED, "add agents", err);
 	if (rv == CKR_OK)
 		rv = take_template(grant, &adding, err);
+	if (rv == CKR_OK)
+		rv = may_give(caller, &adding.row, err);
 	if (rv == CKR_OK)
 		snprintf(act.event.metadata, sizeof(act.event.metadata), "{\"agent\":\"%s\"}", adding.row.name);
 	if (rv == CKR_OK)

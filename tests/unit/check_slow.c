@@ -373,14 +373,17 @@ END_TEST
 
 START_TEST(other_ways_to_say_a_passphrase_count_too)
 {
+	static const struct sr_key session_key; /* no policy is about it */
 	static const char fresh[] = "another long passphrase";
 	vault_login_admin(&place);
-	ck_assert_uint_eq(sr_reauthenticate(&place.caller, NULL, 0, "wrong", 5, &place.err), CKR_PIN_INCORRECT);
+	ck_assert_uint_eq(
+		sr_reauthenticate(&place.caller, &session_key, NULL, 0, "wrong", 5, &place.err), CKR_PIN_INCORRECT);
 	ck_assert_uint_eq(
 		sr_set_passphrase(&place.caller, "wrong", 5, fresh, strlen(fresh), &place.err), CKR_PIN_INCORRECT);
 	ck_assert_uint_eq(vault_login(&place, WRONG), CKR_PIN_INCORRECT);
 	ck_assert_uint_eq(waits, 0);
-	ck_assert_uint_eq(sr_reauthenticate(&place.caller, NULL, 0, "wrong", 5, &place.err), CKR_PIN_INCORRECT);
+	ck_assert_uint_eq(
+		sr_reauthenticate(&place.caller, &session_key, NULL, 0, "wrong", 5, &place.err), CKR_PIN_INCORRECT);
 	ck_assert_uint_eq(
 		sr_set_passphrase(&place.caller, "wrong", 5, fresh, strlen(fresh), &place.err), CKR_PIN_INCORRECT);
 	ck_assert_uint_eq(vault_login(&place, WRONG), CKR_PIN_INCORRECT);

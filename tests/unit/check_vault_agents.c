@@ -237,6 +237,20 @@ START_TEST(bad_agents_are_refused)
 }
 END_TEST
 
+START_TEST(separation_leaves_admins_no_way_around)
+{
+	char key[KEY_MAX];
+	place.config.separation = true;
+	vault_place_reopen(&place);
+	vault_login_admin(&place);
+	const struct given reads[] = { { CKA_SR_NAME, "reader" }, { CKA_SR_SCOPES, "secrets:read:a/*" }, { 0, NULL } };
+	const struct given writes[] = { { CKA_SR_NAME, "writer" }, { CKA_SR_SCOPES, "secrets:write:a/*" },
+		{ 0, NULL } };
+	expect(create(reads, NULL), CKR_TOKEN_WRITE_PROTECTED, ROLE_NOT_ALLOWED);
+	expect(create(writes, key), CKR_OK, NONE);
+}
+END_TEST
+
 START_TEST(a_name_is_given_once)
 {
 	vault_login_admin(&place);
@@ -281,7 +295,8 @@ START_TEST(an_agent_sees_itself_and_does_nothing)
 	expect(revoke("ci"), CKR_ACTION_PROHIBITED, ROLE_NOT_ALLOWED);
 	expect(sr_set_passphrase(&place.caller, key, strlen(key), PASSPHRASE, strlen(PASSPHRASE), &place.err),
 		CKR_FUNCTION_NOT_SUPPORTED, ROLE_NOT_ALLOWED);
-	expect(sr_reauthenticate(&place.caller, NULL, 0, key, strlen(key), &place.err), CKR_PIN_INCORRECT,
+	static const struct sr_key session_key;
+	expect(sr_reauthenticate(&place.caller, &session_key, NULL, 0, key, strlen(key), &place.err), CKR_PIN_INCORRECT,
 		LOGIN_REFUSED);
 	expect(sr_key_generate(&place.caller, &making, &generate, &made, &place.err), CKR_TOKEN_WRITE_PROTECTED,
 		ROLE_NOT_ALLOWED);
@@ -652,6 +667,7 @@ Suite *sr_suite_vault_agents(void)
 	tcase_add_test(c, an_agent_without_an_end_has_none);
 	tcase_add_test(c, bad_agents_are_refused);
 	tcase_add_test(c, a_name_is_given_once);
+	tcase_add_test(c, separation_leaves_admins_no_way_around);
 	tcase_add_test(c, an_agent_sees_itself_and_does_nothing);
 	tcase_add_test(c, keys_that_are_none_are_refused_alike);
 	tcase_add_test(c, zeros_fit_no_key);
