@@ -1,7 +1,7 @@
 /* Issuing a token: what is asked for, its approval, and the act. */
 #include "policy/duration.h"
 #include "util/text.h"
-#include "vault/approval.h"
+#include "vault/approval_row.h"
 #include "vault/token.h"
 #include "vault/who.h"
 
@@ -188,10 +188,7 @@ static CK_RV check_unchanged(
 static void set_ends(struct sr_order *order, const struct sr_moment *at, const struct sr_need *asked)
 {
 	struct sr_token_row *row = &order->row;
-	struct sr_now now = at->now;
-	/* The wall clock may have been set back: it is never before the newest record's time. */
-	if (now.wall_ms < at->not_before_ms)
-		now.wall_ms = at->not_before_ms;
+	const struct sr_now now = sr_moment_now(at);
 	row->created_ms = now.wall_ms;
 	row->end = sr_end_after(&now, row->ttl_ms + (row->approval[0] ? asked->timeout_ms + asked->delay_ms : 0));
 	for (size_t i = 0; i < order->line.count; i++)
