@@ -50,7 +50,9 @@ expect 0 "help of a group" secret --help
 prints "secret list"
 if grep -q "token issue" "$work/out"; then fail "the group's help shows another group"; fi
 for command in init "secret put" "secret get" "secret list" "secret delete" "token issue" "token list" "token show" \
-	"key generate" "key import" "key list" "key public" "key delete" "cert put" "cert get" "token revoke" "member passwd" "audit query" "audit verify" "hsm probe" status doctor; do
+	"key generate" "key import" "key list" "key public" "key delete" "cert put" "cert get" "token revoke" "member passwd" "approval list" "approval show" \
+	"approval approve" "approval deny" "approval cancel" "approval watch" "approval break-glass" "policy set" \
+	"policy list" "policy delete" "policy lint" "audit query" "audit verify" "hsm probe" status doctor; do
 	# shellcheck disable=SC2086 # words
 	expect 0 "help of $command" $command --help
 	prints "Usage: strongroom $command"
