@@ -48,6 +48,12 @@ static void fill_request(struct sr_each_use *use, const struct sr_caller *caller
 		.reason = "one use of this private key" };
 }
 
+/* A slot with a token of its own goes on under another one: nobody asks for what their scope does not cover. */
+static bool may_ask(const struct sr_caller *caller, const struct sr_key *key)
+{
+	return sr_key_actions(caller, key->path) && key->inside->tier <= sr_who_clearance(caller->identity);
+}
+
 CK_RV sr_each_use_gate(
 	const struct sr_caller *caller, const struct sr_key *key, struct sr_each_use *use, struct sr_error *err)
 {
@@ -58,6 +64,9 @@ CK_RV sr_each_use_gate(
 	CK_RV rv = look_up_need(caller->vault, key, &need, err);
 	if (rv != CKR_OK || !need.each_use)
 		return rv;
+	if (!may_ask(caller, key))
+		return sr_fail(err, CKR_PIN_INCORRECT, SR_REASON_OUT_OF_SCOPE,
+			"not asked for: your login does not cover this key");
 	use->needed = true;
 	fill_request(use, caller, &need);
 	return sr_approval_gate(caller, &use->request, err);

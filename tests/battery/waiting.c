@@ -7,55 +7,21 @@
 #include <string.h>
 #include <time.h>
 
-#define APPROVER "approver"
-#define APPROVER_PIN APPROVER ":" SR_PASSPHRASE
-
-static CK_OBJECT_CLASS member_class = CKO_SR_MEMBER, token_class = CKO_SR_TOKEN, approval_class = CKO_SR_APPROVAL;
 static char token[SR_TOKEN_LEN + 1];
-static char request[64];
+static char request[SR_REQUEST_MAX];
 
 static void pause_ms(long ms)
 {
 	nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 }, NULL);
 }
 
-/* -- who asks and who decides -------------------------------------------------------------------------------------- */
-/* Once for the place: `fresh-member = 1s' there, so a second later the new member may approve. */
-static void add_approver(void)
-{
-	CK_OBJECT_HANDLE handle;
-	CK_ATTRIBUTE template[] = { SR_ATTR(CKA_CLASS, member_class), SR_ATTR(CKA_TOKEN, sr_yes),
-		SR_TEXT(CKA_SR_NAME, APPROVER), SR_TEXT(CKA_SR_ROLE, "editor"), SR_TEXT(CKA_VALUE, SR_PASSPHRASE) };
-	if (p11->C_CreateObject(sr_admin(), template, SR_COUNT(template), &handle) == CKR_OK)
-		pause_ms(1100);
-}
-
 /* A token of the admin's that waits, in the slot's file. */
 static void start(void)
 {
-	CK_OBJECT_HANDLE handle;
-	CK_ULONG len = SR_TOKEN_LEN, request_len = sizeof request - 1;
-	CK_ATTRIBUTE template[] = { SR_ATTR(CKA_CLASS, token_class), SR_ATTR(CKA_TOKEN, sr_yes),
-		SR_TEXT(CKA_SR_SCOPES, "secrets:read:production/*"), SR_TEXT(CKA_SR_TTL, "600"),
-		SR_TEXT(CKA_SR_REQUIRE_APPROVAL, "true") };
 	sr_start();
-	add_approver();
-	ck_assert_rv(p11->C_CreateObject(sr_admin(), template, SR_COUNT(template), &handle), CKR_OK);
-	ck_assert_rv(sr_get(sr_admin(), handle, CKA_VALUE, token, &len), CKR_OK);
-	ck_assert_rv(sr_get(sr_admin(), handle, CKA_SR_APPROVAL, request, &request_len), CKR_OK);
-	request[request_len] = '\0';
+	sr_approver_add();
+	sr_token_asked("secrets:read:production/*", token, request);
 	sr_place_write(sr_place.waiting, token);
-}
-
-static void decide(const char *state)
-{
-	CK_OBJECT_HANDLE handle;
-	CK_SESSION_HANDLE session = sr_as(APPROVER_PIN);
-	CK_ATTRIBUTE query[] = { SR_ATTR(CKA_CLASS, approval_class), SR_STRING(CKA_SR_ID, request) };
-	CK_ATTRIBUTE changes[] = { SR_STRING(CKA_SR_STATE, state), SR_TEXT(CKA_SR_DECISION, "the battery says so") };
-	ck_assert_uint_eq(sr_find_all(session, query, 2, &handle, 1), 1);
-	ck_assert_rv(p11->C_SetAttributeValue(session, handle, changes, 2), CKR_OK);
-	ck_assert_rv(p11->C_CloseSession(session), CKR_OK);
 }
 
 /* -- one that waits ------------------------------------------------------------------------------------------------ */
@@ -104,7 +70,7 @@ static void returns(CK_RV rv)
 START_TEST(approve_ends_it)
 {
 	park();
-	decide("approved");
+	sr_decide(request, "approved");
 	returns(CKR_OK);
 	sr_is(waiter.session, sr_find(waiter.session, SR_STRIPE), CKA_VALUE, SR_STRIPE_VALUE);
 }
@@ -113,7 +79,7 @@ END_TEST
 START_TEST(deny_ends_it)
 {
 	park();
-	decide("denied");
+	sr_decide(request, "denied");
 	returns(CKR_FUNCTION_REJECTED);
 	ck_assert_uint_eq(sr_device_error(waiter.session), SR_REASON_APPROVAL_DENIED);
 	ck_assert_uint_eq(sr_state(waiter.session), CKS_RW_PUBLIC_SESSION);
@@ -153,7 +119,7 @@ START_TEST(others_go_on)
 	CK_SESSION_HANDLE reader = sr_as(sr_place.reader);
 	sr_is(reader, sr_find(reader, SR_STRIPE), CKA_VALUE, SR_STRIPE_VALUE);
 	ck_assert_rv(p11->C_Logout(reader), CKR_OK);
-	decide("approved");
+	sr_decide(request, "approved");
 	returns(CKR_OK);
 	ck_assert_uint_eq(sr_state(beside), CKS_RO_USER_FUNCTIONS);
 }
