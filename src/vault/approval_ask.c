@@ -1,4 +1,5 @@
 /* Asking for approval: the request, and whether what was asked for may be done now. */
+#include "audit/state.h"
 #include "vault/approval_row.h"
 
 #include "util/text.h"
@@ -12,11 +13,13 @@
 /* -- what there is already --------------------------------------------------------------------------------------- */
 
 /** struct search: the requests for the same thing, newest first. PASSES: one is in effect. OPEN: the newest that is not
- * decided; NEWEST: the newest of all. Both with an empty id where there is none. */
+ * decided; NEWEST: the newest of all. Both with an empty id where there is none. CUT: what is older counts as little as
+ * a token of then, because the clock that ended it was not right. */
 struct search {
 	const struct sr_caller *caller;
 	const struct sr_moment *at;
 	const struct sr_request *request;
+	uint64_t cut;
 	bool passes;
 	struct sr_approval_row open, newest;
 	CK_RV rv;
@@ -27,6 +30,8 @@ struct search {
 static bool is_same(const struct search *search, const struct sr_approval_row *row)
 {
 	const struct sr_request *request = search->request;
+	if (row->mark.event_id < search->cut)
+		return false;
 	bool enough = row->needed >= request->need.approvals && row->delay_ms >= request->need.delay_ms;
 	return row->kind == request->kind && strcmp(row->change, request->change) == 0 && row->base == request->base &&
 	       strcmp(row->owner, sr_who_owner(search->caller->identity)) == 0 && (enough || row->break_glass);
@@ -53,7 +58,10 @@ static CK_RV search_in(struct search *search, const struct sr_caller *caller, co
 	const struct sr_request *request, struct sr_error *err)
 {
 	*search = (struct search){ .caller = caller, .at = at, .request = request, .rv = CKR_OK, .err = err };
-	CK_RV rv = caller->vault->store->ops->approval_of(at->tx, request->target, meet, search, err);
+	CK_RV rv = sr_state_get(caller->vault->store, at, SR_CUT_TOKENS, &search->cut, err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = caller->vault->store->ops->approval_of(at->tx, request->target, meet, search, err);
 	return search->rv != CKR_OK ? search->rv : rv;
 }
 

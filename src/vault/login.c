@@ -98,7 +98,7 @@ static CK_RV judge(struct sr_act *act, struct sr_identity *who, struct sr_moment
 	CK_RV rv = sr_who_still(&as, at, err);
 	if (rv != CKR_USER_NOT_LOGGED_IN)
 		return rv;
-	if (is_of_approval(err->reason))
+	if (who->token.approval[0] && is_of_approval(err->reason)) /* its own, not an ancestor's */
 		return refuse_unapproved(act, &who->token, err);
 	return refuse_login(act, err, err->reason == SR_REASON_EXPIRED ? CKR_PIN_EXPIRED : CKR_PIN_LOCKED, err->reason);
 }

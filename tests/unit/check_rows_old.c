@@ -84,6 +84,8 @@ static CK_RV put_old_token(struct sr_act *act, struct sr_moment *at, struct sr_e
 	CK_RV rv = mark_row(act, at, "token:t-old", &packed, &row.mark, err);
 	if (rv == CKR_OK)
 		rv = vault->store->ops->token_put(at->tx, &row, err);
+	if (rv == CKR_OK) /* as the migration does */
+		rv = vault->store->ops->token_reach_put(at->tx, row.id, "a/", err);
 	sr_token_row_clear(&row);
 	return rv;
 }
@@ -121,6 +123,8 @@ static CK_RV put_new_token(struct sr_act *act, struct sr_moment *at, struct sr_e
 	memset(row.hash, 0x5b, sizeof(row.hash));
 	sr_buf_text(&row.scopes, "secrets:read:a/*");
 	CK_RV rv = sr_rows_put_token(act->caller->vault, at, &act->event, &row, err);
+	if (rv == CKR_OK)
+		rv = act->caller->vault->store->ops->token_reach_put(at->tx, row.id, "a/", err);
 	sr_token_row_clear(&row);
 	return rv;
 }
