@@ -5,7 +5,7 @@ source "$(dirname "$0")/lib.sh"
 make_vault
 put app/db 'pass=word with "quotes"'
 put app/api 'key two'
-put app/critical 'never' --tier critical
+put guarded/critical 'never' --tier critical
 printf 'a\0b' | "$STRONGROOM" secret put app/nul 2>/dev/null
 run() { "$STRONGROOM" run "$@"; }
 as() # PIN COMMAND...
@@ -83,7 +83,7 @@ exits 3 "a token by a token that cannot issue" as "$(token --scope 'secrets:read
 
 # -- refusals: nothing runs -----------------------------------------------------------------------------------------------
 exits 4 "a secret that is not there" run --env A=app/api B=app/none -- touch "$place/ran"
-exits 3 "a secret that needs an approval" run --env A=app/critical -- touch "$place/ran"
+exits 5 "a secret that needs an approval" run --env A=guarded/critical -- touch "$place/ran"
 exits 1 "a value with a NUL" run --env A=app/nul -- touch "$place/ran"
 exits 4 "a path outside the token's scope" as "$(token --scope 'secrets:read:app/api' --ttl 5m)" "$STRONGROOM" run --env A=app/db -- touch "$place/ran"
 exits 3 "a token that is used up" as "$(token --scope 'secrets:read:app/*' --ttl 5m --max-uses 1)" "$STRONGROOM" run --env A=app/db B=app/api -- touch "$place/ran"
