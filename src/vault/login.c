@@ -132,6 +132,7 @@ static CK_RV settle_and_judge(struct sr_act *act, struct sr_identity *who, struc
 	enum sr_stand stand;
 	struct sr_moment at;
 	act->audit_reason = SR_REASON_NONE;
+	sr_error_clear(err);
 	CK_RV rv = sr_approval_settle(act->caller, who->token.approval, &stand, err);
 	if (rv == CKR_OK)
 		rv = sr_writer_look(writer, &at, err);
