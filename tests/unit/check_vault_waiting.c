@@ -1,5 +1,6 @@
 /* Logins with a token that waits for its approval, over the real vault: what each state answers, and what whoever waits
  * with it hears. */
+#include "tests/unit/approvals_expect.h"
 #include "tests/unit/approvals_fixture.h"
 #include "tests/unit/suites.h"
 #include "tests/unit/vault_people.h"
