@@ -213,6 +213,7 @@ START_TEST(crypto_first_use_by_many_threads)
 END_TEST
 
 /* -- forks ----------------------------------------------------------------------------------------------------- */
+#ifndef __SANITIZE_ADDRESS__ /* its allocator has locks of its own, and no care for them at a fork: the child hangs */
 static atomic_bool enough;
 
 static void *draw_numbers(void *unused)
@@ -268,6 +269,7 @@ START_TEST(child_of_busy_threads_never_hangs)
 		pthread_join(threads[i], NULL);
 }
 END_TEST
+#endif
 
 Suite *sr_suite_crypto(void)
 {
@@ -282,6 +284,8 @@ Suite *sr_suite_crypto(void)
 	tcase_add_test(crypto, p256_refuses_other_keys);
 	tcase_add_test(crypto, crypto_context_can_be_made_again);
 	tcase_add_test(crypto, crypto_first_use_by_many_threads);
+#ifndef __SANITIZE_ADDRESS__
 	tcase_add_test(crypto, child_of_busy_threads_never_hangs);
+#endif
 	return suite;
 }
