@@ -52,7 +52,7 @@ same "an approval where none is needed" standard "$(field "$request" tier)"
 by 0 "cancel it too" admin approval cancel "$request"
 
 # -- a delay -------------------------------------------------------------------------------------------------------
-by 0 "a policy with a delay" admin policy set 'delayed/*' --tier sensitive --approvals 1 --delay 6s
+by 0 "a policy with a delay" admin policy set 'delayed/*' --tier sensitive --approvals 1 --delay 12s
 ask admin --scope 'secrets:read:delayed/*' --ttl 10m
 by 0 "approve" bob approval approve "$request"
 with_token 5 "a login while the delay runs" secret get delayed/one/key
@@ -66,7 +66,7 @@ same "delivers the value" 'the delayed value' "$(cat "$place/out")"
 ask admin --scope 'secrets:read:delayed/*' --ttl 10m
 by 0 "approve another" bob approval approve "$request"
 by 0 "and cancel it during the delay" admin approval cancel "$request"
-sleep 6.2
+sleep 12.2
 with_token 5 "it never takes effect" secret get delayed/one/key
 refused_as approval_denied session.login "$token_id"
 
