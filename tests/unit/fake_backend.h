@@ -12,7 +12,6 @@
  * was called while a call was inside. */
 struct fake_state {
 	atomic_int opened;
-	atomic_int interrupted;
 	atomic_int closed;
 	atomic_int abandoned;
 	atomic_int inside;
