@@ -63,6 +63,11 @@ bool sr_chain_next(struct sr_head *head, const struct sr_event *event)
 	return true;
 }
 
+bool sr_event_sets_clock(const struct sr_event *event)
+{
+	return event->kind == SR_EVENT_VAULT_CLOCK_ACCEPTED && event->status == SR_STATUS_ALLOWED;
+}
+
 bool sr_checkpoint_digest(const char *chain_id, const struct sr_head *head, uint8_t out[SR_SHA256_LEN])
 {
 	struct sr_buf packed = SR_BUF_INIT;

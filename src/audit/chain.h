@@ -17,6 +17,10 @@ bool sr_chain_start(const char *chain_id, struct sr_head *head);
 /** sr_chain_next(head, event): moves HEAD over EVENT, whose id must be head->seq + 1; false otherwise. */
 bool sr_chain_next(struct sr_head *head, const struct sr_event *event);
 
+/** sr_event_sets_clock(event): whether EVENT may be older than the record before it: an admin has accepted the wall
+ *  clock. No other may. */
+bool sr_event_sets_clock(const struct sr_event *event);
+
 /** sr_checkpoint_digest(chain_id, head, digest): what the audit key signs. */
 bool sr_checkpoint_digest(const char *chain_id, const struct sr_head *head, uint8_t digest[SR_SHA256_LEN]);
 

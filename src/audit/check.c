@@ -82,9 +82,15 @@ static bool scan_one(const struct sr_event *event, const uint8_t hash[SR_HASH_LE
 			(unsigned long long)expected, (unsigned long long)event->id - 1);
 	if (event->id != expected)
 		return scan_bad(scan, expected);
-	if (sr_chain_next(&scan->head, event) && memcmp(scan->head.hash, hash, SR_HASH_LEN) == 0)
+	const char *wrong = NULL;
+	if (!sr_chain_next(&scan->head, event) || memcmp(scan->head.hash, hash, SR_HASH_LEN) != 0)
+		wrong = "was changed";
+	else if (event->timestamp_ms < scan->newest_ms && !sr_event_sets_clock(event))
+		wrong = "is older than the one before it";
+	scan->newest_ms = event->timestamp_ms;
+	if (!wrong)
 		return true;
-	snprintf(scan->finding, sizeof scan->finding, "record %llu was changed", (unsigned long long)expected);
+	snprintf(scan->finding, sizeof scan->finding, "record %llu %s", (unsigned long long)expected, wrong);
 	return scan_bad(scan, expected);
 }
 

@@ -32,10 +32,11 @@ CK_RV sr_head_stored(const struct sr_place *place, struct sr_tx *tx, uint64_t se
 
 #define SR_FINDING_MAX 256
 
-/** struct sr_scan: a walk over the records behind HEAD, which moves with it. BAD: the first record that does not fit,
- *  0 for none, and in FINDING what is wrong there. */
+/** struct sr_scan: a walk over the records behind HEAD, which moves with it, as does the time of the newest. BAD: the
+ *  first record that does not fit, 0 for none, and in FINDING what is wrong there. */
 struct sr_scan {
 	struct sr_head head;
+	int64_t newest_ms;
 	uint64_t bad;
 	char finding[SR_FINDING_MAX];
 };

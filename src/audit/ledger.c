@@ -61,12 +61,18 @@ static bool is_our_failure(CK_RV rv)
 	       rv == CKR_GENERAL_ERROR || rv == CKR_FUNCTION_FAILED || rv == CKR_ENCRYPTED_DATA_INVALID;
 }
 
+/* Time does not run back in the chain, but where an admin has accepted the clock. */
+static int64_t time_of(const struct running *running, const struct sr_event *event)
+{
+	bool wall = sr_event_sets_clock(event) || running->now.wall_ms > running->stands.newest_ms;
+	return wall ? running->now.wall_ms : running->stands.newest_ms;
+}
+
 static CK_RV append(struct running *running, struct sr_event *event, struct sr_error *err)
 {
 	struct sr_head head = running->stands.head;
 	event->id = head.seq + 1;
-	event->timestamp_ms =
-		running->now.wall_ms > running->stands.newest_ms ? running->now.wall_ms : running->stands.newest_ms;
+	event->timestamp_ms = time_of(running, event);
 	if (!sr_chain_next(&head, event))
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_AUDIT_FAILED, "the record cannot be hashed");
 	CK_RV rv = running->store->ops->event_put(running->tx, event, head.hash, err);

@@ -1,5 +1,6 @@
 /* strongroom doctor: works with everything broken. */
 #define _GNU_SOURCE 1 /* secure_getenv */
+#include "cli/objects.h"
 #include "cli/output.h"
 #include "cli/refusal.h"
 #include "cli/session.h"
@@ -97,23 +98,79 @@ static int put_checks(json_t *checks)
 	return sr_put_table(checks, columns, sizeof columns / sizeof columns[0]);
 }
 
-int sr_run_doctor(struct sr_tool *tool, int argc, char **argv)
+static int look(struct sr_tool *tool)
 {
-	int exit_code = sr_parse_none(tool,
-		"Look for what is wrong with this set-up, and say what to do. Changes nothing "
-		"and needs no login.",
-		argc, argv);
-	if (exit_code != SR_EXIT_DONE)
-		return exit_code;
 	json_t *checks = json_array();
 	if (check_module(tool, checks))
 		ask_module(tool, checks);
 	else
 		check_configuration(checks);
 	check_registration(checks);
-	exit_code = tool->json ? sr_put_json(checks) : put_checks(checks);
+	int exit_code = tool->json ? sr_put_json(checks) : put_checks(checks);
 	if (exit_code == SR_EXIT_DONE && !all_ok(checks))
 		exit_code = SR_EXIT_FAILED;
 	json_decref(checks);
 	return exit_code;
+}
+
+/* -- the clock ------------------------------------------------------------------------------------------------ */
+static int accept_clock(struct sr_tool *tool)
+{
+	json_t *clocks = NULL;
+	int exit_code = sr_tool_open(tool);
+	if (exit_code == SR_EXIT_DONE)
+		exit_code = sr_run_job(tool, "accept-clock", &clocks);
+	if (exit_code != SR_EXIT_DONE)
+		return exit_code;
+	sr_say("The clock is accepted: time goes on from %s, no longer from %s. All tokens are revoked.",
+		sr_json_text(clocks, "now"), sr_json_text(clocks, "was"));
+	exit_code = tool->json ? sr_put_json(clocks) : SR_EXIT_DONE;
+	json_decref(clocks);
+	return exit_code;
+}
+
+/* -- the command ---------------------------------------------------------------------------------------------- */
+#define OPTION_ACCEPT_CLOCK 256
+
+struct request {
+	struct sr_tool *tool;
+	bool accept_clock;
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct request *request = state->input;
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = request->tool;
+		return 0;
+	case OPTION_ACCEPT_CLOCK:
+		request->accept_clock = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		sr_usage(state, "'%s' is one argument too many", arg);
+		return EINVAL;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+int sr_run_doctor(struct sr_tool *tool, int argc, char **argv)
+{
+	static const struct argp_option options[] = {
+		{ "accept-clock", OPTION_ACCEPT_CLOCK, NULL, 0,
+			"Let time go on from the clock as it stands, where the newest record is in the future; revokes "
+			"all tokens; needs an admin's login",
+			0 },
+		{ 0 },
+	};
+	static const struct argp argp = { options, parse, NULL,
+		"Look for what is wrong with this set-up, and say what to do. Changes nothing and needs no login, but "
+		"with --accept-clock.",
+		sr_global_children, NULL, NULL };
+	struct request request = { .tool = tool };
+	int exit_code = sr_parse(&argp, argc, argv, 0, &request);
+	if (exit_code != SR_EXIT_DONE)
+		return exit_code;
+	return request.accept_clock ? accept_clock(tool) : look(tool);
 }

@@ -35,9 +35,31 @@ static const struct sr_command commands[] = {
 	{ "token", "list", sr_run_token_list, "list tokens" },
 	{ "token", "show", sr_run_token_show, "show all about one token" },
 	{ "token", "revoke", sr_run_token_revoke, "end tokens now" },
-	{ "member", "passwd", sr_run_member_passwd, "change your own passphrase" },
+	{ "approval", "list", sr_run_approval_list, "list the requests that are open" },
+	{ "approval", "show", sr_run_approval_show, "show all about one request" },
+	{ "approval", "approve", sr_run_approval_approve, "give your approval" },
+	{ "approval", "deny", sr_run_approval_deny, "deny a request" },
+	{ "approval", "cancel", sr_run_approval_cancel, "take a request back" },
+	{ "approval", "watch", sr_run_approval_watch, "show requests as they come" },
+	{ "approval", "break-glass", sr_run_approval_break_glass, "approve alone, in an emergency" },
+	{ "policy", "set", sr_run_policy_set, "say what approval a tier needs" },
+	{ "policy", "list", sr_run_policy_list, "list the policies" },
+	{ "policy", "delete", sr_run_policy_delete, "delete policies" },
+	{ "policy", "lint", sr_run_policy_lint, "find policies that do not do what they say" },
+	{ "member", "add", sr_run_member_add, "add a person, with a role" },
+	{ "member", "list", sr_run_member_list, "list members" },
+	{ "member", "role", sr_run_member_role, "give a member another role" },
+	{ "member", "passwd", sr_run_member_passwd, "change a passphrase" },
+	{ "member", "remove", sr_run_member_remove, "remove a member, and end their tokens" },
+	{ "agent", "add", sr_run_agent_add, "add an agent, which asks for tokens" },
+	{ "agent", "list", sr_run_agent_list, "list agents" },
+	{ "agent", "rotate", sr_run_agent_rotate, "give an agent a new key" },
+	{ "agent", "suspend", sr_run_agent_suspend, "suspend an agent and end its tokens" },
+	{ "agent", "resume", sr_run_agent_resume, "let a suspended agent go on" },
+	{ "agent", "revoke", sr_run_agent_revoke, "end an agent for good" },
 	{ "audit", "query", sr_run_audit_query, "search the audit" },
 	{ "audit", "verify", sr_run_audit_verify, "check the audit's chain and seals" },
+	{ "run", NULL, sr_run_run, "run a command with secrets in its environment" },
 	{ "hsm", "probe", sr_run_hsm_probe, "what the HSM can do" },
 	{ "status", NULL, sr_run_status, "the vault's state" },
 	{ "doctor", NULL, sr_run_doctor, "what is wrong with this set-up" },
@@ -201,7 +223,7 @@ static char *help_commands(int key, const char *text, void *input)
 			continue;
 		char name[32];
 		snprintf(name, sizeof name, "%s %s", row->group, row->verb ? row->verb : "");
-		sr_buf_printf(&list, "  %-16s %s\n", name, row->summary);
+		sr_buf_printf(&list, "  %-21s %s\n", name, row->summary);
 	}
 	sr_buf_text(&list, "\n`strongroom COMMAND --help' tells more; so does strongroom(1).");
 	char *copy = strdup(sr_buf_string(&list)); /* argp frees it */
@@ -268,11 +290,19 @@ static void free_cleansed(void *p)
 }
 
 /* PINs, values and keys pass through this process: it leaves no core, and nobody but root attaches to it. */
+static struct rlimit core_limit;
+
 static void harden(void)
 {
-	const struct rlimit none = { 0, 0 };
+	getrlimit(RLIMIT_CORE, &core_limit);
+	const struct rlimit none = { 0, core_limit.rlim_max }; /* the hard limit could not be raised again */
 	setrlimit(RLIMIT_CORE, &none);
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+void sr_soften(void)
+{
+	setrlimit(RLIMIT_CORE, &core_limit);
 }
 
 int main(int argc, char **argv)

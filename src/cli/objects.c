@@ -114,6 +114,13 @@ int sr_create(struct sr_tool *tool, struct sr_template *template, CK_OBJECT_HAND
 	return rv == CKR_OK ? SR_EXIT_DONE : sr_refuse(tool, rv);
 }
 
+int sr_set(struct sr_tool *tool, CK_OBJECT_HANDLE handle, const CK_ATTRIBUTE *change)
+{
+	CK_ATTRIBUTE one = *change;
+	CK_RV rv = tool->p11->C_SetAttributeValue(tool->session, handle, &one, 1);
+	return rv == CKR_OK ? SR_EXIT_DONE : sr_refuse(tool, rv);
+}
+
 int sr_destroy(struct sr_tool *tool, CK_OBJECT_HANDLE handle)
 {
 	CK_RV rv = tool->p11->C_DestroyObject(tool->session, handle);
@@ -203,6 +210,8 @@ static json_t *field_value(enum sr_field_kind kind, const CK_ATTRIBUTE *attr)
 {
 	const char *text = attr->pValue;
 	size_t len = attr->ulValueLen;
+	if (kind == SR_FIELD_FLAG)
+		return json_boolean(text && len == strlen("true") && memcmp(text, "true", len) == 0);
 	if (!text || len == 0 || len == CK_UNAVAILABLE_INFORMATION)
 		return kind == SR_FIELD_OBJECT ? json_object() : json_null();
 	switch (kind) {

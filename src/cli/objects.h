@@ -26,8 +26,9 @@ void sr_template_bool(struct sr_template *template, CK_ATTRIBUTE_TYPE type, bool
 void sr_template_items(struct sr_template *template, const CK_ATTRIBUTE *items, size_t count);
 void sr_template_token(struct sr_template *template);
 
-/** struct sr_field: an attribute and what it is in JSON. Absent and empty is null, but {} for SR_FIELD_OBJECT. */
-enum sr_field_kind { SR_FIELD_TEXT, SR_FIELD_NUMBER, SR_FIELD_LINES, SR_FIELD_OBJECT };
+/** struct sr_field: an attribute and what it is in JSON. Absent and empty is null, but {} for SR_FIELD_OBJECT and false
+ * for SR_FIELD_FLAG. */
+enum sr_field_kind { SR_FIELD_TEXT, SR_FIELD_NUMBER, SR_FIELD_LINES, SR_FIELD_OBJECT, SR_FIELD_FLAG };
 struct sr_field {
 	CK_ATTRIBUTE_TYPE type;
 	const char *key;
@@ -47,6 +48,7 @@ int sr_find_one(struct sr_tool *tool, struct sr_template *template, const char *
 int sr_not_found(const struct sr_tool *tool, const char *name);
 
 int sr_create(struct sr_tool *tool, struct sr_template *template, CK_OBJECT_HANDLE *handle);
+int sr_set(struct sr_tool *tool, CK_OBJECT_HANDLE handle, const CK_ATTRIBUTE *change);
 int sr_destroy(struct sr_tool *tool, CK_OBJECT_HANDLE handle);
 
 /** sr_read_attributes(tool, handle, attrs, count): ATTRS come with their types and nothing else; what the object has is

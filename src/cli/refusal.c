@@ -15,11 +15,13 @@ static const struct {
 	{ SR_REASON_REVOKED, SR_EXIT_DENIED },
 	{ SR_REASON_USED_UP, SR_EXIT_DENIED },
 	{ SR_REASON_OUT_OF_SCOPE, SR_EXIT_DENIED },
-	{ SR_REASON_APPROVAL_REQUIRED, SR_EXIT_DENIED }, /* 5 is for a request that exists */
+	{ SR_REASON_APPROVAL_REQUIRED, SR_EXIT_DENIED }, /* 5 is for a request that exists: waits_for_approval */
 	{ SR_REASON_READ_BY_LISTING, SR_EXIT_DENIED },
 	{ SR_REASON_ROLE_NOT_ALLOWED, SR_EXIT_DENIED },
 	{ SR_REASON_TIER_LOWERED, SR_EXIT_DENIED },
 	{ SR_REASON_CHANGED_MEANWHILE, SR_EXIT_DENIED },
+	{ SR_REASON_CLOCK_NOT_BACK, SR_EXIT_DENIED },
+	{ SR_REASON_LAST_ADMIN, SR_EXIT_DENIED },
 	{ SR_REASON_BAD_PATH, SR_EXIT_USAGE },
 	{ SR_REASON_BAD_SCOPE, SR_EXIT_USAGE },
 	{ SR_REASON_BAD_ADDRESS, SR_EXIT_USAGE },
@@ -30,11 +32,18 @@ static const struct {
 	{ SR_REASON_WEAK_PASSPHRASE, SR_EXIT_USAGE },
 	{ SR_REASON_VERSION_MISMATCH, SR_EXIT_FAILED },
 	{ SR_REASON_PATH_TAKEN, SR_EXIT_FAILED },
+	{ SR_REASON_NAME_TAKEN, SR_EXIT_FAILED },
 	{ SR_REASON_CUSTODY, SR_EXIT_FAILED },
 	{ SR_REASON_RIGHTS, SR_EXIT_USAGE },
 	{ SR_REASON_UNEXTRACTABLE, SR_EXIT_DENIED },
 	{ SR_REASON_MECHANISM, SR_EXIT_FAILED },
 	{ SR_REASON_NOT_AUTHENTICATED, SR_EXIT_DENIED },
+	{ SR_REASON_SELF_APPROVAL, SR_EXIT_DENIED },
+	{ SR_REASON_ALREADY_VOTED, SR_EXIT_DENIED },
+	{ SR_REASON_FRESH_MEMBER, SR_EXIT_DENIED },
+	{ SR_REASON_APPROVAL_DENIED, SR_EXIT_APPROVAL },
+	{ SR_REASON_APPROVAL_TIMED_OUT, SR_EXIT_APPROVAL },
+	{ SR_REASON_DECIDED, SR_EXIT_FAILED },
 };
 
 /* What each code means to a person who has no better line from the module. */
@@ -85,8 +94,16 @@ static const struct code *find_code(CK_RV rv)
 	return NULL;
 }
 
+/* The other codes with this reason say that an approved token is wanted, and nobody has asked for one. */
+static bool waits_for_approval(CK_RV rv, CK_ULONG reason)
+{
+	return rv == CKR_FUNCTION_REJECTED && reason == SR_REASON_APPROVAL_REQUIRED;
+}
+
 int sr_exit_code(CK_RV rv, CK_ULONG reason)
 {
+	if (waits_for_approval(rv, reason))
+		return SR_EXIT_APPROVAL;
 	for (size_t i = 0; i < sizeof by_reason / sizeof by_reason[0]; i++) {
 		if (by_reason[i].reason == reason)
 			return by_reason[i].exit_code;

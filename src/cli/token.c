@@ -18,6 +18,8 @@ const struct sr_field sr_token_fields[SR_TOKEN_FIELDS] = {
 	{ CKA_SR_ISSUER, "issuer", SR_FIELD_TEXT },
 	{ CKA_SR_PARENT, "parent", SR_FIELD_TEXT },
 	{ CKA_SR_CLEARANCE, "clearance", SR_FIELD_TEXT },
+	{ CKA_SR_APPROVAL, "approval", SR_FIELD_TEXT },
+	{ CKA_SR_OWNER, "owner", SR_FIELD_TEXT },
 	{ CKA_SR_CREATED_AT, "created_at", SR_FIELD_TEXT },
 	{ CKA_SR_DESCRIPTION, "description", SR_FIELD_TEXT },
 };

@@ -4,7 +4,7 @@
 
 #include "cli/objects.h"
 
-#define SR_TOKEN_FIELDS 12
+#define SR_TOKEN_FIELDS 14
 extern const struct sr_field sr_token_fields[SR_TOKEN_FIELDS];
 extern const CK_OBJECT_CLASS sr_token_class;
 

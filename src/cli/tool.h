@@ -18,7 +18,7 @@ enum sr_exit {
 	SR_EXIT_DENIED = 3,
 	SR_EXIT_NOT_FOUND = 4,
 	SR_EXIT_APPROVAL = 5,
-	SR_EXIT_FOUND = 6, /* `audit verify` found something */
+	SR_EXIT_FOUND = 6, /* `audit verify`, `policy lint` found something */
 };
 
 /** struct sr_tool: one run of the tool. The texts belong to argv or the environment. */
@@ -66,6 +66,10 @@ int sr_parse_none(struct sr_tool *tool, const char *doc, int argc, char **argv);
 /** sr_take_one(slot, arg, state): the command's only argument; a second one is a usage error. */
 error_t sr_take_one(const char **slot, const char *arg, const struct argp_state *state);
 
+/** sr_soften(): gives back what the tool took from its process at the start (the limit of core dumps), for a command
+ *  that it becomes. */
+void sr_soften(void);
+
 /* -- the handlers --------------------------------------------------------------------------------------------- */
 int sr_run_init(struct sr_tool *tool, int argc, char **argv);
 int sr_run_secret_put(struct sr_tool *tool, int argc, char **argv);
@@ -83,7 +87,29 @@ int sr_run_token_issue(struct sr_tool *tool, int argc, char **argv);
 int sr_run_token_list(struct sr_tool *tool, int argc, char **argv);
 int sr_run_token_show(struct sr_tool *tool, int argc, char **argv);
 int sr_run_token_revoke(struct sr_tool *tool, int argc, char **argv);
+int sr_run_approval_list(struct sr_tool *tool, int argc, char **argv);
+int sr_run_approval_show(struct sr_tool *tool, int argc, char **argv);
+int sr_run_approval_approve(struct sr_tool *tool, int argc, char **argv);
+int sr_run_approval_deny(struct sr_tool *tool, int argc, char **argv);
+int sr_run_approval_cancel(struct sr_tool *tool, int argc, char **argv);
+int sr_run_approval_watch(struct sr_tool *tool, int argc, char **argv);
+int sr_run_approval_break_glass(struct sr_tool *tool, int argc, char **argv);
+int sr_run_policy_set(struct sr_tool *tool, int argc, char **argv);
+int sr_run_policy_list(struct sr_tool *tool, int argc, char **argv);
+int sr_run_policy_delete(struct sr_tool *tool, int argc, char **argv);
+int sr_run_policy_lint(struct sr_tool *tool, int argc, char **argv);
+int sr_run_member_add(struct sr_tool *tool, int argc, char **argv);
+int sr_run_member_list(struct sr_tool *tool, int argc, char **argv);
+int sr_run_member_role(struct sr_tool *tool, int argc, char **argv);
+int sr_run_agent_add(struct sr_tool *tool, int argc, char **argv);
+int sr_run_agent_list(struct sr_tool *tool, int argc, char **argv);
+int sr_run_agent_rotate(struct sr_tool *tool, int argc, char **argv);
+int sr_run_agent_suspend(struct sr_tool *tool, int argc, char **argv);
+int sr_run_agent_resume(struct sr_tool *tool, int argc, char **argv);
+int sr_run_agent_revoke(struct sr_tool *tool, int argc, char **argv);
+int sr_run_run(struct sr_tool *tool, int argc, char **argv);
 int sr_run_member_passwd(struct sr_tool *tool, int argc, char **argv);
+int sr_run_member_remove(struct sr_tool *tool, int argc, char **argv);
 int sr_run_audit_query(struct sr_tool *tool, int argc, char **argv);
 int sr_run_audit_verify(struct sr_tool *tool, int argc, char **argv);
 int sr_run_hsm_probe(struct sr_tool *tool, int argc, char **argv);

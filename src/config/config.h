@@ -10,11 +10,12 @@
 
 #define SR_SLOTS_MAX 32
 
-/** struct sr_slot_config: one [slot NAME]. At most one of TOKEN_FILE and TOKEN_ENV. */
+/** struct sr_slot_config: one [slot NAME]. At most one of TOKEN_FILE and TOKEN_ENV; WAIT with one of them only. */
 struct sr_slot_config {
 	char *name;
 	char *token_file;
 	char *token_env;
+	uint64_t wait_s; /* how long C_Login waits for an approval */
 };
 
 /* Asks for the PIN of the HSM token with this label; false when nobody answers. */
@@ -23,9 +24,10 @@ typedef bool (*sr_pin_prompt)(const char *token_label, struct sr_buf *pin);
 /** struct sr_config: what the file said; absent keys are NULL, false, 0.
  *  [vault]       dir, server (reserved: refused with a clear line until the daemon exists), read-by-listing, heads,
  *                custody (resident, wrapped), audit-sync (full, lazy)
+ *                separation, max-ttl (DUR, 24h at most), fresh-member (DUR)
  *  [mechanisms]  enable: names of weak mechanisms that are offered all the same, separated by blanks or commas
  *  [hsm]         uri, softhsm-conf
- *  [slot NAME]   token-file, token-env
+ *  [slot NAME]   token-file, token-env, wait (DUR, 1h at most)
  *  PRIVATE_FILE: the file was readable by its owner alone (so a pin-value in the URI may be used). PROMPT is not the
  *  file's: it asks a person for the HSM's PIN, in the tool and the daemon; NULL in a guest process. */
 struct sr_config {
@@ -37,6 +39,9 @@ struct sr_config {
 	bool read_by_listing;
 	bool custody_wrapped;
 	bool audit_sync_lazy;
+	bool separation;
+	uint64_t max_ttl_s;      /* 0: 24 h */
+	uint64_t fresh_member_s; /* 0: 24 h */
 	char *mechanisms;
 	bool private_file;
 	sr_pin_prompt prompt;

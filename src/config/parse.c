@@ -2,6 +2,7 @@
 #include "config/parse.h"
 
 #include "config/reader.h"
+#include "policy/duration.h"
 #include "policy/mechanism.h"
 #include "policy/tier.h"
 #include "util/buf.h"
@@ -15,7 +16,7 @@
 #define URI_LENGTH_MAX 4095
 #define SLOT_SECTION "slot "
 
-enum value_kind { PATH, URI, ENVIRONMENT, FLAG, CUSTODY, SYNC, NAMES, NO_CLIENT };
+enum value_kind { PATH, URI, ENVIRONMENT, FLAG, CUSTODY, SYNC, NAMES, A_DAY, AN_HOUR, NO_CLIENT };
 enum section { OUTSIDE, VAULT, MECHANISMS, HSM, SLOT, SECTION_COUNT };
 
 static const char *const section_names[] = {
@@ -34,12 +35,16 @@ static const struct key {
 	{ VAULT, "read-by-listing", FLAG, offsetof(struct sr_config, read_by_listing) },
 	{ VAULT, "custody", CUSTODY, offsetof(struct sr_config, custody_wrapped) },
 	{ VAULT, "audit-sync", SYNC, offsetof(struct sr_config, audit_sync_lazy) },
+	{ VAULT, "separation", FLAG, offsetof(struct sr_config, separation) },
+	{ VAULT, "max-ttl", A_DAY, offsetof(struct sr_config, max_ttl_s) },
+	{ VAULT, "fresh-member", A_DAY, offsetof(struct sr_config, fresh_member_s) },
 	{ VAULT, "server", NO_CLIENT, 0 },
 	{ MECHANISMS, "enable", NAMES, offsetof(struct sr_config, mechanisms) },
 	{ HSM, "uri", URI, offsetof(struct sr_config, hsm_uri) },
 	{ HSM, "softhsm-conf", PATH, offsetof(struct sr_config, softhsm_conf) },
 	{ SLOT, "token-file", PATH, offsetof(struct sr_slot_config, token_file) },
 	{ SLOT, "token-env", ENVIRONMENT, offsetof(struct sr_slot_config, token_env) },
+	{ SLOT, "wait", AN_HOUR, offsetof(struct sr_slot_config, wait_s) },
 };
 
 #define KEY_COUNT (sizeof keys / sizeof keys[0])
@@ -133,6 +138,15 @@ static const char *take_sync(const char *value, bool *lazy)
 	return *lazy || strcmp(value, "full") == 0 ? NULL : "must be full or lazy";
 }
 
+/* NULL, or what is wrong with a VALUE that is a duration. */
+static const char *take_duration(enum value_kind kind, const char *value, uint64_t *seconds)
+{
+	uint64_t most = kind == A_DAY ? 24 * 60 * 60 : 60 * 60;
+	if (sr_duration_parse(value, strlen(value), seconds) && *seconds >= 1 && *seconds <= most)
+		return NULL;
+	return kind == A_DAY ? "must be a duration from 1s to 24h, as 30m" : "must be a duration from 1s to 1h, as 10m";
+}
+
 /* NULL, or what is wrong with a VALUE that is kept as text. */
 static const char *text_fault(const struct key *key, const char *value)
 {
@@ -150,8 +164,8 @@ static const char *text_fault(const struct key *key, const char *value)
 	}
 }
 
-/* FAULT: NULL, or what is wrong with VALUE. False: it is no value of two, and stays text. */
-static bool take_choice(enum value_kind kind, const char *value, bool *field, const char **fault)
+/* FAULT: NULL, or what is wrong with VALUE. False: it stays text. */
+static bool take_choice(enum value_kind kind, const char *value, void *field, const char **fault)
 {
 	switch (kind) {
 	case FLAG:
@@ -162,6 +176,10 @@ static bool take_choice(enum value_kind kind, const char *value, bool *field, co
 		return true;
 	case SYNC:
 		*fault = take_sync(value, field);
+		return true;
+	case A_DAY:
+	case AN_HOUR:
+		*fault = take_duration(kind, value, field);
 		return true;
 	default:
 		return false;
@@ -302,9 +320,14 @@ static CK_RV check_whole(struct sr_config *config, struct sr_error *err)
 			return sr_fail(err, CKR_GENERAL_ERROR, SR_REASON_BAD_CONFIG,
 				"%s: [slot %s]: token-file and token-env exclude each other; remove one",
 				sr_config_shown(config), config->slots[i].name);
+		if (config->slots[i].wait_s && !config->slots[i].token_file && !config->slots[i].token_env)
+			return sr_fail(err, CKR_GENERAL_ERROR, SR_REASON_BAD_CONFIG,
+				"%s: [slot %s]: wait goes with token-file or token-env; add one",
+				sr_config_shown(config), config->slots[i].name);
 	}
 	bool something = config->hsm_uri || config->softhsm_conf || config->heads || config->read_by_listing ||
-			 config->custody_wrapped || config->audit_sync_lazy || config->mechanisms || config->slot_count;
+			 config->custody_wrapped || config->audit_sync_lazy || config->mechanisms ||
+			 config->slot_count || config->separation || config->max_ttl_s || config->fresh_member_s;
 	if (!config->dir && something)
 		return sr_config_refuse(config, err, "says no vault; add dir = /path/to/vault under [vault]");
 	return CKR_OK;

@@ -9,14 +9,16 @@
 /** struct sr_backend: a library that serves calls.
  *  open      a client context on the configured vault. A vault or HSM that cannot be opened now is no failure: the
  * slots are there, without a token, and the reason is given by calls and last_error; CKR_HOST_MEMORY is. CONFIG is
- * copied. close     ends every session, seals the audit, closes; no call may be inside abandon   in a forked child:
- * forgets CLIENT without touching anything that the parent shares last_error  the calling thread's last reason of any
- * call here: reason number, text valid until its next call create, probe, doctor  as sr_interface's
- * (pkcs11/strongroom.h), RESULT malloc'ed JSON; CONFIG is empty but for its prompt where there is no file */
+ * copied. interrupt  sends calls home that wait for a person, and those to come; close follows. close     ends every
+ * session, seals the audit, closes; no call may be inside abandon   in a forked child: forgets CLIENT without touching
+ * anything that the parent shares last_error  the calling thread's last reason of any call here: reason number, text
+ * valid until its next call create, probe, doctor  as sr_interface's (pkcs11/strongroom.h), RESULT malloc'ed JSON;
+ * CONFIG is empty but for its prompt where there is no file */
 struct sr_backend {
 	unsigned abi;
 	const struct sr_calls *calls;
 	CK_RV (*open)(const struct sr_config *config, struct sr_client **client, struct sr_error *err);
+	void (*interrupt)(struct sr_client *client);
 	void (*close)(struct sr_client *client);
 	void (*abandon)(struct sr_client *client);
 	const struct sr_error *(*last_error)(void);
@@ -25,7 +27,7 @@ struct sr_backend {
 	CK_RV (*doctor)(const struct sr_config *config, char **result, struct sr_error *err);
 };
 
-#define SR_BACKEND_ABI 1
+#define SR_BACKEND_ABI 2
 #define SR_BACKEND_SYMBOL "sr_backend"
 
 /** sr_backend(): the table of this library. The one symbol that libstrongroom-vault.so exports. */

@@ -37,12 +37,20 @@ static bool is_discovery(enum sr_call_id id)
 	return id == SR_ID_C_GetFunctionList || id == SR_ID_C_GetInterfaceList || id == SR_ID_C_GetInterface;
 }
 
+/* A login may wait for a person for an hour: the application's mutex would keep every other call out. What it works
+ * with has locks of its own. */
+static bool may_wait(enum sr_call_id id)
+{
+	return id == SR_ID_C_Login || id == SR_ID_C_LoginUser;
+}
+
 static CK_RV hold_and_serialise(struct sr_entry *entry)
 {
 	CK_RV rv = sr_hold(&entry->hold);
 	if (rv != CKR_OK)
 		return rv;
-	rv = sr_serialise();
+	entry->serialised = !may_wait(entry->id);
+	rv = entry->serialised ? sr_serialise() : CKR_OK;
 	if (rv != CKR_OK) {
 		sr_release(&entry->hold);
 		return rv;
@@ -89,7 +97,8 @@ CK_RV sr_leave(struct sr_entry *entry, CK_RV rv)
 	if (entry->held) {
 		if (rv != CKR_OK)
 			keep_backend_error(entry);
-		sr_unserialise();
+		if (entry->serialised)
+			sr_unserialise();
 		sr_release(&entry->hold);
 	}
 	if (debug)

@@ -22,6 +22,7 @@ struct sr_hold {
 struct sr_entry {
 	enum sr_call_id id;
 	bool held;
+	bool serialised;
 	struct sr_hold hold;
 	struct timespec started; /* read only when STRONGROOM_DEBUG asks for it */
 };

@@ -215,6 +215,8 @@ CK_RV sr_state_close(void)
 	}
 	atomic_store(&state.phase, CLOSING);
 	send_waiters_home();
+	if (state.client)
+		state.backend->interrupt(state.client);
 	pthread_rwlock_wrlock(&state.calls);
 	close_all();
 	atomic_store(&state.phase, CLOSED);

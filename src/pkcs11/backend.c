@@ -86,6 +86,7 @@ const struct sr_backend *sr_backend(void)
 		.abi = SR_BACKEND_ABI,
 		.calls = &sr_client_calls,
 		.open = open_client,
+		.interrupt = sr_client_interrupt,
 		.close = close_client,
 		.abandon = sr_client_abandon,
 		.last_error = sr_last_error_get,

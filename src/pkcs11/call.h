@@ -55,6 +55,17 @@ struct sr_credentials {
  * was quicker. On CKR_OK the call has the new identity. */
 CK_RV sr_login_slot(struct sr_call *call, const struct sr_credentials *credentials, bool again);
 
+/** sr_login_waits(call, rv): whether a login answered RV because its token waits for an approval.
+ *  sr_own_token_waits(call): whether the slot's token does now; leaves no event. */
+bool sr_login_waits(const struct sr_call *call, CK_RV rv);
+bool sr_own_token_waits(struct sr_call *call);
+
+/** sr_login_wait(call, rv): after a login that answered RV: where its token waits for an approval and the slot's `wait
+ * =` says so, this stays until that is decided, and answers as the login does then; what was pending still when the
+ * wait is over answers RV. CKR_FUNCTION_CANCELED when the session is closed or the application ends. Holds no lock
+ * while it waits; more than SR_PARKED_MAX calls at once do not. */
+CK_RV sr_login_wait(struct sr_call *call, CK_RV rv);
+
 /** sr_last_error_set(err), sr_last_error_get(): the calling thread's last failure. */
 void sr_last_error_set(const struct sr_error *err);
 const struct sr_error *sr_last_error_get(void);

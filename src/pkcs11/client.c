@@ -56,6 +56,9 @@ static bool copy_config(struct sr_config *to, const struct sr_config *from)
 	*to = (struct sr_config){ .read_by_listing = from->read_by_listing,
 		.custody_wrapped = from->custody_wrapped,
 		.audit_sync_lazy = from->audit_sync_lazy,
+		.separation = from->separation,
+		.max_ttl_s = from->max_ttl_s,
+		.fresh_member_s = from->fresh_member_s,
 		.private_file = from->private_file,
 		.prompt = from->prompt,
 		.slot_count = from->slot_count };
@@ -63,9 +66,11 @@ static bool copy_config(struct sr_config *to, const struct sr_config *from)
 		      copy_text(&to->hsm_uri, from->hsm_uri) && copy_text(&to->softhsm_conf, from->softhsm_conf) &&
 		      copy_text(&to->heads, from->heads) && copy_text(&to->mechanisms, from->mechanisms);
 	for (size_t i = 0; copied && i < from->slot_count; i++) {
+		to->slots[i].wait_s = from->slots[i].wait_s;
 		copied = copy_text(&to->slots[i].name, from->slots[i].name) &&
 			 copy_text(&to->slots[i].token_file, from->slots[i].token_file) &&
 			 copy_text(&to->slots[i].token_env, from->slots[i].token_env);
+		to->slots[i].wait_s = from->slots[i].wait_s;
 	}
 	return copied;
 }
@@ -79,11 +84,21 @@ static CK_ULONG first_number(void)
 	return (number & 0xffffff) + 1;
 }
 
+static void init_monotonic(pthread_cond_t *cond)
+{
+	pthread_condattr_t attributes;
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
+
 static void set_up(struct sr_client *client)
 {
 	pthread_mutex_init(&client->lock, NULL);
 	pthread_mutex_init(&client->opening, NULL);
 	pthread_cond_init(&client->login_done, NULL);
+	init_monotonic(&client->cut_off);
 	client->peer = (struct sr_peer){
 		.kind = SR_PEER_EMBEDDED, .loopback = true, .uid = (uint32_t)geteuid(), .pid = (int32_t)getpid()
 	};
@@ -173,6 +188,7 @@ void sr_client_close(struct sr_client *client)
 	sr_vault_close(client->vault);
 	sr_config_clear(&client->config);
 	pthread_cond_destroy(&client->login_done);
+	pthread_cond_destroy(&client->cut_off);
 	pthread_mutex_destroy(&client->opening);
 	pthread_mutex_destroy(&client->lock);
 	free(client);

@@ -2,7 +2,8 @@
  *
  * Locks. client->lock guards every table here and is held for moments only: nothing that waits (a login, a class
  * operation, the opening of the vault) happens under it, so it may be taken anywhere, a class's find callback included.
- * session->lock is held for the whole of a call in that session; it comes before client->lock. client->opening lets one
+ * session->lock is held for the whole of a call in that session, but for a login that waits for an approval; it comes
+ * before client->lock. client->opening lets one
  * thread at a time try to open the vault. */
 #ifndef SR_PKCS11_CLIENT_H
 #define SR_PKCS11_CLIENT_H
@@ -23,6 +24,7 @@
 #define SR_SESSION_BYTES_MAX (1u << 20)
 #define SR_CALL_DATA_MAX (16u << 20)
 #define SR_PIN_MAX 255
+#define SR_PARKED_MAX 4 /* logins that wait for an approval */
 
 /** struct sr_slot: everything but CLIENT and CONFIG is guarded by client->lock.
  *  IDENTITY    who has logged in; NULL: nobody
@@ -31,7 +33,7 @@
  *              CKR_USER_NOT_LOGGED_IN for LAPSE_REASON
  *  WANTED      there was a login that nobody ended: a slot with a token of its own tries again when that changes
  *  EPOCH       counts the ends of logins; what was begun in another is over. ENDED_BY_LAPSE: how the last ended
- *  STAMP       the token file at the last login that was tried */
+ *  STAMP       the token file at the last login that was tried; WAITS: its token waited for an approval */
 struct sr_slot {
 	struct sr_client *client;
 	const struct sr_slot_config *config; /* NULL: the default slot */
@@ -47,6 +49,7 @@ struct sr_slot {
 	uint64_t epoch;
 	bool ended_by_lapse;
 	struct sr_stamp stamp;
+	bool waits;
 	struct sr_handles handles;
 };
 
@@ -61,13 +64,15 @@ struct sr_search {
 	size_t next;
 };
 
-/** struct sr_session: REFS is guarded by client->lock, HANDLE, SLOT and FLAGS never change, the rest belongs to whoever
- *  holds LOCK. DEVICE_ERROR: the reason of the last call here that failed, until the next that fails. */
+/** struct sr_session: REFS and GONE (it was closed) are guarded by client->lock, HANDLE, SLOT and FLAGS never change,
+ * the rest belongs to whoever holds LOCK. DEVICE_ERROR: the reason of the last call here that failed, until the next
+ * that fails. */
 struct sr_session {
 	CK_SESSION_HANDLE handle;
 	struct sr_slot *slot;
 	CK_FLAGS flags;
 	unsigned refs;
+	bool gone;
 	pthread_mutex_t lock;
 	bool closed;
 	CK_ULONG device_error;
@@ -80,11 +85,16 @@ struct sr_session {
 	UT_hash_handle hh;
 };
 
+/** struct sr_client: PARKED logins wait for an approval; CUT_OFF tells them that a session was closed, or that the
+ *  client is ENDING. */
 struct sr_client {
 	struct sr_config config;
 	struct sr_peer peer;
 	pthread_mutex_t lock;
 	pthread_cond_t login_done;
+	pthread_cond_t cut_off;
+	unsigned parked;
+	bool ending;
 	pthread_mutex_t opening;
 	struct sr_vault *vault; /* set once, under LOCK; stays until the client closes */
 	struct sr_error absent; /* why there is no vault */
@@ -100,8 +110,10 @@ struct sr_client {
 	size_t session_bytes;
 };
 
-/** sr_client_open, sr_client_close, sr_client_abandon: as struct sr_backend's (module/backend.h). */
+/** sr_client_open, sr_client_interrupt, sr_client_close, sr_client_abandon: as struct sr_backend's (module/backend.h).
+ */
 CK_RV sr_client_open(const struct sr_config *config, struct sr_client **client, struct sr_error *err);
+void sr_client_interrupt(struct sr_client *client);
 void sr_client_close(struct sr_client *client);
 void sr_client_abandon(struct sr_client *client);
 

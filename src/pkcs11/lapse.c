@@ -86,10 +86,10 @@ static bool begin_login(struct sr_call *call, const struct sr_identity *old)
 	return ours;
 }
 
-/* Puts IDENTITY (NULL: the login failed) into the slot and answers the one that it replaces. The slot has a session
- * still: the call's own, which nobody closes as long as the call is inside. */
+/* The login answered RV. Puts IDENTITY (NULL: it failed) into the slot and answers the one that it replaces. The slot
+ * has a session still: the call's own, which nobody closes as long as the call is inside. */
 static struct sr_identity *finish_login(
-	struct sr_call *call, struct sr_identity *identity, const struct sr_stamp *stamp, bool again)
+	struct sr_call *call, CK_RV rv, struct sr_identity *identity, const struct sr_stamp *stamp, bool again)
 {
 	struct sr_slot *slot = call->slot;
 	struct sr_identity *old = NULL;
@@ -97,6 +97,7 @@ static struct sr_identity *finish_login(
 	slot->logging_in = false;
 	if (stamp)
 		slot->stamp = *stamp;
+	slot->waits = sr_login_waits(call, rv);
 	if (identity) {
 		old = slot->identity;
 		if (!again)
@@ -146,7 +147,7 @@ CK_RV sr_login_slot(struct sr_call *call, const struct sr_credentials *credentia
 	struct sr_stamp stamp = { 0 };
 	bool asked;
 	CK_RV rv = ask_vault(call, credentials, &identity, &stamp, &asked);
-	sr_identity_unref(finish_login(call, rv == CKR_OK ? identity : NULL, asked ? &stamp : NULL, again));
+	sr_identity_unref(finish_login(call, rv, rv == CKR_OK ? identity : NULL, asked ? &stamp : NULL, again));
 	if (rv == CKR_OK)
 		adopt(call);
 	return rv;
@@ -159,14 +160,15 @@ static CK_RV log_in_again(struct sr_call *call)
 	return sr_login_slot(call, &own, true);
 }
 
-/* Whether the slot's own token is another than the one that was last tried. */
+/* Whether the slot's own token is another than the one that was last tried, or that one waits no longer. */
 static bool token_is_new(struct sr_call *call)
 {
 	pthread_mutex_lock(&call->client->lock);
 	bool wanted = call->slot->wanted;
+	bool waits = call->slot->waits;
 	struct sr_stamp stamp = call->slot->stamp;
 	pthread_mutex_unlock(&call->client->lock);
-	return wanted && sr_own_token_changed(call->slot->config, &stamp);
+	return wanted && (sr_own_token_changed(call->slot->config, &stamp) || (waits && !sr_own_token_waits(call)));
 }
 
 /* The login has lapsed for REASON. True when there is one again: of the slot's own token, or because another thread was
@@ -179,12 +181,12 @@ static bool revive(struct sr_call *call, CK_ULONG reason)
 	return call->identity;
 }
 
-/* A file that is being written anew may be empty for a moment: as long as nothing can be read, the login there is goes
- * on while the vault lets it. A token that is refused ends it. */
+/* A file that is being written anew may be empty for a moment, and a token in it may wait for its approval: meanwhile
+ * the login there is goes on while the vault lets it. A token that is refused ends it. */
 static void use_new_token(struct sr_call *call)
 {
 	CK_RV rv = log_in_again(call);
-	if (rv == CKR_OK || rv == CKR_FUNCTION_FAILED || !call->identity)
+	if (rv == CKR_OK || rv == CKR_FUNCTION_FAILED || sr_login_waits(call, rv) || !call->identity)
 		return;
 	lapse(call, call->err.reason);
 }

@@ -30,18 +30,19 @@ static CK_RV check_pin(struct sr_call *call, struct sr_credentials *credentials)
 	return CKR_OK;
 }
 
-static CK_RV ask_again(struct sr_call *call, const struct sr_credentials *credentials)
+static CK_RV ask_again(
+	struct sr_call *call, const struct sr_operation *waiting, const struct sr_credentials *credentials)
 {
 	struct sr_caller caller = sr_call_caller(call);
 	if (credentials->pin)
-		return sr_reauthenticate(&caller, credentials->name, credentials->name_len, credentials->pin,
-			credentials->pin_len, &call->err);
+		return sr_reauthenticate(&caller, waiting->key, credentials->name, credentials->name_len,
+			credentials->pin, credentials->pin_len, &call->err);
 	char pin[SR_TOKEN_FILE_MAX];
 	size_t len = 0;
 	struct sr_stamp stamp;
 	CK_RV rv = sr_own_token_read(call->slot->config, pin, &len, &stamp, &call->err);
 	if (rv == CKR_OK)
-		rv = sr_reauthenticate(&caller, NULL, 0, pin, len, &call->err);
+		rv = sr_reauthenticate(&caller, waiting->key, NULL, 0, pin, len, &call->err);
 	sr_cleanse(pin, sizeof pin);
 	return rv;
 }
@@ -60,7 +61,7 @@ static CK_RV log_in_to_operation(struct sr_call *call, struct sr_credentials *cr
 	if (rv != CKR_OK)
 		return rv;
 	do {
-		rv = ask_again(call, credentials);
+		rv = ask_again(call, waiting, credentials);
 	} while (sr_call_again(call, rv));
 	waiting->authenticated = rv == CKR_OK;
 	return rv;
@@ -68,6 +69,7 @@ static CK_RV log_in_to_operation(struct sr_call *call, struct sr_credentials *cr
 
 static CK_RV log_in(struct sr_call *call, CK_USER_TYPE type, struct sr_credentials *credentials)
 {
+	bool by_protected_path = !credentials->pin;
 	if (type == CKU_CONTEXT_SPECIFIC)
 		return log_in_to_operation(call, credentials);
 	CK_RV rv = check_user_type(call, type);
@@ -78,7 +80,10 @@ static CK_RV log_in(struct sr_call *call, CK_USER_TYPE type, struct sr_credentia
 	if (rv == CKR_OK && call->identity)
 		rv = sr_fail(&call->err, CKR_USER_ALREADY_LOGGED_IN, SR_REASON_NONE,
 			"the slot is logged in: all its sessions share that");
-	return rv == CKR_OK ? sr_login_slot(call, credentials, false) : rv;
+	if (rv != CKR_OK)
+		return rv;
+	rv = sr_login_slot(call, credentials, false);
+	return by_protected_path ? sr_login_wait(call, rv) : rv;
 }
 
 CK_RV sr_C_Login(struct sr_call *call, CK_USER_TYPE type, CK_UTF8CHAR_PTR pin, CK_ULONG pin_len)

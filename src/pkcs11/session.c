@@ -111,6 +111,8 @@ static CK_RV close_session(
 	struct sr_identity *identity = NULL;
 	pthread_mutex_lock(&client->lock);
 	HASH_DELETE(hh, client->sessions, session);
+	session->gone = true;
+	pthread_cond_broadcast(&client->cut_off);
 	client->session_count--;
 	slot->sessions--;
 	slot->rw_sessions -= (session->flags & CKF_RW_SESSION) != 0;

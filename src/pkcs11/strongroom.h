@@ -15,12 +15,14 @@
 #define CKO_SR_TOKEN                                                                               \
 	SR_VENDOR(0x01) /* a scoped token; CKA_VALUE readable once, in the session that issued it; \
 			   C_DestroyObject revokes it */
-#define CKO_SR_AGENT SR_VENDOR(0x02)
-#define CKO_SR_MEMBER SR_VENDOR(0x03)
-#define CKO_SR_APPROVAL SR_VENDOR(0x04)
-#define CKO_SR_POLICY SR_VENDOR(0x05)
-#define CKO_SR_EVENT SR_VENDOR(0x06) /* an audit event; read-only; the search template is the query */
-#define CKO_SR_JOB SR_VENDOR(0x07)   /* a piece of work: created to start it, read for its result */
+#define CKO_SR_AGENT                                                                                           \
+	SR_VENDOR(0x02) /* an agent; CKA_VALUE (its key) readable once, in the session that created it or gave \
+			   it a new key; C_DestroyObject revokes it */
+#define CKO_SR_MEMBER SR_VENDOR(0x03)   /* a person; CKA_VALUE, in a create or set template only: the passphrase */
+#define CKO_SR_APPROVAL SR_VENDOR(0x04) /* a request; decided by setting CKA_SR_STATE, with CKA_SR_DECISION */
+#define CKO_SR_POLICY SR_VENDOR(0x05)   /* what tokens that reach a tier under a glob need */
+#define CKO_SR_EVENT SR_VENDOR(0x06)    /* an audit event; read-only; the search template is the query */
+#define CKO_SR_JOB SR_VENDOR(0x07)      /* a piece of work: created to start it, read for its result */
 
 /* -- attributes ----------------------------------------------------------------------------------------------- */
 /* of secrets */
@@ -46,12 +48,20 @@
 #define CKA_SR_USES SR_VENDOR(0x124)        /* uses counted so far */
 #define CKA_SR_ALLOWED_IPS SR_VENDOR(0x125) /* hosts and CIDR, one a line; absent: anywhere */
 #define CKA_SR_DESCRIPTION SR_VENDOR(0x126) /* free text, 256 bytes at most */
-#define CKA_SR_STATE SR_VENDOR(0x127)       /* "active", "expired", "used_up", "revoked"; of jobs "done", "failed" */
+#define CKA_SR_STATE                                                                                                  \
+	SR_VENDOR(0x127) /* of tokens "active", "expired", "used_up", "revoked", and what an approval may be; of jobs \
+			    "done", "failed"; of members "active", "removed"; of agents "active", "suspended",        \
+			    "revoked", "expired" (set: "active", "suspended"); of approvals "pending", "approved",    \
+			    "denied", "canceled", "timed_out", "expired" (set: "approved", "denied", "canceled",      \
+			    "broken_glass") */
 #define CKA_SR_EXPIRES_AT SR_VENDOR(0x128)
 #define CKA_SR_ISSUER SR_VENDOR(0x129)    /* "member:NAME", "token:ID", "agent:NAME" */
 #define CKA_SR_PARENT SR_VENDOR(0x12a)    /* the parent token's id; absent: none */
 #define CKA_SR_REACHES SR_VENDOR(0x12b)   /* in a search template only: live tokens whose scopes reach this path */
 #define CKA_SR_CLEARANCE SR_VENDOR(0x12c) /* the highest tier that it delivers */
+#define CKA_SR_APPROVAL SR_VENDOR(0x12d)  /* the id of its approval; absent: it needed none */
+#define CKA_SR_REQUIRE_APPROVAL SR_VENDOR(0x12e) /* "true", in a create template: wants one where none is needed */
+#define CKA_SR_OWNER SR_VENDOR(0x12f)            /* the member who answers for it; of agents too */
 
 /* of events; as criteria in a search template too */
 #define CKA_SR_EVENT_ID SR_VENDOR(0x140)
@@ -75,69 +85,107 @@
 
 /* of members */
 #define CKA_SR_NAME SR_VENDOR(0x160)
-#define CKA_SR_ROLE SR_VENDOR(0x161) /* "admin", "editor", "viewer", "auditor" */
+#define CKA_SR_ROLE SR_VENDOR(0x161)    /* "admin", "editor", "viewer", "auditor" */
+#define CKA_SR_MADE_BY SR_VENDOR(0x162) /* who last added, promoted or reset the member */
+
+/* of agents: CKA_SR_NAME, _SCOPES, _ALLOWED_IPS, _MAX_USES, _DESCRIPTION, _OWNER, _STATE, and */
+#define CKA_SR_MAX_TTL SR_VENDOR(0x168) /* seconds: of the tokens it asks for */
+#define CKA_SR_GRACE                                                                                          \
+	SR_VENDOR(0x169) /* seconds, in a create template: the agent of that name gets a new key, and the old \
+			    one is good that long */
+/* CKA_SR_TTL in a create template: seconds until the agent ends; absent: it does not. CKA_SR_EXPIRES_AT shows it. */
+
+/* of approvals: CKA_SR_ID, _KIND ("token", "policy", "tier", "use"), _STATE, _TIER, _PATH, _TOKEN_ID, _SCOPES (a
+ * token's), _CREATED_AT, _EXPIRES_AT (when it times out), _OWNER, _REASON (why it is asked for), and */
+#define CKA_SR_NEEDED SR_VENDOR(0x190)     /* approvals */
+#define CKA_SR_HAVE SR_VENDOR(0x191)       /* approvals */
+#define CKA_SR_NOT_BEFORE SR_VENDOR(0x192) /* when the delay is over; absent while it is pending */
+#define CKA_SR_REQUESTER SR_VENDOR(0x193)  /* "member:NAME", "agent:NAME", "token:ID" */
+#define CKA_SR_DECISION SR_VENDOR(0x194)   /* the reason given with the last decision; set: with CKA_SR_STATE */
+#define CKA_SR_DECIDED_BY SR_VENDOR(0x195) /* who denied, cancelled or broke the glass */
+#define CKA_SR_VOTES SR_VENDOR(0x196)      /* who approved, one a line */
+#define CKA_SR_CHANGE SR_VENDOR(0x197)     /* what would change, of a policy or tier */
+
+/* of policies: CKA_SR_PATH (the glob), CKA_SR_TIER, _CREATED_AT, _UPDATED_AT, _ISSUER (who set it), and */
+#define CKA_SR_APPROVALS SR_VENDOR(0x1a0)   /* how many; 0 to 10 */
+#define CKA_SR_DELAY SR_VENDOR(0x1a1)       /* seconds between the last approval and the effect */
+#define CKA_SR_TIMEOUT SR_VENDOR(0x1a2)     /* seconds until an undecided request ends */
+#define CKA_SR_BREAK_GLASS SR_VENDOR(0x1a3) /* "true", "false": whether one admin may decide alone in an emergency */
+#define CKA_SR_EACH_USE SR_VENDOR(0x1a4)    /* "true", "false": a fresh approval for each use of a private key */
 
 /* of jobs */
-#define CKA_SR_KIND SR_VENDOR(0x180)   /* "audit-verify", "status" */
+#define CKA_SR_KIND SR_VENDOR(0x180)   /* "audit-verify", "status", "accept-clock" */
 #define CKA_SR_RESULT SR_VENDOR(0x181) /* a JSON object, its keys as docs/ lists them */
 
 /* -- reasons: CK_SESSION_INFO.ulDeviceError and sr_last_error -------------------------------------------------- */
 /* X(name, number, word in the audit). A refused login and an object not found are one constant each here; only the
  * audit tells more. */
-#define SR_REASONS(X)                                                                                         \
-	X(NONE, 0, "none")                                                                                    \
-	X(LOGIN_REFUSED, 1, "login_refused")       /* what every refused login says to the caller */          \
-	X(NOT_FOUND, 2, "not_found")               /* not there, or not for you */                            \
-	X(UNKNOWN_TOKEN, 3, "unknown_token")       /* audit only */                                           \
-	X(WRONG_PASSPHRASE, 4, "wrong_passphrase") /* audit only */                                           \
-	X(ADDRESS_NOT_ALLOWED, 5, "address_not_allowed")                                                      \
-	X(EXPIRED, 6, "expired")                                                                              \
-	X(REVOKED, 7, "revoked")                                                                              \
-	X(USED_UP, 8, "used_up")                                                                              \
-	X(OUT_OF_SCOPE, 9, "out_of_scope")                                                                    \
-	X(APPROVAL_REQUIRED, 10, "approval_required")                                                         \
-	X(READ_BY_LISTING, 11, "read_by_listing") /* name the exact CKA_LABEL in the search */                \
-	X(ROLE_NOT_ALLOWED, 12, "role_not_allowed")                                                           \
-	X(BAD_PATH, 13, "bad_path")                                                                           \
-	X(BAD_SCOPE, 14, "bad_scope")                                                                         \
-	X(BAD_ADDRESS, 15, "bad_address")                                                                     \
-	X(BAD_DURATION, 16, "bad_duration")                                                                   \
-	X(BAD_NUMBER, 17, "bad_number")                                                                       \
-	X(BAD_TEMPLATE, 18, "bad_template")                                                                   \
-	X(TOO_LARGE, 19, "too_large")                                                                         \
-	X(VERSION_MISMATCH, 20, "version_mismatch")                                                           \
-	X(TIER_LOWERED, 21, "tier_lowered")                                                                   \
-	X(PATH_TAKEN, 22, "path_taken")                                                                       \
-	X(CHANGED_MEANWHILE, 23, "changed_meanwhile") /* what the check saw was changed before the commit */  \
-	X(WEAK_PASSPHRASE, 24, "weak_passphrase")                                                             \
-	X(CUSTODY, 25, "custody") /* the HSM cannot hold this kind of key in this way */                      \
-	X(RIGHTS, 26, "rights")   /* rights that one key, or one material, cannot have together */            \
-	X(UNEXTRACTABLE, 27, "unextractable")                                                                 \
-	X(MECHANISM, 28, "mechanism")                 /* not offered, or not for this key */                  \
-	X(NOT_AUTHENTICATED, 29, "not_authenticated") /* C_Login(CKU_CONTEXT_SPECIFIC) is wanted first */     \
-	X(NOT_CONFIGURED, 40, "not_configured")                                                               \
-	X(BAD_CONFIG, 41, "bad_config")                                                                       \
-	X(VAULT_MISSING, 42, "vault_missing")                                                                 \
-	X(VAULT_PERMISSIONS, 43, "vault_permissions")                                                         \
-	X(VAULT_INCOMPLETE, 44, "vault_incomplete")                                                           \
-	X(VAULT_SCHEMA, 45, "vault_schema")                                                                   \
-	X(VAULT_BUSY, 46, "vault_busy")                                                                       \
-	X(VAULT_CORRUPT, 47, "vault_corrupt")                                                                 \
-	X(STORE_FULL, 48, "store_full")                                                                       \
-	X(STORE_FAILED, 49, "store_failed")                                                                   \
-	X(AUDIT_FAILED, 50, "audit_failed")                                                                   \
-	X(ROW_FORGED, 51, "row_forged")   /* its MAC does not fit */                                          \
-	X(ROW_STALE, 52, "row_stale")     /* an older row than the audit chain knows */                       \
-	X(ROW_MISSING, 53, "row_missing") /* the audit chain knows a row that is not there */                 \
-	X(ROLLED_BACK, 54, "rolled_back") /* the database is older than the heads file or the HSM's anchor */ \
-	X(CHAIN_BROKEN, 55, "chain_broken")                                                                   \
-	X(HSM_MISSING, 60, "hsm_missing") /* module or token not there */                                     \
-	X(HSM_PIN, 61, "hsm_pin")                                                                             \
-	X(HSM_KEY_REFUSED, 62, "hsm_key_refused") /* imported, extractable, missing or with surplus rights */ \
-	X(HSM_FAILED, 63, "hsm_failed")                                                                       \
-	X(HSM_BACKEND_REFUSED, 64, "hsm_backend_refused") /* ourselves, or p11-kit-proxy */                   \
-	X(SEAL_BROKEN, 65, "seal_broken")                 /* a sealed value does not open where it stands */  \
-	X(MEMORY, 70, "memory")                                                                               \
+#define SR_REASONS(X)                                                                                            \
+	X(NONE, 0, "none")                                                                                       \
+	X(LOGIN_REFUSED, 1, "login_refused")       /* what every refused login says to the caller */             \
+	X(NOT_FOUND, 2, "not_found")               /* not there, or not for you */                               \
+	X(UNKNOWN_TOKEN, 3, "unknown_token")       /* audit only */                                              \
+	X(WRONG_PASSPHRASE, 4, "wrong_passphrase") /* audit only */                                              \
+	X(ADDRESS_NOT_ALLOWED, 5, "address_not_allowed")                                                         \
+	X(EXPIRED, 6, "expired")                                                                                 \
+	X(REVOKED, 7, "revoked")                                                                                 \
+	X(USED_UP, 8, "used_up")                                                                                 \
+	X(OUT_OF_SCOPE, 9, "out_of_scope")                                                                       \
+	X(APPROVAL_REQUIRED, 10, "approval_required")                                                            \
+	X(READ_BY_LISTING, 11, "read_by_listing") /* name the exact CKA_LABEL in the search */                   \
+	X(ROLE_NOT_ALLOWED, 12, "role_not_allowed")                                                              \
+	X(BAD_PATH, 13, "bad_path")                                                                              \
+	X(BAD_SCOPE, 14, "bad_scope")                                                                            \
+	X(BAD_ADDRESS, 15, "bad_address")                                                                        \
+	X(BAD_DURATION, 16, "bad_duration")                                                                      \
+	X(BAD_NUMBER, 17, "bad_number")                                                                          \
+	X(BAD_TEMPLATE, 18, "bad_template")                                                                      \
+	X(TOO_LARGE, 19, "too_large")                                                                            \
+	X(VERSION_MISMATCH, 20, "version_mismatch")                                                              \
+	X(TIER_LOWERED, 21, "tier_lowered")                                                                      \
+	X(PATH_TAKEN, 22, "path_taken")                                                                          \
+	X(CHANGED_MEANWHILE, 23, "changed_meanwhile") /* what the check saw was changed before the commit */     \
+	X(WEAK_PASSPHRASE, 24, "weak_passphrase")                                                                \
+	X(CUSTODY, 25, "custody") /* the HSM cannot hold this kind of key in this way */                         \
+	X(RIGHTS, 26, "rights")   /* rights that one key, or one material, cannot have together */               \
+	X(UNEXTRACTABLE, 27, "unextractable")                                                                    \
+	X(MECHANISM, 28, "mechanism")                 /* not offered, or not for this key */                     \
+	X(NOT_AUTHENTICATED, 29, "not_authenticated") /* C_Login(CKU_CONTEXT_SPECIFIC) is wanted first */        \
+	X(SELF_APPROVAL, 30, "self_approval")         /* nobody approves what they, or theirs, have asked for */ \
+	X(ALREADY_VOTED, 31, "already_voted")                                                                    \
+	X(FRESH_MEMBER, 32, "fresh_member") /* added, promoted or reset by the requester a moment ago */         \
+	X(LAST_ADMIN, 33, "last_admin")                                                                          \
+	X(BEYOND_CEILING, 34, "beyond_ceiling")   /* wider than the agent, or the parent token */                \
+	X(APPROVAL_DENIED, 35, "approval_denied") /* or cancelled */                                             \
+	X(APPROVAL_TIMED_OUT, 36, "approval_timed_out")                                                          \
+	X(DECIDED, 37, "decided") /* the request is decided, or ended */                                         \
+	X(BAD_POLICY, 38, "bad_policy")                                                                          \
+	X(NAME_TAKEN, 39, "name_taken")                                                                          \
+	X(NOT_CONFIGURED, 40, "not_configured")                                                                  \
+	X(BAD_CONFIG, 41, "bad_config")                                                                          \
+	X(VAULT_MISSING, 42, "vault_missing")                                                                    \
+	X(VAULT_PERMISSIONS, 43, "vault_permissions")                                                            \
+	X(VAULT_INCOMPLETE, 44, "vault_incomplete")                                                              \
+	X(VAULT_SCHEMA, 45, "vault_schema")                                                                      \
+	X(VAULT_BUSY, 46, "vault_busy")                                                                          \
+	X(VAULT_CORRUPT, 47, "vault_corrupt")                                                                    \
+	X(STORE_FULL, 48, "store_full")                                                                          \
+	X(STORE_FAILED, 49, "store_failed")                                                                      \
+	X(AUDIT_FAILED, 50, "audit_failed")                                                                      \
+	X(ROW_FORGED, 51, "row_forged")   /* its MAC does not fit */                                             \
+	X(ROW_STALE, 52, "row_stale")     /* an older row than the audit chain knows */                          \
+	X(ROW_MISSING, 53, "row_missing") /* the audit chain knows a row that is not there */                    \
+	X(ROLLED_BACK, 54, "rolled_back") /* the database is older than the heads file or the HSM's anchor */    \
+	X(CHAIN_BROKEN, 55, "chain_broken")                                                                      \
+	X(CLOCK_NOT_BACK, 56, "clock_not_back") /* it is not behind the newest record */                         \
+	X(HSM_MISSING, 60, "hsm_missing")       /* module or token not there */                                  \
+	X(HSM_PIN, 61, "hsm_pin")                                                                                \
+	X(HSM_KEY_REFUSED, 62, "hsm_key_refused") /* imported, extractable, missing or with surplus rights */    \
+	X(HSM_FAILED, 63, "hsm_failed")                                                                          \
+	X(HSM_BACKEND_REFUSED, 64, "hsm_backend_refused") /* ourselves, or p11-kit-proxy */                      \
+	X(SEAL_BROKEN, 65, "seal_broken")                 /* a sealed value does not open where it stands */     \
+	X(SLOWED, 66, "slowed")                           /* audit only: too many wrong passphrases at once */   \
+	X(MEMORY, 70, "memory")                                                                                  \
 	X(INTERNAL, 71, "internal")
 
 #define SR_REASON_CONSTANT(name, number, word) SR_REASON_##name = number,

@@ -16,12 +16,16 @@ const char *sr_role_name(enum sr_role role);
 
 /* What a role may do beyond secrets and keys; one bit each. */
 enum sr_duty {
-	SR_DUTY_MEMBERS = 1u << 0, /* add, remove, change members; agents; policies */
+	SR_DUTY_MEMBERS = 1u << 0, /* add, remove, change members */
 	SR_DUTY_TOKENS = 1u << 1,  /* issue and revoke */
 	SR_DUTY_TOKENS_SEE = 1u << 2,
 	SR_DUTY_AUDIT = 1u << 3, /* query, export, verify */
 	SR_DUTY_STATUS = 1u << 4,
 	SR_DUTY_HSM = 1u << 5,
+	SR_DUTY_AGENTS = 1u << 6,   /* add, change, revoke */
+	SR_DUTY_POLICIES = 1u << 7, /* set and delete */
+	SR_DUTY_APPROVE = 1u << 8,  /* decide approvals */
+	SR_DUTY_APPROVALS_SEE = 1u << 9,
 };
 
 /** sr_role_actions(role, resource): the actions on every path of RESOURCE; sr_role_duties(role): SR_DUTY_* bits. Both

@@ -24,13 +24,26 @@
 	X(TOKEN_REVOKED, "token.revoked")                 \
 	X(MEMBER_ADDED, "member.added")                   \
 	X(MEMBER_PASSPHRASE, "member.passphrase_changed") \
+	X(MEMBER_ROLE, "member.role_changed")             \
+	X(MEMBER_UPDATED, "member.updated")               \
+	X(MEMBER_REMOVED, "member.removed")               \
+	X(AGENT_ADDED, "agent.added")                     \
+	X(AGENT_UPDATED, "agent.updated")                 \
+	X(AGENT_REVOKED, "agent.revoked")                 \
+	X(POLICY_CHANGED, "policy.changed")               \
+	X(APPROVAL_REQUESTED, "approval.requested")       \
+	X(APPROVAL_GRANTED, "approval.granted")           \
+	X(APPROVAL_DENIED, "approval.denied")             \
+	X(APPROVAL_TIMED_OUT, "approval.timed_out")       \
+	X(APPROVAL_CANCELED, "approval.canceled")         \
 	X(SESSION_LOGIN, "session.login")                 \
 	X(SESSION_LOGOUT, "session.logout")               \
 	X(AUDIT_QUERIED, "audit.queried")                 \
 	X(AUDIT_VERIFIED, "audit.verified")               \
 	X(HSM_OPENED, "hsm.opened")                       \
 	X(VAULT_CREATED, "vault.created")                 \
-	X(VAULT_CLOCK, "vault.clock_jumped")
+	X(VAULT_CLOCK, "vault.clock_jumped")              \
+	X(VAULT_CLOCK_ACCEPTED, "vault.clock_accepted")
 
 #define SR_EVENT_CONSTANT(constant, name) SR_EVENT_##constant,
 enum sr_event_kind { SR_EVENTS(SR_EVENT_CONSTANT) SR_EVENT_COUNT };

@@ -13,6 +13,25 @@ const char *sr_custody_word(unsigned custody)
 	return custody < SR_CUSTODY_COUNT ? words[custody] : "unknown";
 }
 
+const char *sr_agent_state_word(unsigned state)
+{
+	static const char *const words[SR_AGENT_STATE_COUNT] = { "active", "suspended", "revoked" };
+	return state < SR_AGENT_STATE_COUNT ? words[state] : "unknown";
+}
+
+const char *sr_approval_kind_word(unsigned kind)
+{
+	static const char *const words[SR_APPROVAL_KIND_COUNT] = { "token", "policy", "tier", "use" };
+	return kind < SR_APPROVAL_KIND_COUNT ? words[kind] : "unknown";
+}
+
+const char *sr_approval_state_word(unsigned state)
+{
+	static const char *const words[SR_APPROVAL_STATE_COUNT] = { "pending", "approved", "in_effect", "denied",
+		"canceled", "timed_out", "expired" };
+	return state < SR_APPROVAL_STATE_COUNT ? words[state] : "unknown";
+}
+
 void sr_secret_row_clear(struct sr_secret_row *row)
 {
 	sr_buf_clear(&row->application);
@@ -41,6 +60,14 @@ void sr_token_row_clear(struct sr_token_row *row)
 	sr_buf_clear(&row->allowed_ips);
 	sr_buf_clear(&row->description);
 	*row = (struct sr_token_row){ 0 };
+}
+
+void sr_agent_row_clear(struct sr_agent_row *row)
+{
+	sr_buf_clear(&row->scopes);
+	sr_buf_clear(&row->allowed_ips);
+	sr_buf_clear(&row->description);
+	*row = (struct sr_agent_row){ 0 };
 }
 
 void sr_audit_key_row_clear(struct sr_audit_key_row *row)

@@ -13,8 +13,12 @@
 #define SR_TYPE_MAX 33
 #define SR_MAC_LEN 32
 #define SR_HASH_LEN 32
-#define SR_ATTRIBUTE_MAX 4096                 /* CKA_APPLICATION, CKA_OBJECT_ID */
-#define SR_SUBJECT_MAX (16 + SR_PATH_MAX + 1) /* "secret:PATH", "certificate:PATH", "token:ID", "member:NAME" */
+#define SR_ATTRIBUTE_MAX 4096 /* CKA_APPLICATION, CKA_OBJECT_ID */
+#define SR_VOTES_MAX 512      /* one line a vote: a member's name and the vote's event */
+#define SR_REASON_MAX 256     /* of an approval: free text */
+#define SR_SUBJECT_MAX                                                                                        \
+	(16 + SR_PATH_MAX + 1) /* "secret:PATH", "certificate:PATH", "token:ID", "member:NAME", "agent:NAME", \
+				  "policy:TIER:GLOB" (the tier's number), "approval:ID" */
 
 /** struct sr_mark: what every deciding row carries: the audit event that made it, and the HSM's MAC over the row's
  * kind, key, content and that event (vault/rows.h computes and checks it). */
@@ -86,13 +90,17 @@ void sr_key_row_clear(struct sr_key_row *row);
 enum sr_token_state { SR_TOKEN_ACTIVE, SR_TOKEN_REVOKED };
 
 /** struct sr_token_row: a scoped token. SCOPES and ALLOWED_IPS are the canonical texts, one item a line; MAX_USES 0 is
- *  unlimited; PARENT "" is none. HASH is the keyed hash of the token string. */
+ *  unlimited; PARENT "" is none. HASH is the keyed hash of the token string. OWNER is the member who answers for it
+ *  (who issued it, or added the agent that did); "" in rows of schema 2: ISSUER names the member. APPROVAL "": it
+ *  needed none; else it is good for nothing but what that row says, and ends when that row does. */
 struct sr_token_row {
 	char id[SR_ID_MAX];
 	uint8_t hash[SR_HASH_LEN];
 	struct sr_buf scopes, allowed_ips, description;
-	char issuer[SR_NAME_MAX + 8]; /* "member:NAME" */
+	char issuer[SR_NAME_MAX + 8]; /* "member:NAME", "agent:NAME", "token:ID" */
 	char parent[SR_ID_MAX];
+	char owner[SR_NAME_MAX];
+	char approval[SR_ID_MAX];
 	enum sr_tier clearance;
 	enum sr_token_state state;
 	uint64_t max_uses;
@@ -102,8 +110,12 @@ struct sr_token_row {
 };
 void sr_token_row_clear(struct sr_token_row *row);
 
+#define SR_MEMBER_ALLOWED_MAX 1024
+
 /** struct sr_member_row: a person. HASH is the HSM's MAC over the scrypt output, so the database alone is no base for
- *  guessing. */
+ *  guessing. ALLOWED_IPS: from where they log in, one item a line; "" is anywhere. MADE_BY: the member who last added,
+ *  promoted or reset them, "" for the first; FRESH: when that ends to matter (design §6, fresh-member). CUT: the event
+ *  that removed or demoted them; what they issued, added and voted before it is void. */
 struct sr_member_row {
 	char name[SR_NAME_MAX];
 	enum sr_role role;
@@ -112,6 +124,101 @@ struct sr_member_row {
 	uint8_t salt[16];
 	uint8_t hash[SR_HASH_LEN];
 	int64_t created_ms;
+	char allowed_ips[SR_MEMBER_ALLOWED_MAX + 1];
+	char made_by[SR_NAME_MAX];
+	struct sr_end fresh;
+	uint64_t cut;
+	struct sr_mark mark;
+};
+
+enum sr_agent_state { SR_AGENT_ACTIVE, SR_AGENT_SUSPENDED, SR_AGENT_REVOKED, SR_AGENT_STATE_COUNT };
+const char *sr_agent_state_word(unsigned state); /* "active", "suspended", "revoked" */
+
+/** struct sr_agent_row: an agent: a key (HASH is the keyed hash of its string; OLD_HASH the one before, good until
+ *  OLD_END, all zeros for none) and a ceiling for the tokens that it asks for. MAX_USES 0, MAX_TTL_MS 0: no bound of
+ * its own. END with wall_ms 0: no end. OWNER: the member who answers for it. CUT: the event that suspended or revoked
+ * it; tokens issued before are void. */
+struct sr_agent_row {
+	char name[SR_NAME_MAX];
+	uint8_t hash[SR_HASH_LEN];
+	uint8_t old_hash[SR_HASH_LEN];
+	struct sr_end old_end;
+	struct sr_buf scopes, allowed_ips, description;
+	int64_t max_ttl_ms;
+	uint64_t max_uses;
+	struct sr_end end;
+	enum sr_agent_state state;
+	char owner[SR_NAME_MAX];
+	int64_t created_ms;
+	uint64_t cut;
+	struct sr_mark mark;
+};
+void sr_agent_row_clear(struct sr_agent_row *row);
+
+/** struct sr_policy_row: what tokens that reach objects of TIER under GLOB need (policy/need.h). AUTHOR set it last. */
+struct sr_policy_row {
+	char glob[SR_PATH_MAX + 1];
+	enum sr_tier tier;
+	bool active;
+	uint32_t approvals;
+	int64_t delay_ms, timeout_ms;
+	bool break_glass;
+	bool each_use; /* a fresh approval for each use of a private key */
+	char author[SR_NAME_MAX];
+	int64_t created_ms, updated_ms;
+	struct sr_mark mark;
+};
+
+/* What is asked for: a token; a looser policy; a lower tier; one use of a key. */
+enum sr_approval_kind {
+	SR_APPROVAL_TOKEN,
+	SR_APPROVAL_POLICY,
+	SR_APPROVAL_TIER,
+	SR_APPROVAL_USE,
+	SR_APPROVAL_KIND_COUNT
+};
+const char *sr_approval_kind_word(unsigned kind); /* "token", "policy", "tier", "use" */
+
+/* APPROVED: the votes are there, and the delay runs or has run; IN_EFFECT: it was looked at again after that, and
+ * counts. */
+enum sr_approval_state {
+	SR_APPROVAL_PENDING,
+	SR_APPROVAL_APPROVED,
+	SR_APPROVAL_IN_EFFECT,
+	SR_APPROVAL_DENIED,
+	SR_APPROVAL_CANCELED,
+	SR_APPROVAL_TIMED_OUT,
+	SR_APPROVAL_EXPIRED,
+	SR_APPROVAL_STATE_COUNT
+};
+const char *sr_approval_state_word(unsigned state); /* the constant in lower case, as "timed_out" */
+
+/** struct sr_approval_row: a request and what became of it. TARGET: the subject that it is about ("token:ID",
+ *  "policy:TIER:GLOB", "secret:PATH"); CHANGE: for a change what exactly, in words that are compared byte by byte; for
+ * a use the token or member that asks. BASE: the event that the target was at: another one, and the request is void.
+ *  PATH: for people and the audit; may be a glob. REQUESTER as a token's issuer; OWNER the member behind it. DEADLINE:
+ *  when it times out, pending. READY: when the delay is over; END: when what was approved ends; both empty while
+ *  pending. VOTES: a line for each approval. DECIDED_BY: who denied, cancelled or broke the glass. */
+struct sr_approval_row {
+	char id[SR_ID_MAX];
+	enum sr_approval_kind kind;
+	char target[SR_SUBJECT_MAX];
+	char change[SR_SUBJECT_MAX];
+	uint64_t base;
+	char path[SR_PATH_MAX + 1];
+	enum sr_tier tier;
+	uint32_t needed;
+	int64_t delay_ms, ttl_ms;
+	char requester[SR_NAME_MAX + 8];
+	char owner[SR_NAME_MAX];
+	char reason[SR_REASON_MAX + 1];
+	int64_t created_ms;
+	struct sr_end deadline, ready, end;
+	enum sr_approval_state state;
+	char votes[SR_VOTES_MAX + 1];
+	char decided_by[SR_NAME_MAX];
+	char decision[SR_REASON_MAX + 1];
+	bool break_glass;
 	struct sr_mark mark;
 };
 

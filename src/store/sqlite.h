@@ -46,9 +46,27 @@ enum sr_sql {
 	SR_SQL_TOKEN_PUT,
 	SR_SQL_TOKEN_LIST,
 	SR_SQL_TOKEN_CHILDREN,
+	SR_SQL_TOKEN_REACH_PUT,
+	SR_SQL_TOKEN_REACH_DROP,
+	SR_SQL_TOKEN_REACH_HAS,
+	SR_SQL_TOKEN_NEAR,
 	SR_SQL_MEMBER_GET,
 	SR_SQL_MEMBER_PUT,
 	SR_SQL_MEMBER_LIST,
+	SR_SQL_AGENT_GET,
+	SR_SQL_AGENT_BY_HASH,
+	SR_SQL_AGENT_PUT,
+	SR_SQL_AGENT_LIST,
+	SR_SQL_POLICY_GET,
+	SR_SQL_POLICY_PUT,
+	SR_SQL_POLICY_LIST,
+	SR_SQL_POLICY_LIST_TIER,
+	SR_SQL_APPROVAL_GET,
+	SR_SQL_APPROVAL_PUT,
+	SR_SQL_APPROVAL_LIST,
+	SR_SQL_APPROVAL_OPEN,
+	SR_SQL_APPROVAL_OF,
+	SR_SQL_TIER_LIST,
 	SR_SQL_EVENT_PUT,
 	SR_SQL_EVENT_HEAD,
 	SR_SQL_EVENT_GET,
@@ -210,6 +228,9 @@ CK_RV sr_row_read(const struct sr_columns *columns, sqlite3_stmt *stmt, void *ro
 
 const char *sr_tier_word(unsigned number);
 
+/* sr_lines_valid(text, len): a VALID for lists: UTF-8 without control characters but the line feeds. */
+bool sr_lines_valid(const char *text, size_t len);
+
 /* -- queries (sqlite_query.c) -- */
 
 /* One run of a statement. Begin, bind (1 is the first parameter; failures are kept until the step), step, end. A
@@ -304,6 +325,33 @@ CK_RV sr_sqlite_member_get(
 	struct sr_tx *tx, const char *name, struct sr_member_row *row, bool *found, struct sr_error *err);
 CK_RV sr_sqlite_member_put(struct sr_tx *tx, const struct sr_member_row *row, struct sr_error *err);
 CK_RV sr_sqlite_member_list(struct sr_tx *tx, sr_member_each each, void *ctx, struct sr_error *err);
+
+CK_RV sr_sqlite_token_reach_put(struct sr_tx *tx, const char *id, const char *prefix, struct sr_error *err);
+CK_RV sr_sqlite_token_reach_drop(struct sr_tx *tx, const char *id, struct sr_error *err);
+CK_RV sr_sqlite_token_reach_has(
+	struct sr_tx *tx, const char *id, const char *prefix, bool *found, struct sr_error *err);
+CK_RV sr_sqlite_token_near(struct sr_tx *tx, const char *prefix, sr_token_each each, void *ctx, struct sr_error *err);
+
+CK_RV sr_sqlite_agent_get(
+	struct sr_tx *tx, const char *name, struct sr_agent_row *row, bool *found, struct sr_error *err);
+CK_RV sr_sqlite_agent_by_hash(
+	struct sr_tx *tx, const uint8_t hash[SR_HASH_LEN], struct sr_agent_row *row, bool *found, struct sr_error *err);
+CK_RV sr_sqlite_agent_put(struct sr_tx *tx, const struct sr_agent_row *row, struct sr_error *err);
+CK_RV sr_sqlite_agent_list(struct sr_tx *tx, sr_agent_each each, void *ctx, struct sr_error *err);
+
+CK_RV sr_sqlite_policy_get(struct sr_tx *tx, enum sr_tier tier, const char *glob, struct sr_policy_row *row,
+	bool *found, struct sr_error *err);
+CK_RV sr_sqlite_policy_put(struct sr_tx *tx, const struct sr_policy_row *row, struct sr_error *err);
+CK_RV sr_sqlite_policy_list(struct sr_tx *tx, enum sr_tier tier, sr_policy_each each, void *ctx, struct sr_error *err);
+
+CK_RV sr_sqlite_approval_get(
+	struct sr_tx *tx, const char *id, struct sr_approval_row *row, bool *found, struct sr_error *err);
+CK_RV sr_sqlite_approval_put(struct sr_tx *tx, const struct sr_approval_row *row, struct sr_error *err);
+CK_RV sr_sqlite_approval_list(struct sr_tx *tx, sr_approval_each each, void *ctx, struct sr_error *err);
+CK_RV sr_sqlite_approval_open(struct sr_tx *tx, sr_approval_each each, void *ctx, struct sr_error *err);
+CK_RV sr_sqlite_approval_of(
+	struct sr_tx *tx, const char *target, sr_approval_each each, void *ctx, struct sr_error *err);
+CK_RV sr_sqlite_tier_list(struct sr_tx *tx, const char *prefix, sr_path_each each, void *ctx, struct sr_error *err);
 
 CK_RV sr_sqlite_event_put(
 	struct sr_tx *tx, const struct sr_event *event, const uint8_t hash[SR_HASH_LEN], struct sr_error *err);

@@ -1,5 +1,7 @@
 /* Rows in and out by their table of columns: what is bound and what is read passes the same checks. */
 #include "store/sqlite.h"
+
+#include "policy/lines.h"
 #include "util/text.h"
 
 #include <stdio.h>
@@ -10,6 +12,18 @@ _Static_assert(sizeof(enum sr_tier) == sizeof(unsigned), "words are read and wri
 const char *sr_tier_word(unsigned number)
 {
 	return sr_tier_name((enum sr_tier)number);
+}
+
+bool sr_lines_valid(const char *text, size_t len)
+{
+	struct sr_lines lines = { text, len };
+	const char *line;
+	size_t line_len;
+	while (sr_lines_next(&lines, &line, &line_len)) {
+		if (!sr_text_utf8(line, line_len))
+			return false;
+	}
+	return true;
 }
 
 void sr_row_clear(const struct sr_columns *columns, void *row)

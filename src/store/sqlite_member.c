@@ -18,6 +18,12 @@ static const struct sr_column member_list[] = {
 	{ SIZED(salt), .kind = SR_COLUMN_BYTES },
 	{ SIZED(hash), .kind = SR_COLUMN_BYTES },
 	{ AT(created_ms), .kind = SR_COLUMN_I64 },
+	{ SIZED(allowed_ips), .kind = SR_COLUMN_TEXT, .valid = sr_lines_valid, .optional = true },
+	{ SIZED(made_by), .kind = SR_COLUMN_TEXT, .valid = sr_name_valid, .optional = true },
+	{ AT(fresh.wall_ms), .kind = SR_COLUMN_I64 },
+	{ AT(fresh.boot_ms), .kind = SR_COLUMN_I64 },
+	{ SIZED(fresh.boot_id), .kind = SR_COLUMN_TEXT, .optional = true },
+	{ AT(cut), .kind = SR_COLUMN_U64 },
 	{ AT(mark.event_id), .kind = SR_COLUMN_U64, .min = 1 },
 	{ SIZED(mark.mac), .kind = SR_COLUMN_BYTES },
 };

@@ -144,7 +144,110 @@ static const char schema_2[] = "CREATE TABLE key ("
 			       "CREATE INDEX key_type ON key (key_type, path);"
 			       "CREATE INDEX key_material ON key (material) WHERE material IS NOT NULL;";
 
-const char *const sr_sqlite_steps[SR_STORE_SCHEMA] = { schema_1, schema_2 };
+#define END_COLUMNS(name)                                                   \
+	" " name "_wall_ms INTEGER NOT NULL CHECK (" name "_wall_ms >= 0)," \
+	" " name "_boot_ms INTEGER NOT NULL CHECK (" name "_boot_ms >= 0)," \
+	" " name "_boot_id TEXT CHECK (length(" name "_boot_id) BETWEEN 1 AND 39),"
+
+/* Who may do what: docs/approvals.md, docs/agents.md. */
+static const char schema_3[] =
+	"ALTER TABLE token ADD COLUMN owner TEXT CHECK (length(owner) BETWEEN 1 AND 32);"
+	"ALTER TABLE token ADD COLUMN approval TEXT CHECK (length(approval) BETWEEN 1 AND 19);"
+
+	"CREATE TABLE token_reach ("
+	" prefix TEXT NOT NULL CHECK (length(CAST(prefix AS BLOB)) <= 512),"
+	" id TEXT NOT NULL REFERENCES token (id) DEFERRABLE INITIALLY DEFERRED,"
+	" PRIMARY KEY (prefix, id)"
+	") STRICT, WITHOUT ROWID;"
+	"CREATE INDEX token_reach_id ON token_reach (id);"
+	/* each line of what was issued before: what follows its second ':', up to the first '*' */
+	"INSERT OR IGNORE INTO token_reach (prefix, id) "
+	"WITH RECURSIVE line (id, text, rest) AS ("
+	"SELECT id, '', scopes || char(10) FROM token WHERE state = 'active' "
+	"UNION ALL SELECT id, substr(rest, 1, instr(rest, char(10)) - 1), substr(rest, instr(rest, char(10)) + 1) "
+	"FROM line WHERE rest <> ''), "
+	"tail (id, text) AS (SELECT id, substr(text, instr(text, ':') + 1) FROM line WHERE text <> ''), "
+	"glob (id, text) AS (SELECT id, substr(text, instr(text, ':') + 1) FROM tail) "
+	"SELECT substr(text, 1, instr(text || '*', '*') - 1), id FROM glob;"
+
+	"ALTER TABLE member ADD COLUMN allowed_ips TEXT CHECK (length(CAST(allowed_ips AS BLOB)) BETWEEN 1 AND 1024);"
+	"ALTER TABLE member ADD COLUMN made_by TEXT CHECK (length(made_by) BETWEEN 1 AND 32);"
+	"ALTER TABLE member ADD COLUMN fresh_wall_ms INTEGER NOT NULL DEFAULT 0 CHECK (fresh_wall_ms >= 0);"
+	"ALTER TABLE member ADD COLUMN fresh_boot_ms INTEGER NOT NULL DEFAULT 0 CHECK (fresh_boot_ms >= 0);"
+	"ALTER TABLE member ADD COLUMN fresh_boot_id TEXT CHECK (length(fresh_boot_id) BETWEEN 1 AND 39);"
+	"ALTER TABLE member ADD COLUMN cut INTEGER NOT NULL DEFAULT 0 CHECK (cut >= 0);"
+
+	"CREATE TABLE agent ("
+	" name TEXT PRIMARY KEY CHECK (length(name) BETWEEN 1 AND 32),"
+	" hash BLOB NOT NULL UNIQUE CHECK (length(hash) = 32),"
+	" old_hash BLOB NOT NULL CHECK (length(old_hash) = 32)," END_COLUMNS(
+		"old_end") " scopes TEXT NOT NULL CHECK (length(CAST(scopes AS BLOB)) BETWEEN 1 AND 32768),"
+			   " allowed_ips TEXT CHECK (length(CAST(allowed_ips AS BLOB)) BETWEEN 1 AND 8192),"
+			   " description TEXT CHECK (length(CAST(description AS BLOB)) BETWEEN 1 AND 1024),"
+			   " max_ttl_ms INTEGER NOT NULL CHECK (max_ttl_ms >= 0),"
+			   " max_uses INTEGER NOT NULL CHECK (max_uses >= 0)," END_COLUMNS(
+				   "end") " state TEXT NOT NULL CHECK (state IN ('active', 'suspended', 'revoked')),"
+					  " owner TEXT NOT NULL CHECK (length(owner) BETWEEN 1 AND 32),"
+					  " created_ms INTEGER NOT NULL CHECK (created_ms >= 0),"
+					  " cut INTEGER NOT NULL CHECK (cut >= 0)," MAC_COLUMNS
+					  ") STRICT, WITHOUT ROWID;"
+					  "CREATE INDEX agent_old_hash ON agent (old_hash);"
+
+					  "CREATE TABLE policy ("
+					  " tier TEXT NOT NULL CHECK (tier IN " TIER_WORDS "),"
+					  " glob TEXT NOT NULL CHECK (length(CAST(glob AS BLOB)) BETWEEN 1 AND 512),"
+					  " active INTEGER NOT NULL CHECK (active IN (0, 1)),"
+					  " approvals INTEGER NOT NULL CHECK (approvals BETWEEN 0 AND 10),"
+					  " delay_ms INTEGER NOT NULL CHECK (delay_ms >= 0),"
+					  " timeout_ms INTEGER NOT NULL CHECK (timeout_ms >= 1),"
+					  " break_glass INTEGER NOT NULL CHECK (break_glass IN (0, 1)),"
+					  " each_use INTEGER NOT NULL CHECK (each_use IN (0, 1)),"
+					  " author TEXT NOT NULL CHECK (length(author) BETWEEN 1 AND 32),"
+					  " created_ms INTEGER NOT NULL CHECK (created_ms >= 0),"
+					  " updated_ms INTEGER NOT NULL CHECK (updated_ms >= 0)," MAC_COLUMNS ","
+					  " PRIMARY KEY (tier, glob)"
+					  ") STRICT, WITHOUT ROWID;"
+
+					  "CREATE TABLE approval ("
+					  " id TEXT PRIMARY KEY CHECK (length(id) BETWEEN 1 AND 19),"
+					  " kind TEXT NOT NULL CHECK (kind IN ('token', 'policy', 'tier', 'use')),"
+					  " target TEXT NOT NULL CHECK (length(CAST(target AS BLOB)) BETWEEN 1 AND "
+					  "528),"
+					  " change TEXT CHECK (length(CAST(change AS BLOB)) BETWEEN 1 AND 528),"
+					  " base INTEGER NOT NULL CHECK (base >= 0),"
+					  " path TEXT CHECK (length(CAST(path AS BLOB)) BETWEEN 1 AND 512),"
+					  " tier TEXT NOT NULL CHECK (tier IN " TIER_WORDS "),"
+					  " needed INTEGER NOT NULL CHECK (needed BETWEEN 1 AND 10),"
+					  " delay_ms INTEGER NOT NULL CHECK (delay_ms >= 0),"
+					  " ttl_ms INTEGER NOT NULL CHECK (ttl_ms >= 1),"
+					  " requester TEXT NOT NULL CHECK (length(requester) BETWEEN 1 AND 40),"
+					  " owner TEXT NOT NULL CHECK (length(owner) BETWEEN 1 AND 32),"
+					  " reason TEXT CHECK (length(CAST(reason AS BLOB)) BETWEEN 1 AND 256),"
+					  " created_ms INTEGER NOT NULL CHECK (created_ms >= 0)," END_COLUMNS(
+						  "deadline") END_COLUMNS("ready")
+						  END_COLUMNS(
+							  "end") " state TEXT NOT NULL CHECK (state IN ('pending', "
+								 "'approved', 'in_effect', 'denied', 'canceled', "
+								 "'timed_out', "
+								 "'expired')),"
+								 " votes TEXT CHECK (length(CAST(votes AS BLOB)) "
+								 "BETWEEN 1 AND 512),"
+								 " decided_by TEXT CHECK (length(decided_by) BETWEEN 1 "
+								 "AND 32),"
+								 " decision TEXT CHECK (length(CAST(decision AS BLOB)) "
+								 "BETWEEN 1 AND 256),"
+								 " break_glass INTEGER NOT NULL CHECK (break_glass IN "
+								 "(0, 1))," MAC_COLUMNS ") STRICT, WITHOUT ROWID;"
+								 "CREATE INDEX approval_open ON approval (created_ms) "
+								 "WHERE state IN ('pending', 'approved');"
+								 "CREATE INDEX approval_target ON approval (target);"
+
+								 "CREATE INDEX secret_tier ON secret (path, tier) "
+								 "WHERE tier <> 'standard' AND state = 'active';"
+								 "CREATE INDEX key_tier ON key (path, tier) WHERE tier "
+								 "<> 'standard' AND state = 'active';";
+
+const char *const sr_sqlite_steps[SR_STORE_SCHEMA] = { schema_1, schema_2, schema_3 };
 
 CK_RV sr_sqlite_exec(sqlite3 *db, const char *sql, const char *what, struct sr_error *err)
 {

@@ -8,8 +8,21 @@
 	"event_id, mac"
 #define TOKEN                                                                                                          \
 	"id, hash, scopes, allowed_ips, description, issuer, parent, clearance, state, max_uses, created_ms, ttl_ms, " \
-	"end_wall_ms, end_boot_ms, end_boot_id, event_id, mac"
-#define MEMBER "name, role, active, log2n, r, p, salt, hash, created_ms, event_id, mac"
+	"end_wall_ms, end_boot_ms, end_boot_id, owner, approval, event_id, mac"
+#define MEMBER                                                                                           \
+	"name, role, active, log2n, r, p, salt, hash, created_ms, allowed_ips, made_by, fresh_wall_ms, " \
+	"fresh_boot_ms, "                                                                                \
+	"fresh_boot_id, cut, event_id, mac"
+#define AGENT                                                                                                         \
+	"name, hash, old_hash, old_end_wall_ms, old_end_boot_ms, old_end_boot_id, scopes, allowed_ips, description, " \
+	"max_ttl_ms, max_uses, end_wall_ms, end_boot_ms, end_boot_id, state, owner, created_ms, cut, event_id, mac"
+#define POLICY                                                                                             \
+	"tier, glob, active, approvals, delay_ms, timeout_ms, break_glass, each_use, author, created_ms, " \
+	"updated_ms, event_id, mac"
+#define APPROVAL                                                                                                       \
+	"id, kind, target, change, base, path, tier, needed, delay_ms, ttl_ms, requester, owner, reason, created_ms, " \
+	"deadline_wall_ms, deadline_boot_ms, deadline_boot_id, ready_wall_ms, ready_boot_ms, ready_boot_id, "          \
+	"end_wall_ms, end_boot_ms, end_boot_id, state, votes, decided_by, decision, break_glass, event_id, mac"
 #define EVENT                                                                                                     \
 	"id, timestamp_ms, event, status, actor_type, actor_id, token_id, ip, peer, function, rv, reason, path, " \
 	"tier, "                                                                                                  \
@@ -66,24 +79,97 @@ static const char *const texts[SR_SQL_COUNT] = {
 
 	[SR_SQL_TOKEN_GET] = "SELECT " TOKEN " FROM token WHERE id = ?",
 	[SR_SQL_TOKEN_BY_HASH] = "SELECT " TOKEN " FROM token WHERE hash = ?",
-	[SR_SQL_TOKEN_PUT] = "INSERT INTO token (" TOKEN ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-			     "ON CONFLICT (id) DO UPDATE SET hash = excluded.hash, scopes = excluded.scopes, "
-			     "allowed_ips = excluded.allowed_ips, description = excluded.description, "
-			     "issuer = excluded.issuer, parent = excluded.parent, clearance = excluded.clearance, "
-			     "state = excluded.state, max_uses = excluded.max_uses, created_ms = excluded.created_ms, "
-			     "ttl_ms = excluded.ttl_ms, end_wall_ms = excluded.end_wall_ms, "
-			     "end_boot_ms = excluded.end_boot_ms, end_boot_id = excluded.end_boot_id, "
-			     "event_id = excluded.event_id, mac = excluded.mac",
+	[SR_SQL_TOKEN_PUT] =
+		"INSERT INTO token (" TOKEN ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+		"ON CONFLICT (id) DO UPDATE SET hash = excluded.hash, scopes = excluded.scopes, "
+		"allowed_ips = excluded.allowed_ips, description = excluded.description, "
+		"issuer = excluded.issuer, parent = excluded.parent, clearance = excluded.clearance, "
+		"state = excluded.state, max_uses = excluded.max_uses, created_ms = excluded.created_ms, "
+		"ttl_ms = excluded.ttl_ms, end_wall_ms = excluded.end_wall_ms, "
+		"end_boot_ms = excluded.end_boot_ms, end_boot_id = excluded.end_boot_id, "
+		"owner = excluded.owner, approval = excluded.approval, "
+		"event_id = excluded.event_id, mac = excluded.mac",
 	[SR_SQL_TOKEN_LIST] = "SELECT " TOKEN " FROM token ORDER BY created_ms DESC, id DESC",
-	[SR_SQL_TOKEN_CHILDREN] = "SELECT " TOKEN " FROM token WHERE parent = ? ORDER BY id",
+	[SR_SQL_TOKEN_REACH_PUT] = "INSERT INTO token_reach (id, prefix) VALUES (?, ?) "
+				   "ON CONFLICT (prefix, id) DO NOTHING",
+	[SR_SQL_TOKEN_REACH_HAS] = "SELECT 1 FROM token_reach WHERE prefix = ?2 AND id = ?1",
+	[SR_SQL_TOKEN_REACH_DROP] = "DELETE FROM token_reach WHERE id = ?",
+	/* the prefixes of ?1 (itself included), then what begins with it: ?2 is the end of that range */
+	[SR_SQL_TOKEN_NEAR] = "WITH RECURSIVE cut (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM cut "
+			      "WHERE n < length(CAST(?1 AS BLOB))) "
+			      "SELECT " TOKEN " FROM token WHERE id IN ("
+			      "SELECT id FROM cut CROSS JOIN token_reach ON "
+			      "prefix = CAST(substr(CAST(?1 AS BLOB), 1, n) AS TEXT) "
+			      "UNION SELECT id FROM token_reach WHERE prefix >= ?1 AND prefix < ?2) "
+			      "ORDER BY created_ms DESC, id DESC",
+	[SR_SQL_TOKEN_CHILDREN] = "SELECT " TOKEN " FROM token WHERE parent = ? ORDER BY created_ms DESC, id DESC",
 
 	[SR_SQL_MEMBER_GET] = "SELECT " MEMBER " FROM member WHERE name = ?",
-	[SR_SQL_MEMBER_PUT] = "INSERT INTO member (" MEMBER ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-			      "ON CONFLICT (name) DO UPDATE SET role = excluded.role, active = excluded.active, "
-			      "log2n = excluded.log2n, r = excluded.r, p = excluded.p, salt = excluded.salt, "
-			      "hash = excluded.hash, created_ms = excluded.created_ms, event_id = excluded.event_id, "
-			      "mac = excluded.mac",
+	[SR_SQL_MEMBER_PUT] =
+		"INSERT INTO member (" MEMBER ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+		"ON CONFLICT (name) DO UPDATE SET role = excluded.role, active = excluded.active, "
+		"log2n = excluded.log2n, r = excluded.r, p = excluded.p, salt = excluded.salt, "
+		"hash = excluded.hash, created_ms = excluded.created_ms, "
+		"allowed_ips = excluded.allowed_ips, made_by = excluded.made_by, "
+		"fresh_wall_ms = excluded.fresh_wall_ms, fresh_boot_ms = excluded.fresh_boot_ms, "
+		"fresh_boot_id = excluded.fresh_boot_id, cut = excluded.cut, "
+		"event_id = excluded.event_id, mac = excluded.mac",
 	[SR_SQL_MEMBER_LIST] = "SELECT " MEMBER " FROM member ORDER BY name",
+
+	[SR_SQL_AGENT_GET] = "SELECT " AGENT " FROM agent WHERE name = ?",
+	[SR_SQL_AGENT_BY_HASH] = "SELECT " AGENT " FROM agent WHERE hash = ?1 OR old_hash = ?1",
+	[SR_SQL_AGENT_PUT] =
+		"INSERT INTO agent (" AGENT ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+		"ON CONFLICT (name) DO UPDATE SET "
+		"hash = excluded.hash, old_hash = excluded.old_hash, "
+		"old_end_wall_ms = excluded.old_end_wall_ms, "
+		"old_end_boot_ms = excluded.old_end_boot_ms, "
+		"old_end_boot_id = excluded.old_end_boot_id, scopes = excluded.scopes, "
+		"allowed_ips = excluded.allowed_ips, description = excluded.description, "
+		"max_ttl_ms = excluded.max_ttl_ms, max_uses = excluded.max_uses, "
+		"end_wall_ms = excluded.end_wall_ms, end_boot_ms = excluded.end_boot_ms, "
+		"end_boot_id = excluded.end_boot_id, state = excluded.state, owner = excluded.owner, "
+		"created_ms = excluded.created_ms, cut = excluded.cut, event_id = excluded.event_id, "
+		"mac = excluded.mac",
+	[SR_SQL_AGENT_LIST] = "SELECT " AGENT " FROM agent ORDER BY name",
+
+	[SR_SQL_POLICY_GET] = "SELECT " POLICY " FROM policy WHERE tier = ? AND glob = ?",
+	[SR_SQL_POLICY_PUT] = "INSERT INTO policy (" POLICY ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+			      "ON CONFLICT (tier, glob) DO UPDATE SET "
+			      "active = excluded.active, approvals = excluded.approvals, "
+			      "delay_ms = excluded.delay_ms, timeout_ms = excluded.timeout_ms, "
+			      "break_glass = excluded.break_glass, each_use = excluded.each_use, "
+			      "author = excluded.author, created_ms = excluded.created_ms, "
+			      "updated_ms = excluded.updated_ms, event_id = excluded.event_id, mac = excluded.mac",
+	[SR_SQL_POLICY_LIST] = "SELECT " POLICY " FROM policy WHERE active = 1 ORDER BY glob, tier",
+	[SR_SQL_POLICY_LIST_TIER] = "SELECT " POLICY " FROM policy WHERE tier = ? AND active = 1 ORDER BY glob",
+
+	[SR_SQL_APPROVAL_GET] = "SELECT " APPROVAL " FROM approval WHERE id = ?",
+	[SR_SQL_APPROVAL_PUT] =
+		"INSERT INTO approval (" APPROVAL
+		") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+		"ON CONFLICT (id) DO UPDATE SET "
+		"kind = excluded.kind, target = excluded.target, change = excluded.change, "
+		"base = excluded.base, path = excluded.path, tier = excluded.tier, "
+		"needed = excluded.needed, delay_ms = excluded.delay_ms, ttl_ms = excluded.ttl_ms, "
+		"requester = excluded.requester, owner = excluded.owner, reason = excluded.reason, "
+		"created_ms = excluded.created_ms, deadline_wall_ms = excluded.deadline_wall_ms, "
+		"deadline_boot_ms = excluded.deadline_boot_ms, "
+		"deadline_boot_id = excluded.deadline_boot_id, ready_wall_ms = excluded.ready_wall_ms, "
+		"ready_boot_ms = excluded.ready_boot_ms, ready_boot_id = excluded.ready_boot_id, "
+		"end_wall_ms = excluded.end_wall_ms, end_boot_ms = excluded.end_boot_ms, "
+		"end_boot_id = excluded.end_boot_id, state = excluded.state, votes = excluded.votes, "
+		"decided_by = excluded.decided_by, decision = excluded.decision, "
+		"break_glass = excluded.break_glass, event_id = excluded.event_id, mac = excluded.mac",
+	[SR_SQL_APPROVAL_LIST] = "SELECT " APPROVAL " FROM approval ORDER BY created_ms DESC, id DESC",
+	[SR_SQL_APPROVAL_OPEN] = "SELECT " APPROVAL " FROM approval WHERE state IN ('pending', 'approved') "
+				 "ORDER BY created_ms DESC",
+	[SR_SQL_APPROVAL_OF] = "SELECT " APPROVAL " FROM approval WHERE target = ? ORDER BY created_ms DESC, id DESC",
+
+	[SR_SQL_TIER_LIST] = "SELECT path, tier FROM secret WHERE path >= ?1 AND path < ?2 AND tier <> 'standard' "
+			     "AND state = 'active' UNION ALL "
+			     "SELECT path, tier FROM key WHERE path >= ?1 AND path < ?2 AND tier <> 'standard' "
+			     "AND state = 'active'",
 
 	[SR_SQL_EVENT_PUT] =
 		"INSERT INTO event (" EVENT ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

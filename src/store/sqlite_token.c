@@ -1,7 +1,5 @@
 /* Tokens and the count of their uses. */
 #include "store/sqlite.h"
-#include "policy/lines.h"
-#include "util/text.h"
 
 #define SCOPES_MAX 32768
 #define ALLOWED_MAX 8192
@@ -12,25 +10,13 @@ static const char *state_word(unsigned number)
 	return number == SR_TOKEN_ACTIVE ? "active" : "revoked";
 }
 
-static bool lines_valid(const char *text, size_t len)
-{
-	struct sr_lines lines = { text, len };
-	const char *line;
-	size_t line_len;
-	while (sr_lines_next(&lines, &line, &line_len)) {
-		if (!sr_text_utf8(line, line_len))
-			return false;
-	}
-	return true;
-}
-
 #define AT(field) .name = #field, .offset = offsetof(struct sr_token_row, field)
 #define SIZED(field) AT(field), .size = sizeof(((struct sr_token_row *)NULL)->field)
 static const struct sr_column token_list[] = {
 	{ SIZED(id), .kind = SR_COLUMN_TEXT },
 	{ SIZED(hash), .kind = SR_COLUMN_BYTES },
-	{ AT(scopes), .kind = SR_COLUMN_BUF, .size = SCOPES_MAX, .valid = lines_valid },
-	{ AT(allowed_ips), .kind = SR_COLUMN_BUF, .size = ALLOWED_MAX, .valid = lines_valid, .optional = true },
+	{ AT(scopes), .kind = SR_COLUMN_BUF, .size = SCOPES_MAX, .valid = sr_lines_valid },
+	{ AT(allowed_ips), .kind = SR_COLUMN_BUF, .size = ALLOWED_MAX, .valid = sr_lines_valid, .optional = true },
 	{ AT(description), .kind = SR_COLUMN_BUF, .size = DESCRIPTION_MAX, .optional = true },
 	{ SIZED(issuer), .kind = SR_COLUMN_TEXT },
 	{ SIZED(parent), .kind = SR_COLUMN_TEXT, .optional = true },
@@ -42,6 +28,8 @@ static const struct sr_column token_list[] = {
 	{ AT(end.wall_ms), .kind = SR_COLUMN_I64 },
 	{ AT(end.boot_ms), .kind = SR_COLUMN_I64 },
 	{ SIZED(end.boot_id), .kind = SR_COLUMN_TEXT, .optional = true },
+	{ SIZED(owner), .kind = SR_COLUMN_TEXT, .valid = sr_name_valid, .optional = true },
+	{ SIZED(approval), .kind = SR_COLUMN_TEXT, .optional = true },
 	{ AT(mark.event_id), .kind = SR_COLUMN_U64, .min = 1 },
 	{ SIZED(mark.mac), .kind = SR_COLUMN_BYTES },
 };
@@ -113,5 +101,59 @@ CK_RV sr_sqlite_token_children(
 	if (rv != CKR_OK)
 		return rv;
 	sr_query_text(&query, 1, parent);
+	return list_tokens(&query, each, ctx, err);
+}
+
+CK_RV sr_sqlite_token_reach_put(struct sr_tx *tx, const char *id, const char *prefix, struct sr_error *err)
+{
+	struct sr_query query;
+	bool row;
+	CK_RV rv = sr_query_begin(&query, tx, SR_SQL_TOKEN_REACH_PUT, err);
+	if (rv != CKR_OK)
+		return rv;
+	sr_query_text(&query, 1, id);
+	sr_query_text(&query, 2, prefix);
+	rv = sr_query_step(&query, &row, err);
+	sr_query_end(&query);
+	return rv;
+}
+
+CK_RV sr_sqlite_token_reach_drop(struct sr_tx *tx, const char *id, struct sr_error *err)
+{
+	struct sr_query query;
+	bool row;
+	CK_RV rv = sr_query_begin(&query, tx, SR_SQL_TOKEN_REACH_DROP, err);
+	if (rv != CKR_OK)
+		return rv;
+	sr_query_text(&query, 1, id);
+	rv = sr_query_step(&query, &row, err);
+	sr_query_end(&query);
+	return rv;
+}
+
+CK_RV sr_sqlite_token_reach_has(struct sr_tx *tx, const char *id, const char *prefix, bool *found, struct sr_error *err)
+{
+	struct sr_query query;
+	*found = false;
+	CK_RV rv = sr_query_begin(&query, tx, SR_SQL_TOKEN_REACH_HAS, err);
+	if (rv != CKR_OK)
+		return rv;
+	sr_query_text(&query, 1, id);
+	sr_query_text(&query, 2, prefix);
+	rv = sr_query_step(&query, found, err);
+	sr_query_end(&query);
+	return rv;
+}
+
+CK_RV sr_sqlite_token_near(struct sr_tx *tx, const char *prefix, sr_token_each each, void *ctx, struct sr_error *err)
+{
+	struct sr_query query;
+	char end[SR_PATH_MAX + 2];
+	CK_RV rv = sr_query_begin(&query, tx, SR_SQL_TOKEN_NEAR, err);
+	if (rv != CKR_OK)
+		return rv;
+	sr_query_prefix_end(prefix, end);
+	sr_query_text(&query, 1, prefix);
+	sr_query_text(&query, 2, end);
 	return list_tokens(&query, each, ctx, err);
 }

@@ -13,7 +13,7 @@
 #include "store/rows.h"
 #include "util/error.h"
 
-#define SR_STORE_SCHEMA 2
+#define SR_STORE_SCHEMA 3
 
 struct sr_tx;
 
@@ -39,6 +39,10 @@ typedef bool (*sr_secret_each)(const struct sr_secret_row *row, void *ctx);
 typedef bool (*sr_key_each)(const struct sr_key_row *row, void *ctx);
 typedef bool (*sr_token_each)(const struct sr_token_row *row, void *ctx);
 typedef bool (*sr_member_each)(const struct sr_member_row *row, void *ctx);
+typedef bool (*sr_agent_each)(const struct sr_agent_row *row, void *ctx);
+typedef bool (*sr_policy_each)(const struct sr_policy_row *row, void *ctx);
+typedef bool (*sr_approval_each)(const struct sr_approval_row *row, void *ctx);
+typedef bool (*sr_path_each)(const char *path, enum sr_tier tier, void *ctx);
 typedef bool (*sr_event_each)(const struct sr_event *event, const uint8_t hash[SR_HASH_LEN], void *ctx);
 typedef bool (*sr_state_each)(const uint8_t key[SR_HASH_LEN], uint64_t value, void *ctx);
 typedef bool (*sr_checkpoint_each)(const struct sr_checkpoint_row *row, void *ctx);
@@ -113,6 +117,46 @@ struct sr_store_ops {
 	(struct sr_tx *tx, const char *name, struct sr_member_row *row, bool *found, struct sr_error *err);
 	CK_RV (*member_put)(struct sr_tx *tx, const struct sr_member_row *row, struct sr_error *err);
 	CK_RV (*member_list)(struct sr_tx *tx, sr_member_each each, void *ctx, struct sr_error *err);
+
+	/* agents, by name; by_hash: whose key or key before this is. agent_of: those that OWNER answers for */
+	CK_RV(*agent_get)
+	(struct sr_tx *tx, const char *name, struct sr_agent_row *row, bool *found, struct sr_error *err);
+	CK_RV(*agent_by_hash)
+	(struct sr_tx *tx, const uint8_t hash[SR_HASH_LEN], struct sr_agent_row *row, bool *found,
+		struct sr_error *err);
+	CK_RV (*agent_put)(struct sr_tx *tx, const struct sr_agent_row *row, struct sr_error *err);
+	CK_RV (*agent_list)(struct sr_tx *tx, sr_agent_each each, void *ctx, struct sr_error *err); /* by name */
+
+	/* policies, by (tier, glob); a list gives the active ones, of one tier or (SR_TIER_COUNT) of all */
+	CK_RV(*policy_get)
+	(struct sr_tx *tx, enum sr_tier tier, const char *glob, struct sr_policy_row *row, bool *found,
+		struct sr_error *err);
+	CK_RV (*policy_put)(struct sr_tx *tx, const struct sr_policy_row *row, struct sr_error *err);
+	CK_RV(*policy_list)
+	(struct sr_tx *tx, enum sr_tier tier, sr_policy_each each, void *ctx, struct sr_error *err);
+
+	/* approvals, by id; open: those in state pending or approved; of: those about TARGET; lists newest first */
+	CK_RV(*approval_get)
+	(struct sr_tx *tx, const char *id, struct sr_approval_row *row, bool *found, struct sr_error *err);
+	CK_RV (*approval_put)(struct sr_tx *tx, const struct sr_approval_row *row, struct sr_error *err);
+	CK_RV (*approval_list)(struct sr_tx *tx, sr_approval_each each, void *ctx, struct sr_error *err);
+	CK_RV (*approval_open)(struct sr_tx *tx, sr_approval_each each, void *ctx, struct sr_error *err);
+	CK_RV(*approval_of)
+	(struct sr_tx *tx, const char *target, sr_approval_each each, void *ctx, struct sr_error *err);
+
+	/* live secrets and key objects above standard whose path begins with PREFIX: an index range for each */
+	CK_RV (*tier_list)(struct sr_tx *tx, const char *prefix, sr_path_each each, void *ctx, struct sr_error *err);
+
+	/* which tokens may reach: one entry for each scope of a token that was not revoked, by its literal prefix.
+	 * token_near: tokens with a scope whose prefix begins PREFIX, or with which PREFIX begins; each once, newest
+	 * first; more than reach it. */
+	CK_RV(*token_reach_put)
+	(struct sr_tx *tx, const char *id, const char *prefix, struct sr_error *err);
+	CK_RV (*token_reach_drop)(struct sr_tx *tx, const char *id, struct sr_error *err);
+	CK_RV(*token_reach_has)
+	(struct sr_tx *tx, const char *id, const char *prefix, bool *found, struct sr_error *err);
+	CK_RV(*token_near)
+	(struct sr_tx *tx, const char *prefix, sr_token_each each, void *ctx, struct sr_error *err);
 
 	/* the chain: append-only; HASH is the head after the event */
 	CK_RV(*event_put)

@@ -95,3 +95,28 @@ bool sr_end_passed(const struct sr_end *end, const struct sr_now *now, int64_t n
 	int64_t wall_ms = now->wall_ms > not_before_ms ? now->wall_ms : not_before_ms;
 	return wall_ms >= end->wall_ms;
 }
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+void sr_end_cut(struct sr_end *end, const struct sr_end *limit, const struct sr_now *now)
+{
+	int64_t left =
+		same_boot(limit->boot_id, now->boot_id) ? limit->boot_ms - now->boot_ms : limit->wall_ms - now->wall_ms;
+	end->boot_ms = earlier(end->boot_ms, add_ms(now->boot_ms, left > 0 ? left : 0));
+	end->wall_ms = earlier(end->wall_ms, limit->wall_ms);
+}
+
+bool sr_delay_over(const struct sr_end *end, const struct sr_now *now)
+{
+	return same_boot(end->boot_id, now->boot_id) && now->boot_ms >= end->boot_ms;
+}
+
+bool sr_wait_over(const struct sr_end *end, const struct sr_now *now, int64_t not_before_ms)
+{
+	if (same_boot(end->boot_id, now->boot_id))
+		return now->boot_ms >= end->boot_ms;
+	return now->wall_ms >= add_ms(not_before_ms, -SR_CLOCK_SLACK_MS) && now->wall_ms >= end->wall_ms;
+}

@@ -36,6 +36,16 @@ struct sr_end sr_end_after(const struct sr_now *now, int64_t ms);
  */
 bool sr_end_passed(const struct sr_end *end, const struct sr_now *now, int64_t not_before_ms);
 
+/** sr_end_cut(end, limit, now): END, which was made at NOW, comes no later than LIMIT, whichever boot that is of. */
+void sr_end_cut(struct sr_end *end, const struct sr_end *limit, const struct sr_now *now);
+
+/** sr_delay_over(end, now): the other way round, for what must not come early: within the boot that END was made in,
+ * once it is reached; in another boot never: a delay starts again (design §8). */
+bool sr_delay_over(const struct sr_end *end, const struct sr_now *now);
+
+/** sr_wait_over(end, now, not_before_ms): likewise, but across boots the wall clock decides, unless it was set back. */
+bool sr_wait_over(const struct sr_end *end, const struct sr_now *now, int64_t not_before_ms);
+
 /** sr_clock_replace(source): tests put their own clock here; NULL gives the system's back. Not thread-safe. */
 void sr_clock_replace(void (*source)(struct sr_now *now));
 

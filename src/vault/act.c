@@ -21,6 +21,11 @@ static void fill_actor(struct sr_event *event, const struct sr_identity *who)
 		copy_text(event->actor_id, sizeof(event->actor_id), who->member.name);
 		return;
 	}
+	if (who->type == SR_IDENTITY_AGENT) {
+		copy_text(event->actor_type, sizeof(event->actor_type), "agent");
+		copy_text(event->actor_id, sizeof(event->actor_id), who->agent.name);
+		return;
+	}
 	copy_text(event->actor_type, sizeof(event->actor_type), "token");
 	copy_text(event->actor_id, sizeof(event->actor_id), who->token.id);
 	copy_text(event->token_id, sizeof(event->token_id), who->token.id);

@@ -12,11 +12,16 @@
 
 #define SR_SECRET_MAX (64u << 10)
 #define SR_TOKEN_TTL_MAX_MS (24ll * 60 * 60 * 1000)
+#define SR_FRESH_MEMBER_MS (24ll * 60 * 60 * 1000)
 #define SR_VAULT_ID_MAX 17
+#define SR_CUT_TOKENS "cut:tokens" /* subject: the event that an admin accepted the clock by; older tokens are void */
 
 struct sr_seen;
+struct sr_slow;
+struct sr_refused;
 
-/** struct sr_vault: HEADS is the heads file's path. SEEN holds what has been verified by the HSM already. */
+/** struct sr_vault: HEADS is the heads file's path. SEEN holds what has been verified by the HSM already; SLOW and
+ *  REFUSED what wrong logins cost, and their records. */
 struct sr_vault {
 	char id[SR_VAULT_ID_MAX];
 	char name[SR_NAME_MAX];
@@ -24,10 +29,15 @@ struct sr_vault {
 	char *heads;
 	bool read_by_listing;
 	bool custody_wrapped; /* the default of new keys */
+	bool separation;
+	int64_t max_ttl_ms;
+	int64_t fresh_member_ms;
 	struct sr_store *store;
 	struct sr_hsm *hsm;
 	struct sr_writer *writer;
 	struct sr_seen *seen;
+	struct sr_slow *slow;
+	struct sr_refused *refused;
 };
 
 /* -- opening, stage by stage (vault.c): doctor walks the same table ---------------------------------------------- */
@@ -56,6 +66,20 @@ CK_RV sr_rows_token_by_hash(struct sr_vault *vault, const struct sr_moment *at, 
 CK_RV sr_rows_member(struct sr_vault *vault, const struct sr_moment *at, const char *name, struct sr_member_row *row,
 	bool *found, struct sr_error *err);
 
+CK_RV sr_rows_agent(struct sr_vault *vault, const struct sr_moment *at, const char *name, struct sr_agent_row *row,
+	bool *found, struct sr_error *err);
+CK_RV sr_rows_agent_by_hash(struct sr_vault *vault, const struct sr_moment *at, const uint8_t hash[SR_HASH_LEN],
+	struct sr_agent_row *row, bool *found, struct sr_error *err);
+CK_RV sr_rows_policy(struct sr_vault *vault, const struct sr_moment *at, enum sr_tier tier, const char *glob,
+	struct sr_policy_row *row, bool *found, struct sr_error *err);
+CK_RV sr_rows_approval(struct sr_vault *vault, const struct sr_moment *at, const char *id, struct sr_approval_row *row,
+	bool *found, struct sr_error *err);
+
+/** sr_rows_policy_subject(tier, glob, subject): "policy:TIER:GLOB". SR_POLICIES_SUBJECT: the state tree's number of
+ * active policies, plus one. */
+#define SR_POLICIES_SUBJECT "policies"
+void sr_rows_policy_subject(enum sr_tier tier, const char *glob, char subject[SR_SUBJECT_MAX]);
+
 /** sr_rows_check_key(vault, at, row, err), …_token, …_member: the same check for a row that a listing gave. */
 CK_RV sr_rows_check_key(
 	struct sr_vault *vault, const struct sr_moment *at, const struct sr_key_row *row, struct sr_error *err);
@@ -63,6 +87,12 @@ CK_RV sr_rows_check_token(
 	struct sr_vault *vault, const struct sr_moment *at, const struct sr_token_row *row, struct sr_error *err);
 CK_RV sr_rows_check_member(
 	struct sr_vault *vault, const struct sr_moment *at, const struct sr_member_row *row, struct sr_error *err);
+CK_RV sr_rows_check_agent(
+	struct sr_vault *vault, const struct sr_moment *at, const struct sr_agent_row *row, struct sr_error *err);
+CK_RV sr_rows_check_policy(
+	struct sr_vault *vault, const struct sr_moment *at, const struct sr_policy_row *row, struct sr_error *err);
+CK_RV sr_rows_check_approval(
+	struct sr_vault *vault, const struct sr_moment *at, const struct sr_approval_row *row, struct sr_error *err);
 
 /** sr_rows_put_secret(vault, at, event, row, err): binds ROW to this job's event (its subject is set), has the HSM
  *  compute the MAC, stores it. Likewise for the others. A job makes one row, or several key rows of one
@@ -75,6 +105,15 @@ CK_RV sr_rows_put_token(struct sr_vault *vault, struct sr_moment *at, struct sr_
 	struct sr_error *err);
 CK_RV sr_rows_put_member(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event,
 	struct sr_member_row *row, struct sr_error *err);
+CK_RV sr_rows_put_agent(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event, struct sr_agent_row *row,
+	struct sr_error *err);
+CK_RV sr_rows_put_policy(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event,
+	struct sr_policy_row *row, struct sr_error *err);
+CK_RV sr_rows_put_approval(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event,
+	struct sr_approval_row *row, struct sr_error *err);
+
+/** sr_rows_subject_of_key(part, path, subject): a key row's subject. */
+void sr_rows_subject_of_key(enum sr_part part, const char *path, char subject[SR_SUBJECT_MAX]);
 
 /** sr_rows_key_subject(subject, part): the path in a key row's subject ("private:PATH", "public:PATH",
  * "secret-key:PATH", "certificate:PATH"), and its part; NULL where it is another's. */

@@ -1,4 +1,5 @@
 /* The set-up looked at from outside, without a login; and the HSM's probe. Nothing is changed. */
+#include "util/text.h"
 #include "vault/report.h"
 
 #include <stdio.h>
@@ -48,6 +49,24 @@ static void add_failure(json_t *checks, const char *check, const struct sr_error
 	add_check(checks, check, false, detail, advice ? advice + (*advice == ' ') : "see docs/troubleshooting.md");
 }
 
+/* A clock that was wrong by years leaves a record that stands in the future for as long. */
+static void check_clock(json_t *checks, struct sr_vault *vault)
+{
+	struct sr_error unreadable = SR_ERROR_INIT; /* the audit's own check tells of it */
+	struct sr_moment at;
+	char newest[SR_TIME_TEXT], detail[96] = "not before the newest record";
+	if (sr_writer_glance(vault->writer, &at, &unreadable) != CKR_OK)
+		return;
+	bool good = at.now.wall_ms >= at.not_before_ms - SR_CLOCK_SLACK_MS;
+	sr_text_time(at.not_before_ms, newest);
+	if (!good)
+		snprintf(detail, sizeof(detail), "stands before the newest record, which is of %s", newest);
+	add_check(checks, "clock", good, detail,
+		good ? ""
+		     : "set the clock; if it is right and that record was written under a wrong one, an admin runs: "
+		       "strongroom doctor --accept-clock, which revokes all tokens");
+}
+
 static void check_stages(json_t *checks, const struct sr_config *config)
 {
 	struct sr_vault *vault = sr_vault_new(config);
@@ -60,6 +79,7 @@ static void check_stages(json_t *checks, const struct sr_config *config)
 		add_check(checks, sr_stages[i].name, true, "opens", "");
 	}
 	if (vault && vault->writer) {
+		check_clock(checks, vault);
 		sr_writer_abandon(vault->writer); /* closing it would seal what is unsealed: this only looks */
 		vault->writer = NULL;
 	}

@@ -1,4 +1,4 @@
-/* Who has logged in: a member or a scoped token, and what that lets them do. */
+/* Who has logged in: a member, a scoped token or an agent, and what that lets them do. */
 #ifndef SR_VAULT_IDENTITY_H
 #define SR_VAULT_IDENTITY_H
 
@@ -6,13 +6,22 @@
 #include "policy/tier.h"
 #include "vault/vault.h"
 
-/** sr_login(caller, user_type, name, pin, identity, err): CALLER->identity is NULL. The pin is `srt_…` or
+/** sr_login(caller, user_type, name, pin, identity, err): CALLER->identity is NULL. The pin is `srt_…`, `srk_…` or
  *  `name:passphrase`; with NAME (C_LoginUser) the passphrase alone. One session.login event, allowed or denied, is
  * durable before this answers. Codes as design §3; every refusal that could tell an unknown from a wrong one has the
  * reason LOGIN_REFUSED, and only the audit says more. Takes as long as scrypt for a member: hold no lock. The identity
  * starts with one reference. */
 CK_RV sr_login(const struct sr_caller *caller, CK_USER_TYPE user_type, const void *name, size_t name_len,
 	const void *pin, size_t pin_len, struct sr_identity **identity, struct sr_error *err);
+
+/** sr_wait_begin(caller, pin): a token that was refused because it waits for its approval: for whoever waits with it.
+ *  NULL where it is no such token, or that cannot be told: then a login says why. sr_wait_goes_on(caller, wait):
+ * whether it is still pending, or approved and the delay runs; false too when that cannot be told. Costs a glance, and
+ * a look where the vault has moved; leaves no event. sr_wait_end(wait): NULL is allowed. */
+struct sr_wait;
+struct sr_wait *sr_wait_begin(const struct sr_caller *caller, const void *pin, size_t pin_len);
+bool sr_wait_goes_on(const struct sr_caller *caller, struct sr_wait *wait);
+void sr_wait_end(struct sr_wait *wait);
 
 /** sr_logout(caller, err): the session.logout event; the identity stays the caller's to release. */
 CK_RV sr_logout(const struct sr_caller *caller, struct sr_error *err);

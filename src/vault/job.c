@@ -1,9 +1,12 @@
 /* Jobs: work that is started by creating an object and told by reading it. */
+#include "audit/state.h"
 #include "audit/verify.h"
+#include "util/text.h"
 #include "vault/event.h"
 #include "vault/report.h"
 #include "vault/who.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +45,42 @@ static CK_RV job_status(const struct sr_caller *caller, char **result, struct sr
 	return rv == CKR_OK ? sr_report_status(caller->vault, result, err) : rv;
 }
 
+/* -- accept-clock ------------------------------------------------------------------------------------------------ */
+
+/** struct clocks: the newest record's time, and the wall clock's that takes its place. */
+struct clocks {
+	char was[SR_TIME_TEXT], now[SR_TIME_TEXT];
+};
+
+/* The record itself carries the wall clock's time (sr_event_sets_clock), so that time goes on from there. */
+static CK_RV accept_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
+{
+	struct clocks *clocks = act->arg;
+	if (at->now.wall_ms >= at->not_before_ms - SR_CLOCK_SLACK_MS)
+		return sr_fail(err, CKR_TOKEN_WRITE_PROTECTED, SR_REASON_CLOCK_NOT_BACK,
+			"clock not accepted: it does not stand before the newest record; nothing is to be done");
+	sr_text_time(at->not_before_ms, clocks->was);
+	sr_text_time(at->now.wall_ms, clocks->now);
+	snprintf(act->event.metadata, sizeof(act->event.metadata), "{\"was\":\"%s\"}", clocks->was);
+	snprintf(act->event.subject, sizeof(act->event.subject), "%s", SR_CUT_TOKENS);
+	return sr_state_put(act->caller->vault->store, at, SR_CUT_TOKENS, at->event_id, err);
+}
+
+static CK_RV job_accept_clock(const struct sr_caller *caller, char **result, struct sr_error *err)
+{
+	struct clocks clocks = { .was = "" };
+	struct sr_act act;
+	sr_act_begin(&act, caller, SR_EVENT_VAULT_CLOCK_ACCEPTED, NULL);
+	act.run = accept_run;
+	act.arg = &clocks;
+	act.policy_change = true;
+	CK_RV rv = sr_need_duty(caller, SR_DUTY_MEMBERS, CKR_TOKEN_WRITE_PROTECTED, "accept the clock", err);
+	rv = sr_act_record(&act, rv, err);
+	if (rv != CKR_OK)
+		return rv;
+	return sr_report_text(json_pack("{s:s, s:s}", "was", clocks.was, "now", clocks.now), result, err);
+}
+
 /* -- the object -------------------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -50,6 +89,7 @@ static const struct {
 } kinds[] = {
 	{ "audit-verify", job_verify },
 	{ "status", job_status },
+	{ "accept-clock", job_accept_clock },
 };
 
 static CK_RV run_kind(const struct sr_caller *caller, const struct sr_attr *kind, char **result, struct sr_error *err)
@@ -59,7 +99,7 @@ static CK_RV run_kind(const struct sr_caller *caller, const struct sr_attr *kind
 			return kinds[i].run(caller, result, err);
 	}
 	return sr_fail(err, kind ? CKR_ATTRIBUTE_VALUE_INVALID : CKR_TEMPLATE_INCOMPLETE, SR_REASON_BAD_TEMPLATE,
-		"job not started: its kind must be audit-verify or status");
+		"job not started: its kind must be audit-verify, status or accept-clock");
 }
 
 static CK_RV job_create(const struct sr_caller *caller, const struct sr_attrs *template, struct sr_created *created,

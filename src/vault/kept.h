@@ -12,13 +12,15 @@
 #include <pthread.h>
 
 #define SR_KEPT_KEYS 32
-#define SR_LINE_MAX 5 /* a token and its ancestors */
+#define SR_LINE_MAX 5                 /* a token and its ancestors */
+#define SR_ENDS_MAX (2 * SR_LINE_MAX) /* each its own, and its approval's */
 
 struct sr_key;
 
-/** struct sr_line: when the login and all that it hangs on end. */
+/** struct sr_line: when the login and all that it hangs on end. TOKENS: how many of them are tokens. */
 struct sr_line {
-	struct sr_end ends[SR_LINE_MAX];
+	size_t tokens;
+	struct sr_end ends[SR_ENDS_MAX];
 	size_t count;
 };
 

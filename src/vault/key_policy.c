@@ -137,7 +137,7 @@ CK_RV sr_key_still(const struct sr_caller *caller, const struct sr_moment *at, c
 
 CK_RV sr_key_clearance(const struct sr_caller *caller, enum sr_tier tier, CK_RV refusal, struct sr_error *err)
 {
-	if (caller->identity->type != SR_IDENTITY_TOKEN || tier <= sr_who_clearance(caller->identity))
+	if (caller->identity->type == SR_IDENTITY_MEMBER || tier <= sr_who_clearance(caller->identity))
 		return CKR_OK;
 	return sr_fail(err, refusal, SR_REASON_APPROVAL_REQUIRED,
 		"key not changed: it is %s and your token is not cleared for it; ask for an approved token",

@@ -179,7 +179,7 @@ static bool uses_any(const struct sr_identity *who)
 {
 	if (who->type == SR_IDENTITY_MEMBER)
 		return sr_role_actions(who->member.role, SR_RESOURCE_SECRETS) & SR_ACTION_USE;
-	for (size_t i = 0; i < who->scopes.count; i++) {
+	for (size_t i = 0; who->type == SR_IDENTITY_TOKEN && i < who->scopes.count; i++) {
 		const struct sr_scope *scope = &who->scopes.items[i];
 		if (scope->resource == SR_RESOURCE_SECRETS && (scope->actions & SR_ACTION_USE))
 			return true;

@@ -5,6 +5,7 @@
 #include "util/crypto.h"
 #include "vault/keyinfo.h"
 #include "vault/token.h"
+#include "vault/who.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -34,7 +35,11 @@ static void take_label(struct sr_work *work, const struct sr_attrs *template)
 /* PKCS#11 v3.1, 4.4: private objects, and those of the token, are for who has logged in. */
 static CK_RV check_login(const struct sr_work *work, struct sr_error *err)
 {
-	if (work->caller->identity ||
+	const struct sr_identity *who = work->caller->identity;
+	if (who && who->type == SR_IDENTITY_AGENT)
+		return sr_fail(err, CKR_TOKEN_WRITE_PROTECTED, SR_REASON_ROLE_NOT_ALLOWED,
+			"key not made: an agent's key asks for tokens and does nothing else; log in with a token");
+	if (who ||
 		(!work->token && !is_hidden(work->plan.part) && !sr_attrs_bool(&work->plan.attrs, CKA_PRIVATE, false)))
 		return CKR_OK;
 	return sr_fail(err, CKR_USER_NOT_LOGGED_IN, SR_REASON_NONE, "key not made: log in first");

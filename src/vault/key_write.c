@@ -1,5 +1,6 @@
 /* Changing and deleting keys and certificates of the vault. */
 #include "vault/key.h"
+#include "vault/lower.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -44,23 +45,62 @@ static CK_RV check_label(const struct key_change *change, struct sr_error *err)
 	return prohibited(err, SR_REASON_BAD_PATH, "its CKA_LABEL is its path, which stays; copy it and delete this");
 }
 
-/* As with secrets: no tier is lowered, and a token changes none. */
-static CK_RV change_tier(
-	const struct sr_act *act, const struct key_change *change, struct sr_key_row *row, struct sr_error *err)
+static CK_RV take_tier(
+	const struct key_change *change, const struct sr_key_row *row, enum sr_tier *tier, struct sr_error *err)
 {
 	const struct sr_attr *attr = sr_attrs_find(change->changes, CKA_SR_TIER);
-	enum sr_tier tier;
-	if (!attr)
+	*tier = row->tier;
+	if (!attr || sr_tier_parse((const char *)attr->value, attr->len, tier))
 		return CKR_OK;
-	if (!sr_tier_parse((const char *)attr->value, attr->len, &tier))
-		return sr_fail(err, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_BAD_TEMPLATE,
-			"key not changed: its tier must be standard, sensitive or critical");
-	if (tier < row->tier)
-		return prohibited(err, SR_REASON_TIER_LOWERED, "its tier cannot be lowered");
-	if (tier != row->tier && act->caller->identity->type == SR_IDENTITY_TOKEN)
-		return prohibited(err, SR_REASON_ROLE_NOT_ALLOWED, "a token cannot change its tier; ask a member");
-	row->tier = tier;
-	return CKR_OK;
+	return sr_fail(err, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_BAD_TEMPLATE,
+		"key not changed: its tier must be standard, sensitive or critical");
+}
+
+static struct sr_lowering lowering_of(const struct sr_key_row *row, enum sr_tier to)
+{
+	struct sr_lowering lowering = { .path = row->path, .from = row->tier, .to = to, .base = row->mark.event_id };
+	sr_rows_subject_of_key(row->part, row->path, lowering.subject);
+	return lowering;
+}
+
+/* As with secrets: none is lowered without the approvals of the higher one, and a token changes none. */
+static CK_RV change_tier(const struct sr_act *act, const struct sr_moment *at, const struct key_change *change,
+	struct sr_key_row *row, struct sr_error *err)
+{
+	enum sr_tier tier;
+	CK_RV rv = take_tier(change, row, &tier, err);
+	if (rv == CKR_OK && tier != row->tier && act->caller->identity->type != SR_IDENTITY_MEMBER)
+		rv = prohibited(err, SR_REASON_ROLE_NOT_ALLOWED, "a token cannot change its tier; ask a member");
+	if (rv == CKR_OK && tier < row->tier) {
+		struct sr_lowering lowering = lowering_of(row, tier);
+		rv = sr_lower_passes(act->caller, at, &lowering, err);
+	}
+	if (rv == CKR_OK)
+		row->tier = tier;
+	return rv;
+}
+
+/* Before the act: where it would lower the tier, the approvals are asked for here. */
+static CK_RV lower_gate(const struct sr_caller *caller, const struct key_change *change, struct sr_error *err)
+{
+	struct sr_key_row row = { .path = "" };
+	struct sr_moment at;
+	enum sr_tier tier = SR_TIER_STANDARD;
+	if (!sr_attrs_find(change->changes, CKA_SR_TIER) || caller->identity->type != SR_IDENTITY_MEMBER)
+		return CKR_OK;
+	CK_RV rv = sr_writer_look(caller->vault->writer, &at, err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = sr_key_load(caller, &at, change->path, change->part, &row, err);
+	sr_writer_look_end(caller->vault->writer, &at);
+	if (rv == CKR_OK)
+		rv = take_tier(change, &row, &tier, err);
+	if (rv == CKR_OK && tier < row.tier) {
+		struct sr_lowering lowering = lowering_of(&row, tier);
+		rv = sr_lower_gate(caller, &lowering, err);
+	}
+	sr_key_row_clear(&row);
+	return rv;
 }
 
 /* Its CKA_ID stands in a column of its own. */
@@ -98,11 +138,12 @@ static CK_RV set_run(struct sr_act *act, struct sr_moment *at, struct sr_error *
 	if (rv == CKR_OK)
 		rv = check_label(change, err);
 	if (rv == CKR_OK)
-		rv = change_tier(act, change, &row, err);
+		rv = change_tier(act, at, change, &row, err);
 	if (rv == CKR_OK)
 		rv = change_attrs(change, &row, err);
 	if (rv == CKR_OK) {
 		row.updated_ms = now_ms(at);
+		snprintf(act->event.tier, sizeof(act->event.tier), "%s", sr_tier_name(row.tier));
 		rv = sr_rows_put_key(act->caller->vault, at, &act->event, &row, err);
 	}
 	if (rv == CKR_OK && row.custody == SR_CUSTODY_RESIDENT)
@@ -151,7 +192,9 @@ CK_RV sr_key_class_set(
 	CK_RV rv = actions & SR_ACTION_CREATE
 			   ? CKR_OK
 			   : prohibited(err, SR_REASON_OUT_OF_SCOPE, "your login has no keys:create for this path");
-	/* raised: the anchor follows before this answers */
+	if (rv == CKR_OK)
+		rv = lower_gate(caller, &change, err);
+	/* the anchor follows before this answers */
 	act.policy_change = sr_attrs_find(changes, CKA_SR_TIER) != NULL;
 	rv = sr_act_record(&act, rv, err);
 	if (rv == CKR_OK)

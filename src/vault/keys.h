@@ -157,10 +157,12 @@ void sr_key_destroy(struct sr_vault *vault, struct sr_key *key);
 /** sr_vault_mechanism(vault, type, info): what the HSM offers (hsm/key.h). */
 bool sr_vault_mechanism(struct sr_vault *vault, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *info);
 
-/** sr_reauthenticate(caller, name, name_len, pin, pin_len, err): C_Login(CKU_CONTEXT_SPECIFIC): the credential must be
- * the very one that CALLER is logged in with (the same token or member, its passphrase). One session.login event with
- * metadata {"context_specific":true}. CKR_PIN_INCORRECT otherwise. */
-CK_RV sr_reauthenticate(const struct sr_caller *caller, const void *name, size_t name_len, const void *pin,
-	size_t pin_len, struct sr_error *err);
+/** sr_reauthenticate(caller, key, name, name_len, pin, pin_len, err): C_Login(CKU_CONTEXT_SPECIFIC) for one use of KEY:
+ * the credential must be the very one that CALLER is logged in with (the same token or member, its passphrase). One
+ * session.login event with metadata {"context_specific":true}. CKR_PIN_INCORRECT otherwise. Where a policy asks for a
+ * fresh approval of each use, CKR_FUNCTION_REJECTED or CKR_FUNCTION_CANCELED as sr_approval_gate (vault/approval.h)
+ * until it is given; then it is used up. */
+CK_RV sr_reauthenticate(const struct sr_caller *caller, const struct sr_key *key, const void *name, size_t name_len,
+	const void *pin, size_t pin_len, struct sr_error *err);
 
 #endif

@@ -1,12 +1,12 @@
-/* Members: passphrases under scrypt and the HSM, and what is shown of them. */
+/* Members: passphrases under scrypt and the HSM. */
 #include "vault/member.h"
 
 #include "util/pack.h"
 #include "util/text.h"
-#include "vault/objects.h"
+#include "vault/slow.h"
 #include "vault/who.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 /* RFC 7914; 32 MiB and about a tenth of a second. Stored with each row, so they can grow. */
@@ -120,18 +120,34 @@ static CK_RV load_current(const struct sr_caller *caller, struct sr_member_row *
 	return rv;
 }
 
-static CK_RV check_old(
-	const struct sr_caller *caller, struct sr_member_row *row, const void *pin, size_t len, struct sr_error *err)
+static CK_RV wrong(struct sr_act *act, CK_ULONG reason, struct sr_error *err)
+{
+	act->audit_reason = reason;
+	return sr_fail(
+		err, CKR_PIN_INCORRECT, SR_REASON_WRONG_PASSPHRASE, "passphrase not changed: the old one is wrong");
+}
+
+static CK_RV try_old(struct sr_act *act, struct sr_member_row *row, const void *pin, size_t len, struct sr_error *err)
 {
 	bool fits = false;
-	CK_RV rv = load_current(caller, row, err);
+	CK_RV rv = load_current(act->caller, row, err);
 	if (rv != CKR_OK)
 		return rv;
 	without_name(row->name, &pin, &len);
-	rv = sr_member_passphrase_fits(caller->vault, row, pin, len, &fits, err);
-	if (rv == CKR_OK && !fits)
-		rv = sr_fail(err, CKR_PIN_INCORRECT, SR_REASON_WRONG_PASSPHRASE,
-			"passphrase not changed: the old one is wrong");
+	rv = sr_member_passphrase_fits(act->caller->vault, row, pin, len, &fits, err);
+	return rv == CKR_OK && !fits ? wrong(act, SR_REASON_WRONG_PASSPHRASE, err) : rv;
+}
+
+/* It is a guess like one at C_Login, and is slowed with those. */
+static CK_RV check_old(struct sr_act *act, struct sr_member_row *row, const void *pin, size_t len, struct sr_error *err)
+{
+	const struct sr_caller *caller = act->caller;
+	struct sr_source source;
+	sr_source_of(caller->identity->member.name, caller->peer, &source);
+	if (!sr_slow_enter(caller->vault->slow, &source))
+		return wrong(act, SR_REASON_SLOWED, err);
+	CK_RV rv = try_old(act, row, pin, len, err);
+	sr_slow_leave(caller->vault->slow, &source, sr_tried(rv));
 	return rv;
 }
 
@@ -142,9 +158,10 @@ CK_RV sr_set_passphrase(const struct sr_caller *caller, const void *old_pin, siz
 	struct sr_act act;
 	if (caller->identity->type != SR_IDENTITY_MEMBER)
 		return sr_fail(err, CKR_FUNCTION_NOT_SUPPORTED, SR_REASON_ROLE_NOT_ALLOWED,
-			"a token has no passphrase to change; issue a new token");
+			"only a member has a passphrase to change; tokens and agents' keys are issued anew");
 	sr_act_begin(&act, caller, SR_EVENT_MEMBER_PASSPHRASE, NULL);
-	CK_RV rv = check_old(caller, &fresh, old_pin, old_len, err);
+	snprintf(act.event.metadata, sizeof(act.event.metadata), "{\"member\":\"%s\"}", caller->identity->member.name);
+	CK_RV rv = check_old(&act, &fresh, old_pin, old_len, err);
 	if (rv == CKR_OK)
 		rv = sr_member_set_passphrase(caller->vault, &fresh, new_pin, new_len, err);
 	act.run = passwd_run;
@@ -156,95 +173,3 @@ CK_RV sr_set_passphrase(const struct sr_caller *caller, const void *old_pin, siz
 	sr_cleanse(&fresh, sizeof(fresh));
 	return rv;
 }
-
-/* -- showing ---------------------------------------------------------------------------------------------------- */
-
-static void member_attrs(const struct sr_member_row *row, struct sr_attrs *attrs)
-{
-	sr_attrs_put_ulong(attrs, CKA_CLASS, CKO_SR_MEMBER);
-	sr_attrs_put_bool(attrs, CKA_TOKEN, true);
-	sr_attrs_put_bool(attrs, CKA_PRIVATE, true);
-	sr_attrs_put_bool(attrs, CKA_MODIFIABLE, false);
-	sr_attrs_put_text(attrs, CKA_LABEL, row->name);
-	sr_attrs_put_text(attrs, CKA_SR_NAME, row->name);
-	sr_attrs_put_text(attrs, CKA_SR_ROLE, sr_role_name(row->role));
-	sr_attrs_put_text(attrs, CKA_SR_STATE, row->active ? "active" : "removed");
-	sr_attrs_put_time(attrs, CKA_SR_CREATED_AT, row->created_ms);
-}
-
-static bool may_see(const struct sr_caller *caller, const char *name)
-{
-	const struct sr_identity *who = caller->identity;
-	bool self = who->type == SR_IDENTITY_MEMBER && strcmp(who->member.name, name) == 0;
-	return self || (sr_who_duties(who) & SR_DUTY_MEMBERS);
-}
-
-static CK_RV no_member(struct sr_error *err)
-{
-	return sr_fail(err, CKR_OBJECT_HANDLE_INVALID, SR_REASON_NOT_FOUND, "there is no such member for you");
-}
-
-static CK_RV member_view(const struct sr_caller *caller, const char *id, struct sr_view *view, struct sr_error *err)
-{
-	struct sr_member_row row = { 0 };
-	struct sr_moment at;
-	bool found = false;
-	CK_RV rv = may_see(caller, id) ? sr_writer_look(caller->vault->writer, &at, err) : no_member(err);
-	if (rv != CKR_OK)
-		return rv;
-	rv = sr_rows_member(caller->vault, &at, id, &row, &found, err);
-	sr_writer_look_end(caller->vault->writer, &at);
-	if (rv == CKR_OK && !found)
-		rv = no_member(err);
-	if (rv == CKR_OK)
-		member_attrs(&row, &view->attrs);
-	return rv;
-}
-
-struct member_search {
-	const struct sr_caller *caller;
-	const struct sr_attrs *query;
-	const struct sr_moment *at;
-	sr_found found;
-	void *ctx;
-	CK_RV rv;
-	struct sr_error *err;
-};
-
-static bool match_member(const struct sr_member_row *row, void *ctx)
-{
-	struct member_search *search = ctx;
-	struct sr_attrs attrs = SR_ATTRS_INIT;
-	bool more = true;
-	if (!may_see(search->caller, row->name))
-		return true;
-	search->rv = sr_rows_check_member(search->caller->vault, search->at, row, search->err);
-	if (search->rv != CKR_OK)
-		return false;
-	member_attrs(row, &attrs);
-	if (sr_attrs_match(search->query, &attrs))
-		more = search->found(row->name, search->ctx);
-	sr_attrs_clear(&attrs);
-	return more;
-}
-
-static CK_RV member_find(
-	const struct sr_caller *caller, const struct sr_attrs *query, sr_found found, void *ctx, struct sr_error *err)
-{
-	struct sr_moment at;
-	struct member_search search = { caller, query, &at, found, ctx, CKR_OK, err };
-	CK_RV rv = sr_writer_look(caller->vault->writer, &at, err);
-	if (rv != CKR_OK)
-		return rv;
-	rv = caller->vault->store->ops->member_list(at.tx, match_member, &search, err);
-	sr_writer_look_end(caller->vault->writer, &at);
-	return search.rv != CKR_OK ? search.rv : rv;
-}
-
-const struct sr_class sr_member_class = {
-	.object_class = CKO_SR_MEMBER,
-	.only_by_class = true,
-	.needs_rw = true,
-	.find = member_find,
-	.view = member_view,
-};

@@ -3,6 +3,7 @@
 #define SR_VAULT_MEMBER_H
 
 #include "vault/core.h"
+#include "vault/objects.h"
 
 #define SR_PASSPHRASE_MIN 12
 #define SR_PASSPHRASE_MAX 200
@@ -18,6 +19,19 @@ CK_RV sr_member_set_passphrase(
 CK_RV sr_member_passphrase_fits(struct sr_vault *vault, const struct sr_member_row *row, const void *pass, size_t len,
 	bool *fits, struct sr_error *err);
 
-extern const struct sr_class sr_member_class;
+/** The acts of the class (vault/objects.h), for members with SR_DUTY_MEMBERS; one record each, also refused. Each ends
+ *  the changed member's logins. create takes CKA_SR_NAME, _ROLE, CKA_VALUE and CKA_SR_ALLOWED_IPS; a name is used once
+ *  and never again (NAME_TAKEN), for old records, tokens and votes carry it. set takes one of CKA_SR_ROLE, CKA_VALUE
+ *  and CKA_SR_ALLOWED_IPS; one's own passphrase is changed by sr_set_passphrase alone. destroy removes for good. A new
+ *  member, one with more rights and one with a new passphrase is fresh: made by who did it, for the vault's
+ *  fresh-member time; one with less, and one removed, is cut: what they issued is void. The last active admin stays one
+ *  (LAST_ADMIN). */
+CK_RV sr_member_create(const struct sr_caller *caller, const struct sr_attrs *template, struct sr_created *created,
+	struct sr_error *err);
+CK_RV sr_member_set(
+	const struct sr_caller *caller, const char *name, const struct sr_attrs *template, struct sr_error *err);
+CK_RV sr_member_destroy(const struct sr_caller *caller, const char *name, struct sr_error *err);
+
+extern const struct sr_class sr_member_class; /* vault/member_class.c */
 
 #endif

@@ -4,6 +4,7 @@
 #include "audit/state.h"
 #include "hsm/key.h"
 #include "vault/recount.h"
+#include "vault/token.h"
 #include "vault/who.h"
 
 #include <stdio.h>
@@ -168,6 +169,35 @@ static CK_RV check_keys(struct row_check *check, const char *path)
 	return rv;
 }
 
+/* A live token that a search by path would miss. */
+static CK_RV check_reach(struct row_check *check, const struct sr_token_row *row, const struct sr_scope *scope)
+{
+	char prefix[SR_PATH_MAX + 1];
+	bool found = false;
+	sr_token_reach_prefix(scope->glob, prefix);
+	CK_RV rv = check->vault->store->ops->token_reach_has(check->at.tx, row->id, prefix, &found, &check->finding);
+	if (rv == CKR_OK && !found)
+		rv = sr_fail(&check->finding, CKR_DEVICE_ERROR, SR_REASON_ROW_MISSING,
+			"token:%s: what lists it by path is gone", row->id);
+	return rv;
+}
+
+static CK_RV check_reaches(struct row_check *check, const struct sr_token_row *row)
+{
+	struct sr_scopes scopes;
+	const char *why;
+	CK_RV rv = CKR_OK;
+	if (!sr_scopes_parse((const char *)row->scopes.data, row->scopes.len, &scopes, &why))
+		return sr_fail(&check->finding, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT,
+			"token:%s: cannot be read: %s", row->id, why);
+	for (size_t i = 0; rv == CKR_OK && i < scopes.count; i++) {
+		if (sr_token_reaches_by(&scopes.items[i]))
+			rv = check_reach(check, row, &scopes.items[i]);
+	}
+	sr_scopes_clear(&scopes);
+	return rv;
+}
+
 static CK_RV check_token(struct row_check *check, const char *id)
 {
 	struct sr_token_row row = { .ttl_ms = 0 };
@@ -176,6 +206,8 @@ static CK_RV check_token(struct row_check *check, const char *id)
 	CK_RV rv = sr_rows_token(check->vault, &check->at, id, &row, &found, &check->finding);
 	if (rv == CKR_OK)
 		rv = sr_who_uses(check->vault, &check->at, id, &uses, &check->finding);
+	if (rv == CKR_OK && found && row.state == SR_TOKEN_ACTIVE)
+		rv = check_reaches(check, &row);
 	sr_token_row_clear(&row);
 	return rv;
 }
@@ -187,10 +219,48 @@ static CK_RV check_member(struct row_check *check, const char *name)
 	return sr_rows_member(check->vault, &check->at, name, &row, &found, &check->finding);
 }
 
+static CK_RV check_agent(struct row_check *check, const char *name)
+{
+	struct sr_agent_row row = { .cut = 0 };
+	bool found;
+	CK_RV rv = sr_rows_agent(check->vault, &check->at, name, &row, &found, &check->finding);
+	sr_agent_row_clear(&row);
+	return rv;
+}
+
+static CK_RV check_policy(struct row_check *check, const char *tier_and_glob)
+{
+	struct sr_policy_row row;
+	bool found;
+	unsigned tier = (unsigned)(tier_and_glob[0] - '0');
+	if (tier >= SR_TIER_COUNT || tier_and_glob[1] != ':')
+		return sr_fail(&check->finding, CKR_DEVICE_ERROR, SR_REASON_CHAIN_BROKEN,
+			"a record is about a policy that cannot be");
+	return sr_rows_policy(
+		check->vault, &check->at, (enum sr_tier)tier, tier_and_glob + 2, &row, &found, &check->finding);
+}
+
+static CK_RV check_approval(struct row_check *check, const char *id)
+{
+	struct sr_approval_row row;
+	bool found;
+	return sr_rows_approval(check->vault, &check->at, id, &row, &found, &check->finding);
+}
+
+/* A number of the state tree alone: that it is proven was the whole question. */
+static CK_RV check_cut(struct row_check *check, const char *what)
+{
+	if (strcmp(what, SR_CUT_TOKENS + strlen("cut:")) == 0)
+		return CKR_OK;
+	return sr_fail(&check->finding, CKR_DEVICE_ERROR, SR_REASON_CHAIN_BROKEN, "a record cuts what cannot be cut");
+}
+
 static const struct {
 	const char *kind;
 	CK_RV (*check)(struct row_check *check, const char *key);
-} kinds[] = { { "secret:", check_secret }, { "token:", check_token }, { "member:", check_member } };
+} kinds[] = { { "secret:", check_secret }, { "token:", check_token }, { "member:", check_member },
+	{ "agent:", check_agent }, { "policy:", check_policy }, { "approval:", check_approval },
+	{ "cut:", check_cut } };
 
 static CK_RV check_subject(struct row_check *check, const char *subject)
 {

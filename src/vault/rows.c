@@ -82,6 +82,16 @@ static const char *key_kind(unsigned part)
 	return part == SR_PART_SECRET ? "secret-key" : sr_part_word(part);
 }
 
+void sr_rows_subject_of_key(enum sr_part part, const char *path, char subject[SR_SUBJECT_MAX])
+{
+	subject_of(key_kind(part), path, subject);
+}
+
+void sr_rows_policy_subject(enum sr_tier tier, const char *glob, char subject[SR_SUBJECT_MAX])
+{
+	snprintf(subject, SR_SUBJECT_MAX, "policy:%d:%s", (int)tier, glob);
+}
+
 const char *sr_rows_key_subject(const char *subject, enum sr_part *part)
 {
 	for (unsigned i = 0; i < SR_PART_COUNT; i++) {
@@ -131,6 +141,36 @@ CK_RV sr_rows_check_member(
 	char subject[SR_SUBJECT_MAX];
 	subject_of("member", row->name, subject);
 	sr_rows_pack_member(vault, row, &packed);
+	return check_row(vault, at, subject, &packed, &row->mark, err);
+}
+
+CK_RV sr_rows_check_agent(
+	struct sr_vault *vault, const struct sr_moment *at, const struct sr_agent_row *row, struct sr_error *err)
+{
+	struct sr_buf packed = SR_BUF_INIT;
+	char subject[SR_SUBJECT_MAX];
+	subject_of("agent", row->name, subject);
+	sr_rows_pack_agent(vault, row, &packed);
+	return check_row(vault, at, subject, &packed, &row->mark, err);
+}
+
+CK_RV sr_rows_check_approval(
+	struct sr_vault *vault, const struct sr_moment *at, const struct sr_approval_row *row, struct sr_error *err)
+{
+	struct sr_buf packed = SR_BUF_INIT;
+	char subject[SR_SUBJECT_MAX];
+	subject_of("approval", row->id, subject);
+	sr_rows_pack_approval(vault, row, &packed);
+	return check_row(vault, at, subject, &packed, &row->mark, err);
+}
+
+CK_RV sr_rows_check_policy(
+	struct sr_vault *vault, const struct sr_moment *at, const struct sr_policy_row *row, struct sr_error *err)
+{
+	struct sr_buf packed = SR_BUF_INIT;
+	char subject[SR_SUBJECT_MAX];
+	sr_rows_policy_subject(row->tier, row->glob, subject);
+	sr_rows_pack_policy(vault, row, &packed);
 	return check_row(vault, at, subject, &packed, &row->mark, err);
 }
 
@@ -194,6 +234,52 @@ CK_RV sr_rows_member(struct sr_vault *vault, const struct sr_moment *at, const c
 	CK_RV rv = vault->store->ops->member_get(at->tx, name, row, found, err);
 	if (rv == CKR_OK)
 		rv = *found ? sr_rows_check_member(vault, at, row, err) : check_absent(vault, at, subject, err);
+	return rv;
+}
+
+CK_RV sr_rows_agent(struct sr_vault *vault, const struct sr_moment *at, const char *name, struct sr_agent_row *row,
+	bool *found, struct sr_error *err)
+{
+	char subject[SR_SUBJECT_MAX];
+	subject_of("agent", name, subject);
+	CK_RV rv = vault->store->ops->agent_get(at->tx, name, row, found, err);
+	if (rv == CKR_OK)
+		rv = *found ? sr_rows_check_agent(vault, at, row, err) : check_absent(vault, at, subject, err);
+	if (rv != CKR_OK)
+		sr_agent_row_clear(row);
+	return rv;
+}
+
+CK_RV sr_rows_approval(struct sr_vault *vault, const struct sr_moment *at, const char *id, struct sr_approval_row *row,
+	bool *found, struct sr_error *err)
+{
+	char subject[SR_SUBJECT_MAX];
+	subject_of("approval", id, subject);
+	CK_RV rv = vault->store->ops->approval_get(at->tx, id, row, found, err);
+	if (rv == CKR_OK)
+		rv = *found ? sr_rows_check_approval(vault, at, row, err) : check_absent(vault, at, subject, err);
+	return rv;
+}
+
+CK_RV sr_rows_agent_by_hash(struct sr_vault *vault, const struct sr_moment *at, const uint8_t hash[SR_HASH_LEN],
+	struct sr_agent_row *row, bool *found, struct sr_error *err)
+{
+	CK_RV rv = vault->store->ops->agent_by_hash(at->tx, hash, row, found, err);
+	if (rv == CKR_OK && *found)
+		rv = sr_rows_check_agent(vault, at, row, err);
+	if (rv != CKR_OK)
+		sr_agent_row_clear(row);
+	return rv;
+}
+
+CK_RV sr_rows_policy(struct sr_vault *vault, const struct sr_moment *at, enum sr_tier tier, const char *glob,
+	struct sr_policy_row *row, bool *found, struct sr_error *err)
+{
+	char subject[SR_SUBJECT_MAX];
+	sr_rows_policy_subject(tier, glob, subject);
+	CK_RV rv = vault->store->ops->policy_get(at->tx, tier, glob, row, found, err);
+	if (rv == CKR_OK)
+		rv = *found ? sr_rows_check_policy(vault, at, row, err) : check_absent(vault, at, subject, err);
 	return rv;
 }
 
@@ -265,4 +351,59 @@ CK_RV sr_rows_put_member(struct sr_vault *vault, struct sr_moment *at, struct sr
 	sr_rows_pack_member(vault, row, &packed);
 	CK_RV rv = seal_row(vault, at, event->subject, &packed, &row->mark, err);
 	return rv != CKR_OK ? rv : vault->store->ops->member_put(at->tx, row, err);
+}
+
+CK_RV sr_rows_put_agent(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event, struct sr_agent_row *row,
+	struct sr_error *err)
+{
+	struct sr_buf packed = SR_BUF_INIT;
+	bind_row(at, event, "agent", row->name, &row->mark);
+	sr_rows_pack_agent(vault, row, &packed);
+	CK_RV rv = seal_row(vault, at, event->subject, &packed, &row->mark, err);
+	return rv != CKR_OK ? rv : vault->store->ops->agent_put(at->tx, row, err);
+}
+
+CK_RV sr_rows_put_approval(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event,
+	struct sr_approval_row *row, struct sr_error *err)
+{
+	struct sr_buf packed = SR_BUF_INIT;
+	bind_row(at, event, "approval", row->id, &row->mark);
+	sr_rows_pack_approval(vault, row, &packed);
+	CK_RV rv = seal_row(vault, at, event->subject, &packed, &row->mark, err);
+	return rv != CKR_OK ? rv : vault->store->ops->approval_put(at->tx, row, err);
+}
+
+/* Policies are asked for all together; the count tells whether one was taken away. */
+static CK_RV count_policy(
+	struct sr_vault *vault, struct sr_moment *at, const struct sr_policy_row *row, struct sr_error *err)
+{
+	struct sr_policy_row was;
+	uint64_t count = 0;
+	bool found = false;
+	CK_RV rv = sr_rows_policy(vault, at, row->tier, row->glob, &was, &found, err);
+	if (rv != CKR_OK || row->active == (found && was.active))
+		return rv;
+	rv = sr_state_get(vault->store, at, SR_POLICIES_SUBJECT, &count, err);
+	if (rv == CKR_OK && count == 0)
+		count = 1;
+	if (rv == CKR_OK && !row->active && count < 2)
+		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROW_FORGED,
+			"there is no active policy to end; run: strongroom audit verify");
+	if (rv != CKR_OK)
+		return rv;
+	return sr_state_put(vault->store, at, SR_POLICIES_SUBJECT, row->active ? count + 1 : count - 1, err);
+}
+
+CK_RV sr_rows_put_policy(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event,
+	struct sr_policy_row *row, struct sr_error *err)
+{
+	struct sr_buf packed = SR_BUF_INIT;
+	CK_RV rv = count_policy(vault, at, row, err);
+	if (rv != CKR_OK)
+		return rv;
+	sr_rows_policy_subject(row->tier, row->glob, event->subject);
+	row->mark.event_id = at->event_id;
+	sr_rows_pack_policy(vault, row, &packed);
+	rv = seal_row(vault, at, event->subject, &packed, &row->mark, err);
+	return rv != CKR_OK ? rv : vault->store->ops->policy_put(at->tx, row, err);
 }

@@ -49,7 +49,9 @@ void sr_rows_pack_key(const struct sr_vault *vault, const struct sr_key_row *row
 
 void sr_rows_pack_token(const struct sr_vault *vault, const struct sr_token_row *row, struct sr_buf *out)
 {
-	sr_pack_text(out, "strongroom/row/token/1");
+	/* what schema 2 did not know, where it is there */
+	bool more = row->owner[0] || row->approval[0];
+	sr_pack_text(out, more ? "strongroom/row/token/2" : "strongroom/row/token/1");
 	sr_pack_text(out, vault->id);
 	sr_pack_text(out, row->id);
 	sr_pack_bytes(out, row->hash, sizeof(row->hash));
@@ -64,12 +66,18 @@ void sr_rows_pack_token(const struct sr_vault *vault, const struct sr_token_row 
 	sr_pack_u64(out, (uint64_t)row->created_ms);
 	sr_pack_u64(out, (uint64_t)row->ttl_ms);
 	pack_end(&row->end, out);
+	if (more) {
+		sr_pack_text(out, row->owner);
+		sr_pack_text(out, row->approval);
+	}
 	sr_pack_u64(out, row->mark.event_id);
 }
 
 void sr_rows_pack_member(const struct sr_vault *vault, const struct sr_member_row *row, struct sr_buf *out)
 {
-	sr_pack_text(out, "strongroom/row/member/1");
+	bool more = row->allowed_ips[0] || row->made_by[0] || row->fresh.wall_ms || row->fresh.boot_ms ||
+		    row->fresh.boot_id[0] || row->cut;
+	sr_pack_text(out, more ? "strongroom/row/member/2" : "strongroom/row/member/1");
 	sr_pack_text(out, vault->id);
 	sr_pack_text(out, row->name);
 	sr_pack_text(out, sr_role_name(row->role));
@@ -80,6 +88,80 @@ void sr_rows_pack_member(const struct sr_vault *vault, const struct sr_member_ro
 	sr_pack_bytes(out, row->salt, sizeof(row->salt));
 	sr_pack_bytes(out, row->hash, sizeof(row->hash));
 	sr_pack_u64(out, (uint64_t)row->created_ms);
+	if (more) {
+		sr_pack_text(out, row->allowed_ips);
+		sr_pack_text(out, row->made_by);
+		pack_end(&row->fresh, out);
+		sr_pack_u64(out, row->cut);
+	}
+	sr_pack_u64(out, row->mark.event_id);
+}
+
+void sr_rows_pack_agent(const struct sr_vault *vault, const struct sr_agent_row *row, struct sr_buf *out)
+{
+	sr_pack_text(out, "strongroom/row/agent/1");
+	sr_pack_text(out, vault->id);
+	sr_pack_text(out, row->name);
+	sr_pack_bytes(out, row->hash, sizeof(row->hash));
+	sr_pack_bytes(out, row->old_hash, sizeof(row->old_hash));
+	pack_end(&row->old_end, out);
+	sr_pack_bytes(out, row->scopes.data, row->scopes.len);
+	sr_pack_bytes(out, row->allowed_ips.data, row->allowed_ips.len);
+	sr_pack_bytes(out, row->description.data, row->description.len);
+	sr_pack_u64(out, (uint64_t)row->max_ttl_ms);
+	sr_pack_u64(out, row->max_uses);
+	pack_end(&row->end, out);
+	sr_pack_text(out, sr_agent_state_word(row->state));
+	sr_pack_text(out, row->owner);
+	sr_pack_u64(out, (uint64_t)row->created_ms);
+	sr_pack_u64(out, row->cut);
+	sr_pack_u64(out, row->mark.event_id);
+}
+
+void sr_rows_pack_policy(const struct sr_vault *vault, const struct sr_policy_row *row, struct sr_buf *out)
+{
+	sr_pack_text(out, "strongroom/row/policy/1");
+	sr_pack_text(out, vault->id);
+	sr_pack_text(out, sr_tier_name(row->tier));
+	sr_pack_text(out, row->glob);
+	sr_pack_u64(out, row->active);
+	sr_pack_u64(out, row->approvals);
+	sr_pack_u64(out, (uint64_t)row->delay_ms);
+	sr_pack_u64(out, (uint64_t)row->timeout_ms);
+	sr_pack_u64(out, row->break_glass);
+	sr_pack_u64(out, row->each_use);
+	sr_pack_text(out, row->author);
+	sr_pack_u64(out, (uint64_t)row->created_ms);
+	sr_pack_u64(out, (uint64_t)row->updated_ms);
+	sr_pack_u64(out, row->mark.event_id);
+}
+
+void sr_rows_pack_approval(const struct sr_vault *vault, const struct sr_approval_row *row, struct sr_buf *out)
+{
+	sr_pack_text(out, "strongroom/row/approval/1");
+	sr_pack_text(out, vault->id);
+	sr_pack_text(out, row->id);
+	sr_pack_text(out, sr_approval_kind_word(row->kind));
+	sr_pack_text(out, row->target);
+	sr_pack_text(out, row->change);
+	sr_pack_u64(out, row->base);
+	sr_pack_text(out, row->path);
+	sr_pack_text(out, sr_tier_name(row->tier));
+	sr_pack_u64(out, row->needed);
+	sr_pack_u64(out, (uint64_t)row->delay_ms);
+	sr_pack_u64(out, (uint64_t)row->ttl_ms);
+	sr_pack_text(out, row->requester);
+	sr_pack_text(out, row->owner);
+	sr_pack_text(out, row->reason);
+	sr_pack_u64(out, (uint64_t)row->created_ms);
+	pack_end(&row->deadline, out);
+	pack_end(&row->ready, out);
+	pack_end(&row->end, out);
+	sr_pack_text(out, sr_approval_state_word(row->state));
+	sr_pack_text(out, row->votes);
+	sr_pack_text(out, row->decided_by);
+	sr_pack_text(out, row->decision);
+	sr_pack_u64(out, row->break_glass);
 	sr_pack_u64(out, row->mark.event_id);
 }
 

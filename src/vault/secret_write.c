@@ -1,166 +1,14 @@
 /* Writing: a new secret, a new version, other attributes, a deletion. */
-#include "util/text.h"
 #include "vault/key.h"
-#include "vault/secret.h"
+#include "vault/lower.h"
+#include "vault/secret_change.h"
 #include "vault/token.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define OBJECT_ID_MAX 256
-
-/** struct change: what a template asks for. VALUE NULL: attributes alone. MUST_EXIST: by handle, not by label. */
-struct change {
-	char path[SR_PATH_MAX + 1];
-	const struct sr_attr *value, *application, *object_id;
-	bool has_tier, has_type, has_expected, must_exist;
-	enum sr_tier tier;
-	char type[SR_TYPE_MAX];
-	uint64_t expected;
-	char uid[33];
-};
-
-/* -- the template ------------------------------------------------------------------------------------------------ */
-
-static CK_RV bad(struct sr_error *err, CK_ULONG reason, const char *what, const char *why)
-{
-	return sr_fail(err, CKR_ATTRIBUTE_VALUE_INVALID, reason, "secret not written: %s: %s", what, why);
-}
-
-static CK_RV take_value(struct change *change, const struct sr_attr *attr, struct sr_error *err)
-{
-	if (attr->len == 0)
-		return bad(err, SR_REASON_BAD_TEMPLATE, "bad value", "it is empty; delete the secret instead");
-	if (attr->len > SR_SECRET_MAX)
-		return bad(err, SR_REASON_TOO_LARGE, "value too large", "a secret has 64 KiB at most");
-	change->value = attr;
-	return CKR_OK;
-}
-
-static CK_RV take_label(struct change *change, const struct sr_attr *attr, struct sr_error *err)
-{
-	const char *text = (const char *)attr->value;
-	if (!sr_path_valid(text, attr->len))
-		return bad(err, SR_REASON_BAD_PATH, "bad path", sr_path_why(text, attr->len));
-	/* The path is the secret's place among the scopes: it is never changed, only repeated. */
-	if (change->must_exist && (strlen(change->path) != attr->len || memcmp(change->path, text, attr->len) != 0))
-		return sr_fail(err, CKR_ACTION_PROHIBITED, SR_REASON_BAD_PATH,
-			"secret not moved: a path cannot be changed; write a new secret and delete the old one");
-	memcpy(change->path, text, attr->len);
-	change->path[attr->len] = '\0';
-	return CKR_OK;
-}
-
-static CK_RV take_tier(struct change *change, const struct sr_attr *attr, struct sr_error *err)
-{
-	change->has_tier = true;
-	if (sr_tier_parse((const char *)attr->value, attr->len, &change->tier))
-		return CKR_OK;
-	return bad(err, SR_REASON_BAD_TEMPLATE, "bad tier", "it must be standard, sensitive or critical");
-}
-
-static CK_RV take_type(struct change *change, const struct sr_attr *attr, struct sr_error *err)
-{
-	change->has_type = true;
-	if (!sr_type_valid((const char *)attr->value, attr->len))
-		return bad(err, SR_REASON_BAD_TEMPLATE, "bad type", "it must be 1 to 32 of a-z, 0-9 and -");
-	memcpy(change->type, attr->value, attr->len);
-	change->type[attr->len] = '\0';
-	return CKR_OK;
-}
-
-static CK_RV take_expected(struct change *change, const struct sr_attr *attr, struct sr_error *err)
-{
-	change->has_expected = true;
-	if (sr_text_u64((const char *)attr->value, attr->len, UINT32_MAX, &change->expected))
-		return CKR_OK;
-	return bad(err, SR_REASON_BAD_NUMBER, "bad version", "it must be a number, 0 for a secret that must not exist");
-}
-
-static CK_RV take_application(struct change *change, const struct sr_attr *attr, struct sr_error *err)
-{
-	change->application = attr;
-	if (attr->len <= SR_PATH_MAX && sr_text_utf8(attr->value, attr->len))
-		return CKR_OK;
-	return bad(err, SR_REASON_BAD_TEMPLATE, "bad CKA_APPLICATION",
-		"UTF-8 without control characters, 512 bytes at most");
-}
-
-static CK_RV take_object_id(struct change *change, const struct sr_attr *attr, struct sr_error *err)
-{
-	change->object_id = attr;
-	return attr->len <= OBJECT_ID_MAX ? CKR_OK
-					  : bad(err, SR_REASON_TOO_LARGE, "bad CKA_OBJECT_ID", "256 bytes at most");
-}
-
-/* Both are what the scope makes of them, so a template may only agree. CKA_PRIVATE, CKA_COPYABLE and CKA_CLASS stand
- * either way: tools send them by habit. */
-static CK_RV take_must_be_true(struct change *change, const struct sr_attr *attr, struct sr_error *err)
-{
-	(void)change;
-	if (attr->len == sizeof(CK_BBOOL) && *attr->value == CK_TRUE)
-		return CKR_OK;
-	return sr_fail(err, CKR_TEMPLATE_INCONSISTENT, SR_REASON_BAD_TEMPLATE,
-		"secret not written: CKA_TOKEN, CKA_MODIFIABLE and CKA_DESTROYABLE can only be true for a secret");
-}
-
-static CK_RV take_either(struct change *change, const struct sr_attr *attr, struct sr_error *err)
-{
-	(void)change;
-	(void)attr;
-	(void)err;
-	return CKR_OK;
-}
-
-static const struct {
-	CK_ATTRIBUTE_TYPE type;
-	CK_RV (*take)(struct change *change, const struct sr_attr *attr, struct sr_error *err);
-	bool settable; /* in C_SetAttributeValue too */
-} takers[] = {
-	{ CKA_LABEL, take_label, true },
-	{ CKA_VALUE, take_value, true },
-	{ CKA_APPLICATION, take_application, true },
-	{ CKA_OBJECT_ID, take_object_id, true },
-	{ CKA_SR_TIER, take_tier, true },
-	{ CKA_SR_TYPE, take_type, true },
-	{ CKA_SR_IF_VERSION, take_expected, true },
-	{ CKA_CLASS, take_either, false },
-	{ CKA_TOKEN, take_must_be_true, false },
-	{ CKA_PRIVATE, take_either, false },
-	{ CKA_MODIFIABLE, take_must_be_true, false },
-	{ CKA_COPYABLE, take_either, false },
-	{ CKA_DESTROYABLE, take_must_be_true, false },
-};
-
-static CK_RV take_attribute(struct change *change, const struct sr_attr *attr, struct sr_error *err)
-{
-	for (size_t i = 0; i < sizeof(takers) / sizeof(*takers); i++) {
-		if (takers[i].type != attr->type)
-			continue;
-		if (change->must_exist && !takers[i].settable)
-			return sr_fail(err, CKR_ATTRIBUTE_READ_ONLY, SR_REASON_BAD_TEMPLATE,
-				"secret not changed: attribute 0x%lx is fixed", attr->type);
-		return takers[i].take(change, attr, err);
-	}
-	return sr_fail(err, CKR_ATTRIBUTE_TYPE_INVALID, SR_REASON_BAD_TEMPLATE,
-		"secret not written: attribute 0x%lx does not belong to a data object", attr->type);
-}
-
-static CK_RV take_template(struct change *change, const struct sr_attrs *template, struct sr_error *err)
-{
-	for (size_t i = 0; i < template->count; i++) {
-		CK_RV rv = take_attribute(change, &template->items[i], err);
-		if (rv != CKR_OK)
-			return rv;
-	}
-	if (!change->must_exist && !change->value)
-		return sr_fail(
-			err, CKR_TEMPLATE_INCOMPLETE, SR_REASON_BAD_TEMPLATE, "secret not written: it has no value");
-	return CKR_OK;
-}
-
 /* PKCS#11 v3.1, 5.1.6: CKR_ACTION_PROHIBITED is for objects that are there already. */
-static CK_RV refusal(const struct change *change, CK_RV when_created)
+static CK_RV refusal(const struct sr_secret_change *change, CK_RV when_created)
 {
 	return change->must_exist ? CKR_ACTION_PROHIBITED : when_created;
 }
@@ -168,7 +16,7 @@ static CK_RV refusal(const struct change *change, CK_RV when_created)
 /* -- the change -------------------------------------------------------------------------------------------------- */
 
 static CK_RV check_version(
-	const struct change *change, const struct sr_secret_row *row, bool exists, struct sr_error *err)
+	const struct sr_secret_change *change, const struct sr_secret_row *row, bool exists, struct sr_error *err)
 {
 	uint64_t current = exists ? row->version : 0;
 	if (!change->has_expected || change->expected == current)
@@ -178,12 +26,19 @@ static CK_RV check_version(
 		(unsigned long long)change->expected);
 }
 
-/* The tier of a path outlives its secret: deleting it and writing a new one does not lower it. */
-static CK_RV apply_tier(const struct change *change, struct sr_secret_row *row, struct sr_error *err)
+static bool lowers(const struct sr_secret_change *change, const struct sr_secret_row *row)
+{
+	return change->has_tier && row->uid[0] && change->tier < row->tier;
+}
+
+/* The tier of a path outlives its secret: deleting it and writing a new one does not lower it. Of one that is there it
+ * may be lowered where that was approved (check_lowering). */
+static CK_RV apply_tier(
+	const struct sr_secret_change *change, struct sr_secret_row *row, bool exists, struct sr_error *err)
 {
 	if (!change->has_tier)
 		return CKR_OK;
-	if (row->uid[0] && change->tier < row->tier)
+	if (lowers(change, row) && !exists)
 		return sr_fail(err, refusal(change, CKR_TEMPLATE_INCONSISTENT), SR_REASON_TIER_LOWERED,
 			"secret not written: its tier is %s, and it cannot be lowered; leave --tier out, or use "
 			"another path",
@@ -200,10 +55,10 @@ static void replace(struct sr_buf *buf, const struct sr_attr *attr)
 	sr_buf_append(buf, attr->value, attr->len);
 }
 
-static CK_RV apply(
-	const struct change *change, struct sr_secret_row *row, bool exists, int64_t now_ms, struct sr_error *err)
+static CK_RV apply(const struct sr_secret_change *change, struct sr_secret_row *row, bool exists, int64_t now_ms,
+	struct sr_error *err)
 {
-	CK_RV rv = apply_tier(change, row, err);
+	CK_RV rv = apply_tier(change, row, exists, err);
 	if (rv != CKR_OK)
 		return rv;
 	if (!row->uid[0]) {
@@ -229,26 +84,6 @@ static CK_RV apply(
 		       : CKR_OK;
 }
 
-/* The number of a version is known only here, inside the transaction, and it is part of what the seal covers; so the
- * HSM seals here too. Writes are rare beside reads. */
-static CK_RV put_version(struct sr_vault *vault, struct sr_moment *at, const struct change *change,
-	const struct sr_secret_row *row, struct sr_error *err)
-{
-	struct sr_version_row version = { .version = row->version, .tier = row->tier, .created_ms = row->updated_ms };
-	struct sr_buf aad = SR_BUF_INIT;
-	memcpy(version.path, row->path, sizeof(version.path));
-	memcpy(version.type, row->type, sizeof(version.type));
-	sr_rows_aad(vault, row, &version, &aad);
-	CK_RV rv = aad.failed ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to seal a secret")
-			      : sr_hsm_seal(vault->hsm, &aad, change->value->value, change->value->len, &version.sealed,
-					err);
-	if (rv == CKR_OK)
-		rv = vault->store->ops->version_put(at->tx, &version, err);
-	sr_buf_clear(&aad);
-	sr_version_row_clear(&version);
-	return rv;
-}
-
 static void describe(struct sr_event *event, const struct sr_secret_row *row)
 {
 	event->version = row->version;
@@ -256,7 +91,7 @@ static void describe(struct sr_event *event, const struct sr_secret_row *row)
 }
 
 /* What secrets:use shows as a key must be one: the length is asked of the value that is written, or is there. */
-static CK_RV check_hmac_key(struct sr_vault *vault, const struct sr_moment *at, const struct change *change,
+static CK_RV check_hmac_key(struct sr_vault *vault, const struct sr_moment *at, const struct sr_secret_change *change,
 	const struct sr_secret_row *row, struct sr_error *err)
 {
 	size_t len = change->value ? change->value->len : 0, sealed = 0;
@@ -271,21 +106,25 @@ static CK_RV check_hmac_key(struct sr_vault *vault, const struct sr_moment *at, 
 	}
 	if (len >= SR_HMAC_KEY_MIN)
 		return CKR_OK;
-	return bad(err, SR_REASON_BAD_TEMPLATE, "too short for an hmac-key", "it needs 16 random bytes or more");
+	return sr_fail(err, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_BAD_TEMPLATE,
+		"secret not written: too short for an hmac-key: it needs 16 random bytes or more");
 }
 
-static CK_RV write_row(struct sr_act *act, struct sr_moment *at, const struct change *change, struct sr_secret_row *row,
-	bool exists, struct sr_error *err)
+static CK_RV write_row(struct sr_act *act, struct sr_moment *at, const struct sr_secret_change *change,
+	struct sr_secret_row *row, bool exists, struct sr_error *err)
 {
 	struct sr_vault *vault = act->caller->vault;
 	int64_t now_ms = at->now.wall_ms > at->not_before_ms ? at->now.wall_ms : at->not_before_ms;
+	bool lowered = exists && lowers(change, row);
 	CK_RV rv = check_version(change, row, exists, err);
 	if (rv == CKR_OK)
 		rv = apply(change, row, exists, now_ms, err);
 	if (rv == CKR_OK)
 		rv = check_hmac_key(vault, at, change, row, err);
 	if (rv == CKR_OK && change->value)
-		rv = put_version(vault, at, change, row, err);
+		rv = sr_secret_seal(vault, at, row, change->value->value, change->value->len, err);
+	else if (rv == CKR_OK && lowered)
+		rv = sr_secret_reseal(vault, at, row, err);
 	if (rv != CKR_OK)
 		return rv;
 	act->event.kind = exists ? SR_EVENT_SECRET_UPDATED : SR_EVENT_SECRET_CREATED;
@@ -299,7 +138,7 @@ static CK_RV check_clearance(
 	const struct sr_act *act, const struct sr_secret_row *row, bool new_tier, CK_RV refusal, struct sr_error *err)
 {
 	const struct sr_identity *who = act->caller->identity;
-	if (who->type != SR_IDENTITY_TOKEN || !row->uid[0])
+	if (who->type == SR_IDENTITY_MEMBER || !row->uid[0])
 		return CKR_OK;
 	if (row->tier > sr_who_clearance(who))
 		return sr_fail(err, refusal, SR_REASON_APPROVAL_REQUIRED,
@@ -312,7 +151,7 @@ static CK_RV check_clearance(
 }
 
 /* A path holds a secret or a key; what tier a key had there, a secret has too. */
-static CK_RV check_path(struct sr_act *act, const struct sr_moment *at, const struct change *change,
+static CK_RV check_path(struct sr_act *act, const struct sr_moment *at, const struct sr_secret_change *change,
 	struct sr_secret_row *row, bool exists, struct sr_error *err)
 {
 	bool taken = false;
@@ -333,9 +172,27 @@ static CK_RV check_path(struct sr_act *act, const struct sr_moment *at, const st
 	return sr_key_clearance(act->caller, floor, CKR_TOKEN_WRITE_PROTECTED, err);
 }
 
+static struct sr_lowering lowering_of(const struct sr_secret_change *change, const struct sr_secret_row *row)
+{
+	struct sr_lowering lowering = {
+		.path = change->path, .from = row->tier, .to = change->tier, .base = row->mark.event_id
+	};
+	snprintf(lowering.subject, sizeof(lowering.subject), "secret:%s", change->path);
+	return lowering;
+}
+
+static CK_RV check_lowering(const struct sr_act *act, const struct sr_moment *at, const struct sr_secret_change *change,
+	const struct sr_secret_row *row, bool exists, struct sr_error *err)
+{
+	if (!exists || !lowers(change, row))
+		return CKR_OK;
+	struct sr_lowering lowering = lowering_of(change, row);
+	return sr_lower_passes(act->caller, at, &lowering, err);
+}
+
 static CK_RV write_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
 {
-	const struct change *change = act->arg;
+	const struct sr_secret_change *change = act->arg;
 	struct sr_secret_row row = { 0 };
 	bool found = false;
 	CK_RV rv = sr_rows_secret(act->caller->vault, at, change->path, &row, &found, err);
@@ -348,13 +205,15 @@ static CK_RV write_run(struct sr_act *act, struct sr_moment *at, struct sr_error
 	if (rv == CKR_OK)
 		rv = check_path(act, at, change, &row, exists, err);
 	if (rv == CKR_OK)
+		rv = check_lowering(act, at, change, &row, exists, err);
+	if (rv == CKR_OK)
 		rv = write_row(act, at, change, &row, exists, err);
 	sr_secret_row_clear(&row);
 	return rv;
 }
 
 /* The answer to a path out of scope is the same whether there is a secret or not. */
-static CK_RV may_write(const struct sr_caller *caller, const struct change *change, struct sr_error *err)
+static CK_RV may_write(const struct sr_caller *caller, const struct sr_secret_change *change, struct sr_error *err)
 {
 	if (sr_secret_actions(caller, change->path) & SR_ACTION_WRITE)
 		return CKR_OK;
@@ -362,13 +221,39 @@ static CK_RV may_write(const struct sr_caller *caller, const struct change *chan
 		"secret not written: your login has no secrets:write for this path");
 }
 
-static CK_RV commit_change(const struct sr_caller *caller, struct change *change, CK_RV rv, struct sr_error *err)
+/* Before the act: where it would lower the tier, the approvals are asked for here. What would be refused anyway (a
+ * token, another version) asks for none. */
+static CK_RV lower_gate(const struct sr_caller *caller, const struct sr_secret_change *change, struct sr_error *err)
+{
+	struct sr_secret_row row = { .version = 0 };
+	struct sr_moment at;
+	bool found = false;
+	if (!change->has_tier || caller->identity->type == SR_IDENTITY_TOKEN)
+		return CKR_OK;
+	CK_RV rv = sr_writer_look(caller->vault->writer, &at, err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = sr_rows_secret(caller->vault, &at, change->path, &row, &found, err);
+	sr_writer_look_end(caller->vault->writer, &at);
+	bool exists = found && row.state == SR_SECRET_ACTIVE;
+	if (rv == CKR_OK && exists && lowers(change, &row) && check_version(change, &row, true, NULL) == CKR_OK) {
+		struct sr_lowering lowering = lowering_of(change, &row);
+		rv = sr_lower_gate(caller, &lowering, err);
+	}
+	sr_secret_row_clear(&row);
+	return rv;
+}
+
+static CK_RV commit_change(
+	const struct sr_caller *caller, struct sr_secret_change *change, CK_RV rv, struct sr_error *err)
 {
 	struct sr_act act;
 	sr_act_begin(
 		&act, caller, change->must_exist ? SR_EVENT_SECRET_UPDATED : SR_EVENT_SECRET_CREATED, change->path);
 	if (rv == CKR_OK)
 		rv = may_write(caller, change, err);
+	if (rv == CKR_OK)
+		rv = lower_gate(caller, change, err);
 	act.run = write_run;
 	act.arg = change;
 	act.policy_change = change->has_tier;
@@ -376,7 +261,7 @@ static CK_RV commit_change(const struct sr_caller *caller, struct change *change
 }
 
 /* A secret without a name gets one from its unique id, where the scope allows. */
-static CK_RV name_it(const struct sr_caller *caller, struct change *change, struct sr_error *err)
+static CK_RV name_it(const struct sr_caller *caller, struct sr_secret_change *change, struct sr_error *err)
 {
 	CK_RV rv = sr_random_text(caller->vault, 16, change->uid, err);
 	if (rv != CKR_OK || change->path[0])
@@ -392,8 +277,8 @@ static CK_RV name_it(const struct sr_caller *caller, struct change *change, stru
 CK_RV sr_secret_create(const struct sr_caller *caller, const struct sr_attrs *template, struct sr_created *created,
 	struct sr_error *err)
 {
-	struct change change = { .value = NULL };
-	CK_RV rv = take_template(&change, template, err);
+	struct sr_secret_change change = { .value = NULL };
+	CK_RV rv = sr_secret_template(&change, template, err);
 	if (rv == CKR_OK)
 		rv = name_it(caller, &change, err);
 	rv = commit_change(caller, &change, rv, err);
@@ -405,11 +290,11 @@ CK_RV sr_secret_create(const struct sr_caller *caller, const struct sr_attrs *te
 CK_RV sr_secret_set(
 	const struct sr_caller *caller, const char *path, const struct sr_attrs *template, struct sr_error *err)
 {
-	struct change change = { .must_exist = true };
+	struct sr_secret_change change = { .must_exist = true };
 	if (sr_secret_actions(caller, path) == 0)
 		return sr_secret_gone(err);
 	snprintf(change.path, sizeof(change.path), "%s", path);
-	CK_RV rv = take_template(&change, template, err);
+	CK_RV rv = sr_secret_template(&change, template, err);
 	return commit_change(caller, &change, rv, err);
 }
 

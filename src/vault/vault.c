@@ -2,6 +2,7 @@
 #include "vault/core.h"
 
 #include "util/crypto.h"
+#include "vault/refused.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,9 +105,14 @@ struct sr_vault *sr_vault_new(const struct sr_config *config)
 	vault->dir = strdup(config->dir);
 	vault->heads = heads_path(config);
 	vault->seen = sr_seen_new();
+	vault->slow = sr_slow_new();
+	vault->refused = sr_refused_new();
 	vault->read_by_listing = config->read_by_listing;
 	vault->custody_wrapped = config->custody_wrapped;
-	if (vault->dir && vault->heads && vault->seen)
+	vault->separation = config->separation;
+	vault->max_ttl_ms = config->max_ttl_s ? (int64_t)config->max_ttl_s * 1000 : SR_TOKEN_TTL_MAX_MS;
+	vault->fresh_member_ms = config->fresh_member_s ? (int64_t)config->fresh_member_s * 1000 : SR_FRESH_MEMBER_MS;
+	if (vault->dir && vault->heads && vault->seen && vault->slow && vault->refused)
 		return vault;
 	sr_vault_close(vault);
 	return NULL;
@@ -130,6 +136,8 @@ CK_RV sr_vault_open(const struct sr_config *config, struct sr_vault **vault, str
 static void free_memory(struct sr_vault *vault)
 {
 	sr_seen_free(vault->seen);
+	sr_slow_free(vault->slow);
+	sr_refused_free(vault->refused);
 	free(vault->dir);
 	free(vault->heads);
 	free(vault);
@@ -139,8 +147,10 @@ void sr_vault_close(struct sr_vault *vault)
 {
 	if (!vault)
 		return;
-	if (vault->writer)
+	if (vault->writer) {
+		sr_refused_flush(vault);
 		sr_writer_close(vault->writer);
+	}
 	sr_hsm_close(vault->hsm);
 	if (vault->store)
 		vault->store->ops->close(vault->store);

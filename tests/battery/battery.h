@@ -80,12 +80,14 @@ const char *sr_code(CK_RV rv);
 
 /** struct sr_place: a directory with a vault, three secrets (above) and a token for each kind of program. Slots:
  * SR_VAULT; SR_ADMIN for the admin's work beside a test; "first" and "second" with the token files FIRST and SECOND,
- * which do not exist yet; "environment" with SR_TOKEN_ENV. */
+ * which do not exist yet; "waiting" with WAITING and `wait = 60s'; "environment" with SR_TOKEN_ENV. A new member may
+ * approve after a second. */
 struct sr_place {
 	char dir[256];
 	char conf[320];
 	char first[320];
 	char second[320];
+	char waiting[320];
 	char reader[SR_TOKEN_LEN + 1];  /* secrets:read:production slash star */
 	char lister[SR_TOKEN_LEN + 1];  /* secrets:list, the same paths */
 	char writer[SR_TOKEN_LEN + 1];  /* read, list, write, delete there */
@@ -166,6 +168,17 @@ CK_RV sr_value(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object);
 
 /** sr_is(session, object, type, text): asserts that an attribute is TEXT. */
 void sr_is(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, const char *text);
+
+/* -- a second person: approver.c ----------------------------------------------------------------------------------- */
+#define SR_REQUEST_MAX 64
+
+/** sr_approver_add(): a member who may approve what the admin asks for; once for the place. sr_token_asked(scopes,
+ *  token, request): a token of the admin's that is pending, and the id of its request. sr_decide(request, state): by
+ * the second person: "approved", "denied". sr_decide_use(path, state): the one request for a use of the key there. */
+void sr_approver_add(void);
+void sr_token_asked(const char *scopes, char token[SR_TOKEN_LEN + 1], char request[SR_REQUEST_MAX]);
+void sr_decide(const char *request, const char *state);
+void sr_decide_use(const char *path, const char *state);
 
 /* -- keys: keyring.c ----------------------------------------------------------------------------------------------- */
 enum sr_kind { SR_RSA, SR_P256, SR_ED25519, SR_AES, SR_HMAC };

@@ -95,8 +95,8 @@ static void write_conf(const char *from, const char *vault_lines, const char *to
 	append(text, sizeof text, after + strlen("[vault]\n"));
 	snprintf(slots, sizeof slots,
 		"\n[slot " SR_ADMIN "]\n[slot first]\ntoken-file = %s\n[slot second]\ntoken-file = %s\n"
-		"[slot environment]\ntoken-env = " SR_TOKEN_ENV "\n",
-		sr_place.first, sr_place.second);
+		"[slot waiting]\ntoken-file = %s\nwait = 60s\n[slot environment]\ntoken-env = " SR_TOKEN_ENV "\n",
+		sr_place.first, sr_place.second, sr_place.waiting);
 	append(text, sizeof text, slots);
 	sr_place_write(to, text);
 }
@@ -129,7 +129,7 @@ static void make_vault(void)
 	const char *const init[] = { "init", "--dir", dir, "--name", SR_VAULT, "--admin", SR_ADMIN, "--passphrase-file",
 		passphrase, NULL };
 	ck_assert_int_eq(sr_tool(init), 0);
-	write_conf(conf, "", sr_place.conf);
+	write_conf(conf, "fresh-member = 1s\n", sr_place.conf);
 }
 
 static CK_RV seed(CK_SESSION_HANDLE session)
@@ -200,6 +200,7 @@ void sr_place_make(void)
 	text_to(sr_place.conf, sizeof sr_place.conf, "battery.conf");
 	text_to(sr_place.first, sizeof sr_place.first, "first.token");
 	text_to(sr_place.second, sizeof sr_place.second, "second.token");
+	text_to(sr_place.waiting, sizeof sr_place.waiting, "waiting.token");
 	make_vault();
 	make_tokens();
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#define SLOTS 5 /* admin, first, second, environment, the default one */
+#define SLOTS 6 /* admin, first, second, waiting, environment, the default one */
 #define NO_SLOT 0x7ffffffeUL
 
 /* -- lists ----------------------------------------------------------------------------------------------------------
@@ -46,7 +46,7 @@ END_TEST
 /* Programs keep slot ids and serial numbers in their configuration. */
 START_TEST(slots_stay)
 {
-	static const char *const labels[SLOTS] = { SR_VAULT, SR_ADMIN, "first", "second", "environment" };
+	static const char *const labels[SLOTS] = { SR_VAULT, SR_ADMIN, "first", "second", "waiting", "environment" };
 	CK_SLOT_ID before[SLOTS];
 	CK_TOKEN_INFO was[SLOTS], is;
 	for (size_t i = 0; i < SLOTS; i++) {

@@ -156,6 +156,9 @@ fails "a configuration that is missing" 'no such|configuration' env STRONGROOM_C
 
 # -- doctor sees each ----------------------------------------------------------------------------------------------
 exits 0 "doctor on a good vault" "$sr" doctor
+exits 3 "doctor, to accept a clock that is right" "$sr" doctor --accept-clock
+grep -q 'nothing is to be done' "$place/err" || die "doctor does not say so: $(cat "$place/err")"
+exits 2 "doctor with one word too many" "$sr" doctor clock
 exits 1 "doctor on a world-readable one" at "$place/open" "$sr" doctor
 grep -q 'chmod' "$place/out" || die "doctor does not say chmod: $(cat "$place/out")"
 exits 1 "doctor without its HSM token" conf_with 's|token=[^?;]*|token=another|' "$sr" doctor

@@ -50,7 +50,7 @@ expect 0 "help of a group" secret --help
 prints "secret list"
 if grep -q "token issue" "$work/out"; then fail "the group's help shows another group"; fi
 for command in init "secret put" "secret get" "secret list" "secret delete" "token issue" "token list" "token show" \
-	"key generate" "key import" "key list" "key public" "key delete" "cert put" "cert get" "token revoke" "member passwd" "audit query" "audit verify" "hsm probe" status doctor; do
+	"key generate" "key import" "key list" "key public" "key delete" "cert put" "cert get" "token revoke" "member add" "member list" "member role" "member passwd" "member remove" "audit query" "audit verify" "hsm probe" "agent add" "agent list" "agent rotate" "agent suspend" "agent resume" "agent revoke" run "approval list" "approval show" "approval approve" "approval deny" "approval cancel" "approval watch" "approval break-glass" "policy set" "policy list" "policy delete" "policy lint" status doctor; do
 	# shellcheck disable=SC2086 # words
 	expect 0 "help of $command" $command --help
 	prints "Usage: strongroom $command"
@@ -115,6 +115,14 @@ for ttl in "" 5 m 5w -5m 05m 1.5h "5 m" 9999999999d 99999999999999999999s; do
 done
 usage "a scope with a line break" token issue --ttl 5m --scope $'secrets:read:a\nsecrets:read:b'
 usage "a word that belongs to no option" token issue --ttl 5m secrets:read:a
+usage "a use that is none" token issue --scope 'secrets:read:a/*' --for ever
+usage "an agent without a scope" agent add ci
+usage "an agent without a name" agent add --scope
+usage "a grace that is none" agent rotate ci --grace soon
+usage "suspend without a name" agent suspend
+usage "run without a command" run --env A=a/b
+usage "run without values" run -- true
+usage "run with a glob" run --env 'A=a/*' -- true
 usage "show without an id" token show
 usage "show with two ids" token show t-a t-b
 usage "revoke without anything" token revoke

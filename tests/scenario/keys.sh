@@ -322,8 +322,8 @@ used=$(json 'it["token"]' <out)
 exits 3 "a token that was revoked" as "$used" "$sr" key list
 
 # -- tiers -----------------------------------------------------------------------------------------------------------
-done_by "a critical key" "$sr" key generate tier/critical --kind ec-p256 --tier critical
 uncleared=$(token --scope 'keys:sign:made/*' --scope 'keys:*:tier/*' --ttl 10m)
+done_by "a critical key" "$sr" key generate tier/critical --kind ec-p256 --tier critical
 ! pkcs11-tool --module "$STRONGROOM_MODULE" --login --pin "$uncleared" --sign --id "$(id_of tier/critical)" --mechanism ECDSA \
 	--input-file digest --output-file none >out 2>err || die "a critical key signed for a token that is not cleared"
 ok "a critical key does not sign for a token that is not cleared"

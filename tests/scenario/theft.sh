@@ -81,7 +81,7 @@ fails "the counting record deleted" 'refused|cut off|changed' with_pin "$narrow"
 exits 6 "verify sees it" "$STRONGROOM" audit verify
 back
 
-revoked=$(token --scope 'secrets:read:production/*' --ttl 10m)
+revoked=$(token --scope 'secrets:read:production/a/*' --ttl 10m)
 id=$(sql "SELECT id FROM token WHERE max_uses = 0 ORDER BY created_ms DESC LIMIT 1")
 sqlite3 "$db" "ATTACH '$place/old.db' AS old; CREATE TABLE old.token AS SELECT * FROM token WHERE id = '$id'"
 "$STRONGROOM" token revoke "$id" >/dev/null 2>&1

@@ -272,6 +272,44 @@ START_TEST(verify_finds_a_recomputed_chain)
 }
 END_TEST
 
+/* A record with a hash that fits, but of a time before the one before: only an accepted clock goes back. */
+static void append_older(enum sr_event_kind kind, enum sr_status status)
+{
+	struct sr_error err = SR_ERROR_INIT;
+	struct sr_event event = event_of(kind, "");
+	struct sr_head head;
+	struct sr_tx *tx;
+	ck_assert_uint_eq(place.store->ops->begin_write(place.store, &tx, &err), CKR_OK);
+	ck_assert_uint_eq(place.store->ops->event_head(tx, &head, &event.timestamp_ms, &err), CKR_OK);
+	event.id = head.seq + 1;
+	event.timestamp_ms -= 1;
+	event.status = status;
+	ck_assert(sr_chain_next(&head, &event));
+	ck_assert_uint_eq(place.store->ops->event_put(tx, &event, head.hash, &err), CKR_OK);
+	ck_assert_uint_eq(place.store->ops->commit(tx, &err), CKR_OK);
+}
+
+static const struct {
+	enum sr_event_kind kind;
+	enum sr_status status;
+	const char *detail;
+} older[] = {
+	{ SR_EVENT_SECRET_READ, SR_STATUS_ALLOWED, "record 11 is older than the one before it" },
+	{ SR_EVENT_VAULT_CLOCK, SR_STATUS_ALLOWED, "record 11 is older than the one before it" },
+	{ SR_EVENT_VAULT_CLOCK_ACCEPTED, SR_STATUS_DENIED, "record 11 is older than the one before it" },
+	{ SR_EVENT_VAULT_CLOCK_ACCEPTED, SR_STATUS_ALLOWED, "some were not written by Strongroom" },
+};
+
+START_TEST(verify_finds_time_that_runs_back)
+{
+	append_older(older[_i].kind, older[_i].status);
+	struct sr_verdict verdict = verify(&place);
+	ck_assert(!verdict.ok);
+	ck_assert_uint_eq(verdict.first_bad, 11);
+	ck_assert_msg(strstr(verdict.detail, older[_i].detail), "%s", verdict.detail);
+}
+END_TEST
+
 /* The heads file is gone too: the anchor still knows. */
 START_TEST(verify_asks_the_anchor)
 {
@@ -338,6 +376,7 @@ Suite *sr_suite_audit_verify(void)
 	tcase_add_test(verifying, verify_of_an_empty_chain);
 	tcase_add_loop_test(verifying, verify_names_the_first_bad_record, 0, COUNT(findings));
 	tcase_add_loop_test(verifying, verify_finds_a_recomputed_chain, 0, COUNT(forgeries));
+	tcase_add_loop_test(verifying, verify_finds_time_that_runs_back, 0, COUNT(older));
 	tcase_add_test(verifying, verify_asks_the_anchor);
 	tcase_add_test(verifying, verify_reports_broken_witnesses);
 	return suite;

@@ -37,6 +37,9 @@ START_TEST(everything_at_once)
 			   "heads=/var/lib/heads;1\n"
 			   "custody = wrapped\n"
 			   "audit-sync = lazy\n"
+			   "separation = yes\n"
+			   "max-ttl = 8h\n"
+			   "fresh-member = 90m\n"
 			   "[mechanisms]\n"
 			   "enable = CKM_SHA1_RSA_PKCS, CKM_SHA_1 CKM_DES3_CBC\n"
 			   "[hsm]\n"
@@ -44,6 +47,7 @@ START_TEST(everything_at_once)
 			   "softhsm-conf = /etc/softhsm2.conf\n"
 			   "[slot staging]\n"
 			   "token-file = /run/staging token\n"
+			   "wait = 10m\n"
 			   "[slot prod.1_x-y]\n"
 			   "token-env = PROD_TOKEN\n"
 			   "[slot plain]"; /* a slot without keys, and no line feed at the end */
@@ -54,6 +58,9 @@ START_TEST(everything_at_once)
 	ck_assert(!config.private_file);
 	ck_assert(config.custody_wrapped);
 	ck_assert(config.audit_sync_lazy);
+	ck_assert(config.separation);
+	ck_assert_uint_eq(config.max_ttl_s, 8 * 3600);
+	ck_assert_uint_eq(config.fresh_member_s, 90 * 60);
 	ck_assert_str_eq(config.mechanisms, "CKM_SHA1_RSA_PKCS, CKM_SHA_1 CKM_DES3_CBC");
 	ck_assert_str_eq(config.heads, "/var/lib/heads;1");
 	ck_assert_str_eq(config.hsm_uri, "pkcs11:token=a%20b;object=c?module-path=/m.so&pin-source=/p");
@@ -62,8 +69,10 @@ START_TEST(everything_at_once)
 	ck_assert_str_eq(config.slots[0].name, "staging");
 	ck_assert_str_eq(config.slots[0].token_file, "/run/staging token");
 	ck_assert_ptr_null(config.slots[0].token_env);
+	ck_assert_uint_eq(config.slots[0].wait_s, 600);
 	ck_assert_str_eq(config.slots[1].name, "prod.1_x-y");
 	ck_assert_str_eq(config.slots[1].token_env, "PROD_TOKEN");
+	ck_assert_uint_eq(config.slots[1].wait_s, 0);
 	ck_assert_str_eq(config.slots[2].name, "plain");
 	sr_config_clear(&config);
 	assert_empty(&config);
@@ -81,6 +90,7 @@ START_TEST(nothing_said_is_nothing_set)
 		ck_assert_ptr_null(config.dir);
 		ck_assert_uint_eq(config.slot_count, 0);
 		ck_assert(!config.custody_wrapped && !config.audit_sync_lazy && !config.mechanisms);
+		ck_assert(!config.separation && !config.max_ttl_s && !config.fresh_member_s);
 		sr_config_clear(&config);
 	}
 }
@@ -90,10 +100,12 @@ START_TEST(what_is_the_default_may_be_said)
 {
 	struct sr_config config;
 	struct sr_error err;
-	const char *text =
-		"[vault]\ndir=/v\ncustody = resident\naudit-sync = full\n[mechanisms]\nenable = ,CKM_SHA256\n";
+	const char *text = "[vault]\ndir=/v\ncustody = resident\naudit-sync = full\nseparation = no\nmax-ttl = 24h\n"
+			   "fresh-member = 1d\n[mechanisms]\nenable = ,CKM_SHA256\n";
 	ck_assert_msg(parse(text, &config, &err) == CKR_OK, "%s", err.text);
-	ck_assert(!config.custody_wrapped && !config.audit_sync_lazy);
+	ck_assert(!config.custody_wrapped && !config.audit_sync_lazy && !config.separation);
+	ck_assert_uint_eq(config.max_ttl_s, 24 * 3600);
+	ck_assert_uint_eq(config.fresh_member_s, 24 * 3600);
 	ck_assert_str_eq(config.mechanisms, ",CKM_SHA256");
 	sr_config_clear(&config);
 }
@@ -122,6 +134,38 @@ START_TEST(booleans)
 		snprintf(text, sizeof text, "[vault]\ndir=/v\nread-by-listing = %s\n", rows[i].word);
 		ck_assert_uint_eq(parse(text, &config, &err), rows[i].rv);
 		ck_assert_int_eq(config.read_by_listing, rows[i].value);
+		sr_config_clear(&config);
+	}
+}
+END_TEST
+
+/* A duration is bounded on both sides: zero is no bound, and no more than what the design allows is one. */
+START_TEST(durations)
+{
+	static const struct {
+		const char *text;
+		CK_RV rv;
+		uint64_t max_ttl_s, fresh_member_s, wait_s;
+	} rows[] = {
+		{ "max-ttl = 1s\n", CKR_OK, 1, 0, 0 },
+		{ "max-ttl = 86400s\n", CKR_OK, 86400, 0, 0 },
+		{ "max-ttl = 86401s\n", CKR_GENERAL_ERROR, 0, 0, 0 },
+		{ "fresh-member = 1s\n", CKR_OK, 0, 1, 0 },
+		{ "fresh-member = 1440m\n", CKR_OK, 0, 86400, 0 },
+		{ "fresh-member = 25h\n", CKR_GENERAL_ERROR, 0, 0, 0 },
+		{ "[slot a]\ntoken-env = T\nwait = 1s\n", CKR_OK, 0, 0, 1 },
+		{ "[slot a]\nwait = 3600s\ntoken-file = /t\n", CKR_OK, 0, 0, 3600 },
+		{ "[slot a]\ntoken-file = /t\nwait = 3601s\n", CKR_GENERAL_ERROR, 0, 0, 0 },
+	};
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct sr_config config;
+		struct sr_error err;
+		char text[120];
+		snprintf(text, sizeof text, "[vault]\ndir=/v\n%s", rows[i].text);
+		ck_assert_msg(parse(text, &config, &err) == rows[i].rv, "%s: %s", rows[i].text, err.text);
+		ck_assert_uint_eq(config.max_ttl_s, rows[i].max_ttl_s);
+		ck_assert_uint_eq(config.fresh_member_s, rows[i].fresh_member_s);
+		ck_assert_uint_eq(config.slots[0].wait_s, rows[i].wait_s);
 		sr_config_clear(&config);
 	}
 }
@@ -163,7 +207,25 @@ static const struct {
 	{ "[vault]\ndir=/v\n[slot a]\ntoken-env = 1X\n", ":4: token-env: must be the name of an environment" },
 	{ "[vault]\ndir=/v\n[slot a]\ntoken-env = A-B\n", ":4: token-env: must be the name of an environment" },
 	{ "[vault]\ndir=/v\n[slot a]\ntoken-file = /t\ntoken-env = T\n", "[slot a]: token-file and token-env exclude" },
-	{ "[vault]\ndir=/v\n[slot a]\nwait = 5m\n", ":4: wait: unknown key" },
+	{ "[vault]\ndir=/v\n[slot a]\nwait = 5m\n", "[slot a]: wait goes with token-file or token-env" },
+	{ "[vault]\ndir=/v\n[slot b]\ntoken-file=/t\n[slot a]\nwait = 5m\n", "[slot a]: wait goes with token-file" },
+	{ "[vault]\ndir=/v\n[slot a]\ntoken-file=/t\nwait = 0s\n", ":5: wait: must be a duration from 1s to 1h" },
+	{ "[vault]\ndir=/v\n[slot a]\ntoken-file=/t\nwait = 2h\n", ":5: wait: must be a duration from 1s to 1h" },
+	{ "[vault]\ndir=/v\n[slot a]\ntoken-file=/t\nwait = 5\n", ":5: wait: must be a duration from 1s to 1h" },
+	{ "[vault]\ndir=/v\n[slot a]\ntoken-file=/t\nwait =\n", ":5: wait: must be a duration from 1s to 1h" },
+	{ "[vault]\ndir=/v\nwait = 5m\n", ":3: wait: unknown key" },
+	{ "[vault]\ndir=/v\nseparation = 1\n", ":3: separation: must be yes or no" },
+	{ "[vault]\ndir=/v\nseparation =\n", ":3: separation: must be yes or no" },
+	{ "[vault]\ndir=/v\nmax-ttl = 0s\n", ":3: max-ttl: must be a duration from 1s to 24h" },
+	{ "[vault]\ndir=/v\nmax-ttl = 25h\n", ":3: max-ttl: must be a duration from 1s to 24h" },
+	{ "[vault]\ndir=/v\nmax-ttl = -1h\n", ":3: max-ttl: must be a duration from 1s to 24h" },
+	{ "[vault]\ndir=/v\nmax-ttl = 99999999999999999999h\n", ":3: max-ttl: must be a duration from 1s to 24h" },
+	{ "[vault]\ndir=/v\nmax-ttl =\n", ":3: max-ttl: must be a duration from 1s to 24h" },
+	{ "[vault]\ndir=/v\nmax-ttl = 1h\nmax-ttl = 2h\n", ":4: max-ttl: given twice" },
+	{ "[vault]\ndir=/v\nfresh-member = 0s\n", ":3: fresh-member: must be a duration from 1s to 24h" },
+	{ "[vault]\ndir=/v\nfresh-member = 2d\n", ":3: fresh-member: must be a duration from 1s to 24h" },
+	{ "[vault]\ndir=/v\nfresh-member = no\n", ":3: fresh-member: must be a duration from 1s to 24h" },
+	{ "[vault]\ndir=/v\n[slot a]\nmax-ttl = 1h\n", ":4: max-ttl: unknown key" },
 	{ "[vault]\ndir=/v\x01\n", ":2: a control character" },
 	{ "[vault]\n\ndir=/v\xff\n", ":3: a control character or broken UTF-8" },
 	{ "[vault]\ndir=/v\ncustody = open\n", ":3: custody: must be resident or wrapped" },
@@ -180,6 +242,9 @@ static const struct {
 	{ "[mechanisms]\nenable = CKM_SHA_1\n", "says no vault" },
 	{ "[vault]\ncustody = wrapped\n", "says no vault" },
 	{ "[vault]\naudit-sync = lazy\n", "says no vault" },
+	{ "[vault]\nseparation = yes\n", "says no vault" },
+	{ "[vault]\nmax-ttl = 1h\n", "says no vault" },
+	{ "[vault]\nfresh-member = 1h\n", "says no vault" },
 	{ "[hsm]\nuri = pkcs11:token=x\n", "says no vault" },
 	{ "[slot a]\n", "says no vault" },
 };
@@ -419,6 +484,7 @@ Suite *sr_suite_config(void)
 	tcase_add_test(text, nothing_said_is_nothing_set);
 	tcase_add_test(text, what_is_the_default_may_be_said);
 	tcase_add_test(text, booleans);
+	tcase_add_test(text, durations);
 	tcase_add_loop_test(text, refusals, 0, (int)COUNT(refused));
 	tcase_add_test(text, nul_is_refused);
 	tcase_add_test(text, a_value_is_never_repeated);

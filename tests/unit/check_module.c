@@ -461,6 +461,22 @@ START_TEST(who_serialises)
 }
 END_TEST
 
+/* It may wait for a person: the application's mutex would keep every other call out. C_Finalize sends it home. */
+START_TEST(a_login_is_not_serialised)
+{
+	CK_C_INITIALIZE_ARGS args = { ALL, 0, NULL };
+	ck_assert_uint_eq(module.p11->C_Initialize(&args), CKR_OK);
+	ck_assert_uint_eq(module.p11->C_Login(FAKE_SESSION, CKU_USER, NULL, 0), CKR_FUNCTION_NOT_SUPPORTED);
+	ck_assert_int_eq(callbacks.locked, 0);
+	ck_assert_uint_eq(module.p11->C_Logout(FAKE_SESSION), CKR_FUNCTION_NOT_SUPPORTED);
+	ck_assert_int_eq(callbacks.locked, 1);
+	ck_assert_int_eq(callbacks.unlocked, 1);
+	ck_assert_int_eq(fake()->interrupted, 0);
+	ck_assert_uint_eq(module.p11->C_Finalize(NULL), CKR_OK);
+	ck_assert_int_eq(fake()->interrupted, 1);
+}
+END_TEST
+
 START_TEST(callbacks_that_fail)
 {
 	CK_C_INITIALIZE_ARGS args = { ALL, 0, NULL };
@@ -926,6 +942,7 @@ static void add_configured(Suite *suite)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, threads_that_initialise_together);
 	tcase_add_loop_test(tcase, who_serialises, 0, (int)COUNT(locking_cases));
+	tcase_add_test(tcase, a_login_is_not_serialised);
 	tcase_add_test(tcase, callbacks_that_fail);
 	tcase_add_test(tcase, slot_events);
 	tcase_add_test(tcase, finalize_waits_for_calls);

@@ -59,7 +59,7 @@ static const struct {
 	{ "PRAGMA trusted_schema", "0" },
 	{ "PRAGMA cell_size_check", "1" },
 	{ "PRAGMA temp_store", "2" },
-	{ "PRAGMA user_version", "2" },
+	{ "PRAGMA user_version", "3" },
 	{ "PRAGMA application_id", "1399999793" },
 	{ "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND strict = 0 "
 	  "AND name NOT LIKE 'sqlite_%'",
@@ -169,7 +169,7 @@ static void version_zero(void)
 
 static void newer(void)
 {
-	store_sql("PRAGMA user_version = 3");
+	store_sql("PRAGMA user_version = 4");
 }
 
 static void garbage(void)
@@ -238,7 +238,7 @@ static const struct {
 	{ half_made, CKR_DEVICE_ERROR, SR_REASON_VAULT_INCOMPLETE, "no tables" },
 	{ somebody_elses, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "not a Strongroom vault" },
 	{ version_zero, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "not a Strongroom vault" },
-	{ newer, CKR_DEVICE_ERROR, SR_REASON_VAULT_SCHEMA, "schema 3" },
+	{ newer, CKR_DEVICE_ERROR, SR_REASON_VAULT_SCHEMA, "schema 4" },
 	{ garbage, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "not a database" },
 	{ cut_short, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "damaged" },
 	{ world_readable_database, CKR_DEVICE_ERROR, SR_REASON_VAULT_PERMISSIONS, "chmod 0600" },
@@ -303,11 +303,12 @@ END_TEST
 
 /* -- migrations -- */
 
+#define OLD_MAC "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeee"
+
 /* The steps up to SR_STORE_SCHEMA are never run. */
-static const char *const good_steps[] = { "CREATE TABLE never (x)", "CREATE TABLE never (x)", "CREATE TABLE three (x)",
-	"CREATE TABLE four (x)" };
-static const char *const bad_steps[] = { "CREATE TABLE never (x)", "CREATE TABLE never (x)", "CREATE TABLE three (x)",
-	"CREATE TABLE three (x)" };
+#define NEVER "CREATE TABLE never (x)"
+static const char *const good_steps[] = { NEVER, NEVER, NEVER, "CREATE TABLE four (x)", "CREATE TABLE five (x)" };
+static const char *const bad_steps[] = { NEVER, NEVER, NEVER, "CREATE TABLE four (x)", "CREATE TABLE four (x)" };
 
 START_TEST(migrations)
 {
@@ -315,17 +316,17 @@ START_TEST(migrations)
 	int64_t number;
 	close_it();
 	ck_assert_int_eq(sqlite3_open(store_file("vault.db"), &db), SQLITE_OK);
-	ck_assert_uint_ne(sr_sqlite_migrate(db, bad_steps, 4, &store_error), CKR_OK);
+	ck_assert_uint_ne(sr_sqlite_migrate(db, bad_steps, 5, &store_error), CKR_OK);
 	assert_ok(sr_sqlite_number(db, "PRAGMA user_version", &number, &store_error));
-	ck_assert_int_eq(number, 2); /* all or nothing */
+	ck_assert_int_eq(number, 3); /* all or nothing */
 	assert_ok(
-		sr_sqlite_number(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'three'", &number, &store_error));
+		sr_sqlite_number(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'four'", &number, &store_error));
 	ck_assert_int_eq(number, 0);
-	assert_ok(sr_sqlite_migrate(db, good_steps, 4, &store_error));
-	assert_ok(sr_sqlite_migrate(db, good_steps, 4, &store_error)); /* nothing left to do */
+	assert_ok(sr_sqlite_migrate(db, good_steps, 5, &store_error));
+	assert_ok(sr_sqlite_migrate(db, good_steps, 5, &store_error)); /* nothing left to do */
 	assert_ok(sr_sqlite_number(db, "PRAGMA user_version", &number, &store_error));
-	ck_assert_int_eq(number, 4);
-	assert_ok(sr_sqlite_number(db, "SELECT count(*) FROM sqlite_schema WHERE name IN ('three', 'four', 'never')",
+	ck_assert_int_eq(number, 5);
+	assert_ok(sr_sqlite_number(db, "SELECT count(*) FROM sqlite_schema WHERE name IN ('four', 'five', 'never')",
 		&number, &store_error));
 	ck_assert_int_eq(number, 2);
 	sqlite3_close(db);
@@ -333,8 +334,8 @@ START_TEST(migrations)
 }
 END_TEST
 
-/* What the library of schema 1 made and filled: its tables by its own step, its rows by its own statements. */
-static void make_schema_1(void)
+/* What an older library made and filled: its tables by its own STEPS, its ROWS by its own statements. */
+static void make_older(int steps, const char *rows)
 {
 	sqlite3 *db;
 	close_it();
@@ -343,16 +344,19 @@ static void make_schema_1(void)
 	chmod(store_file("vault.db"), 0600);
 	assert_ok(sr_sqlite_exec(
 		db, "PRAGMA journal_mode = WAL; PRAGMA application_id = 1399999793", "test", &store_error));
-	assert_ok(sr_sqlite_migrate(db, sr_sqlite_steps, 1, &store_error));
-	assert_ok(sr_sqlite_exec(db,
-		"INSERT INTO vault_meta VALUES ('vault-id', 'v1');"
-		"INSERT INTO secret VALUES ('a/b', 'uid', 'text', 'critical', 'active', 1, 2, 3, NULL, x'01', 4, "
-		"zeroblob(32));"
-		"INSERT INTO secret_version VALUES ('a/b', 1, 'critical', 'text', 2, x'5e');"
-		"INSERT INTO event (id, timestamp_ms, event, status, version, counted, hash) "
-		"VALUES (1, 2, 'secret.created', 'allowed', 1, 0, zeroblob(32));",
-		"test", &store_error));
+	assert_ok(sr_sqlite_migrate(db, sr_sqlite_steps, steps, &store_error));
+	assert_ok(sr_sqlite_exec(db, rows, "test", &store_error));
 	sqlite3_close(db);
+}
+
+static void make_schema_1(void)
+{
+	make_older(1, "INSERT INTO vault_meta VALUES ('vault-id', 'v1');"
+		      "INSERT INTO secret VALUES ('a/b', 'uid', 'text', 'critical', 'active', 1, 2, 3, NULL, x'01', 4, "
+		      "zeroblob(32));"
+		      "INSERT INTO secret_version VALUES ('a/b', 1, 'critical', 'text', 2, x'5e');"
+		      "INSERT INTO event (id, timestamp_ms, event, status, version, counted, hash) "
+		      "VALUES (1, 2, 'secret.created', 'allowed', 1, 0, zeroblob(32));");
 }
 
 START_TEST(from_schema_1)
@@ -381,6 +385,46 @@ START_TEST(from_schema_1)
 	ck_assert(found);
 	sr_key_row_clear(&key);
 	store_commit(tx);
+}
+END_TEST
+
+/* Its tokens and members are there as they were, and what they did not have is empty. */
+START_TEST(from_schema_2)
+{
+	static const struct sr_end none;
+	struct sr_token_row token;
+	struct sr_member_row member;
+	struct sr_agent_row agent = store_agent("bot");
+	bool found;
+	make_older(2,
+		"INSERT INTO token (id, hash, scopes, issuer, clearance, state, max_uses, created_ms, ttl_ms, "
+		"end_wall_ms, "
+		"end_boot_ms, end_boot_id, event_id, mac) VALUES ('t-a', zeroblob(32), 'secrets:read:*', "
+		"'member:alice', "
+		"'standard', 'active', 3, 4, 5, 6, 7, 'boot', 8, x'" OLD_MAC "');"
+		"INSERT INTO member (name, role, active, log2n, r, p, salt, hash, created_ms, event_id, mac) VALUES "
+		"('alice', 'editor', 1, 15, 8, 1, zeroblob(16), zeroblob(32), 9, 10, x'" OLD_MAC "');");
+	assert_ok(open_it());
+	struct sr_tx *tx = store_write();
+	assert_ok(store->ops->token_get(tx, "t-a", &token, &found, &store_error));
+	ck_assert(found && token.max_uses == 3 && token.end.boot_ms == 7 && token.mark.event_id == 8);
+	ck_assert_uint_eq(token.mark.mac[31], 0xee);
+	ck_assert_str_eq(token.owner, "");
+	ck_assert_str_eq(token.approval, "");
+	assert_ok(store->ops->member_get(tx, "alice", &member, &found, &store_error));
+	ck_assert(found && member.role == SR_ROLE_EDITOR && member.active && member.mark.event_id == 10);
+	ck_assert_uint_eq(member.mark.mac[31], 0xee);
+	ck_assert_str_eq(member.allowed_ips, "");
+	ck_assert_str_eq(member.made_by, "");
+	ck_assert_mem_eq(&member.fresh, &none, sizeof none);
+	ck_assert_uint_eq(member.cut, 0);
+	assert_ok(store->ops->agent_put(tx, &agent, &store_error)); /* the new tables are there */
+	assert_ok(store->ops->token_reach_put(tx, "t-a", "", &store_error));
+	store_commit(tx);
+	sr_agent_row_clear(&agent);
+	sr_token_row_clear(&token);
+	close_it();
+	assert_ok(open_it()); /* the shape is what a new vault has */
 }
 END_TEST
 
@@ -443,6 +487,7 @@ Suite *sr_suite_store_open(void)
 	tcase_add_test(opening, lock_is_held);
 	tcase_add_test(opening, migrations);
 	tcase_add_test(opening, from_schema_1);
+	tcase_add_test(opening, from_schema_2);
 	tcase_add_test(opening, migration_waits_for_others);
 	tcase_add_test(opening, migration_needs_the_vault_alone);
 	suite_add_tcase(suite, opening);

@@ -91,7 +91,7 @@ START_TEST(every_reason_has_its_own_word)
 		}
 	}
 	ck_assert_str_eq(sr_reason_name(SR_REASON_OUT_OF_SCOPE), "out_of_scope");
-	ck_assert_str_eq(sr_reason_name(30), "unknown");
+	ck_assert_str_eq(sr_reason_name(59), "unknown");
 	ck_assert_str_eq(sr_reason_name(~0UL), "unknown");
 }
 END_TEST
@@ -331,7 +331,76 @@ START_TEST(ends)
 }
 END_TEST
 
+/* What must not come early: the other way round. OVER: of a delay, WAITED: of what the wall clock may end too. */
+START_TEST(delays)
+{
+	const struct sr_now start = { 1000000, 5000, "a" };
+	const struct sr_now no_id = { 1000000, 5000, "" };
+	static const struct {
+		const char *what;
+		bool with_id;
+		struct sr_now now;
+		int64_t not_before;
+		bool over, waited;
+	} rows[] = {
+		{ "just before", true, { 1000099, 5099, "a" }, 0, false, false },
+		{ "exactly", true, { 1000100, 5100, "a" }, 0, true, true },
+		{ "wall set forward does not shorten", true, { 9000000, 5099, "a" }, 0, false, false },
+		{ "wall set back does not prolong", true, { 1, 5100, "a" }, 0, true, true },
+		{ "a record of the future does not shorten", true, { 1000000, 5099, "a" }, 9000000, false, false },
+		{ "a record of the future does not prolong", true, { 1000000, 5100, "a" }, 9000000, true, true },
+		{ "after a reboot, before", true, { 1000099, 9000, "b" }, 0, false, false },
+		{ "after a reboot, reached", true, { 1000100, 9, "b" }, 0, false, true },
+		{ "after a reboot, far ahead", true, { 9000000, 9000, "b" }, 0, false, true },
+		{ "after a reboot, a newer record alone", true, { 1000099, 9, "b" }, 1000200, false, false },
+		{ "after a reboot, the wall five minutes back", true, { 1000100, 9, "b" }, 1300100, false, true },
+		{ "after a reboot, the wall further back", true, { 1000100, 9, "b" }, 1300101, false, false },
+		{ "the id has become unreadable", true, { 1000100, 9000, "" }, 0, false, true },
+		{ "two empty ids are not the same boot", false, { 1000099, 9000, "" }, 0, false, false },
+		{ "two empty ids, the wall reached", false, { 1000100, 5000, "" }, 0, false, true },
+		{ "a longer id is another boot", true, { 1000099, 9000, "ab" }, 0, false, false },
+	};
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct sr_end end = sr_end_after(rows[i].with_id ? &start : &no_id, 100);
+		ck_assert_msg(sr_delay_over(&end, &rows[i].now) == rows[i].over, "%s", rows[i].what);
+		ck_assert_msg(
+			sr_wait_over(&end, &rows[i].now, rows[i].not_before) == rows[i].waited, "%s", rows[i].what);
+	}
+	struct sr_end never = sr_end_after(&start, INT64_MAX);
+	ck_assert(!sr_delay_over(&never, &start) && !sr_wait_over(&never, &start, INT64_MIN));
+	struct sr_end none = { .wall_ms = 0 }; /* of no boot: no delay that has run */
+	ck_assert(!sr_delay_over(&none, &start) && !sr_delay_over(&none, &no_id));
+}
+END_TEST
+
 /* -- the standard's header ------------------------------------------------------------------------------------ */
+/* An end made now, 100 ms from here, that is not to outlive another one. */
+START_TEST(an_end_is_cut)
+{
+	static const struct {
+		struct sr_end limit;
+		int64_t wall_ms, boot_ms;
+	} rows[] = {
+		{ { 1000050, 150, "a" }, 1000050, 150 },
+		{ { 1000500, 150, "a" }, 1000100, 150 }, /* in one boot its clock alone decides */
+		{ { 1000050, 900, "a" }, 1000050, 200 },
+		{ { 1000500, 900, "a" }, 1000100, 200 },
+		{ { 999000, 50, "a" }, 999000, 100 }, /* it has passed */
+		{ { 1000050, 7, "b" }, 1000050, 150 },
+		{ { 1000500, 7, "b" }, 1000100, 200 },
+		{ { 999000, 900, "b" }, 999000, 100 },
+		{ { 1000050, 900, "" }, 1000050, 150 },
+	};
+	const struct sr_now now = { 1000000, 100, "a" };
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct sr_end end = sr_end_after(&now, 100);
+		sr_end_cut(&end, &rows[i].limit, &now);
+		ck_assert_msg(end.wall_ms == rows[i].wall_ms && end.boot_ms == rows[i].boot_ms, "row %zu", i);
+		ck_assert_str_eq(end.boot_id, "a");
+	}
+}
+END_TEST
+
 START_TEST(function_list_3_0_has_92_calls)
 {
 	ck_assert_uint_eq(sizeof(CK_FUNCTION_LIST), sizeof(void *) * (68 + 1));
@@ -373,6 +442,8 @@ Suite *sr_suite_util(void)
 	tcase_add_test(clock, clock_reads_the_system);
 	tcase_add_test(clock, clock_can_be_replaced);
 	tcase_add_test(clock, ends);
+	tcase_add_test(clock, an_end_is_cut);
+	tcase_add_test(clock, delays);
 	TCase *header = add_case(suite, "header");
 	tcase_add_test(header, function_list_3_0_has_92_calls);
 	return suite;

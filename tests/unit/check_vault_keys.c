@@ -1,4 +1,5 @@
 /* Keys as objects of the vault: made, found, seen, changed, deleted; and what is refused. */
+#include "tests/unit/approvals_fixture.h"
 #include "tests/unit/suites.h"
 #include "tests/unit/vault_keys_fixture.h"
 
@@ -522,15 +523,38 @@ START_TEST(attributes_change_one_way)
 	keys_as("keys:create:a/*", NULL);
 	expect(keys_set(CKO_PRIVATE_KEY, "p:a/rsa", LIST(TEXT(CKA_SR_TIER, "critical"))), CKR_ACTION_PROHIBITED,
 		ROLE_NOT_ALLOWED);
+	keys_as("keys:*:a/*", NULL);
+	struct sr_identity *uncleared = sr_identity_ref(keys_place.caller.identity);
 	vault_login_admin(&keys_place);
 	expect(keys_set(CKO_PRIVATE_KEY, "p:a/rsa", LIST(TEXT(CKA_SR_TIER, "critical"))), CKR_OK, NONE);
-	expect(keys_set(CKO_PRIVATE_KEY, "p:a/rsa", LIST(TEXT(CKA_SR_TIER, "standard"))), CKR_ACTION_PROHIBITED,
-		TIER_LOWERED);
+	expect(keys_set(CKO_PRIVATE_KEY, "p:a/rsa", LIST(TEXT(CKA_SR_TIER, "standard"))), CKR_FUNCTION_REJECTED,
+		APPROVAL_REQUIRED);
 	ck_assert(keys_flag(CKO_PRIVATE_KEY, "p:a/rsa", CKA_ALWAYS_AUTHENTICATE));
-	keys_as("keys:*:a/*", NULL);
+	sr_identity_unref(keys_place.caller.identity);
+	keys_place.caller.identity = uncleared;
 	expect(keys_set(CKO_PRIVATE_KEY, "p:a/rsa", LIST(BYTES(CKA_ID, "\x03", 1))), CKR_ACTION_PROHIBITED,
 		APPROVAL_REQUIRED);
 	expect(keys_destroy(CKO_PRIVATE_KEY, "p:a/rsa"), CKR_ACTION_PROHIBITED, APPROVAL_REQUIRED);
+}
+END_TEST
+
+START_TEST(a_keys_tier_is_lowered_when_that_was_approved)
+{
+	char id[SR_OBJECT_ID_MAX];
+	const struct keys_word standard = TEXT(CKA_SR_TIER, "standard");
+	keys_make_ec("a/ec");
+	expect(keys_set(CKO_PRIVATE_KEY, "p:a/ec", LIST(TEXT(CKA_SR_TIER, "sensitive"))), CKR_OK, NONE);
+	expect(keys_set(CKO_PRIVATE_KEY, "p:a/ec", LIST(standard)), CKR_FUNCTION_REJECTED, APPROVAL_REQUIRED);
+	expect_event(KEY_UPDATED, DENIED, "a/ec", "approval_required");
+	vault_find_one(&keys_place, CKO_SR_APPROVAL, CKA_SR_STATE, "pending", id);
+	team_borrow(&keys_place);
+	ck_assert_str_eq(approval_row(id).target, "private:a/ec");
+	ck_assert_uint_eq(decide(as("bob"), id, "approved", NULL), CKR_OK);
+	team_leave();
+	expect(keys_set(CKO_PRIVATE_KEY, "p:a/ec", LIST(standard)), CKR_OK, NONE);
+	ck_assert_str_eq(keys_event().tier, "standard");
+	expect(keys_set(CKO_PRIVATE_KEY, "p:a/ec", LIST(TEXT(CKA_SR_TIER, "sensitive"))), CKR_OK, NONE);
+	expect(keys_set(CKO_PRIVATE_KEY, "p:a/ec", LIST(standard)), CKR_FUNCTION_REJECTED, APPROVAL_REQUIRED);
 }
 END_TEST
 
@@ -702,6 +726,7 @@ Suite *sr_suite_vault_keys(void)
 	tcase_add_test(c, the_scope_shapes_what_is_seen);
 	tcase_add_test(c, found_by_any_attribute);
 	tcase_add_test(c, attributes_change_one_way);
+	tcase_add_test(c, a_keys_tier_is_lowered_when_that_was_approved);
 	tcase_add_test(c, what_may_not_be_modified_or_destroyed);
 	tcase_add_test(c, deleted_is_gone);
 	tcase_add_test(c, copies_have_no_more_than_their_original);

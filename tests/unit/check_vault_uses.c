@@ -536,13 +536,13 @@ START_TEST(what_guards_a_key_that_could_leave)
 		CKR_OK, NONE);
 	struct sr_key *known = keys_open(CKO_SECRET_KEY, "s:w/known");
 	expect(wrap(known, key, true, &out), CKR_KEY_NOT_WRAPPABLE, RIGHTS);
-	keys_as("keys:wrap:*\nkeys:create:w/*", NULL);
+	keys_as("keys:wrap:w/*\nkeys:wrap:a/k*\nkeys:create:w/*", NULL);
 	expect(wrap(known, key, true, &out), CKR_KEY_NOT_WRAPPABLE, RIGHTS);
-	keys_as("keys:wrap:*", NULL); /* it is somebody else's word that this key is good for it */
+	keys_as("keys:wrap:w/*\nkeys:wrap:a/k*", NULL); /* it is somebody else's word that this key is good for it */
 	expect(wrap(known, key, true, &out), CKR_OK, NONE);
 	sr_buf_clear(&out);
 	sr_key_unref(known);
-	keys_as("keys:*:*", NULL);
+	keys_as("keys:*:w/*\nkeys:*:a/k*", NULL);
 	/* made unextractable in between */
 	expect(keys_set(CKO_SECRET_KEY, "s:a/key", LIST(FLAG(CKA_EXTRACTABLE, 0))), CKR_OK, NONE);
 	ck_assert(wrap(wrapping, key, true, &out) != CKR_OK);
@@ -802,29 +802,34 @@ END_TEST
 
 static CK_RV again(const char *name, const char *pin)
 {
-	return sr_reauthenticate(&keys_place.caller, name, name ? strlen(name) : 0, pin, strlen(pin), &keys_place.err);
+	struct sr_key *key = keys_open(CKO_PRIVATE_KEY, "p:a/rsa");
+	CK_RV rv = sr_reauthenticate(
+		&keys_place.caller, key, name, name ? strlen(name) : 0, pin, strlen(pin), &keys_place.err);
+	sr_key_unref(key);
+	return rv;
 }
 
 START_TEST(only_the_same_credential_authenticates_again)
 {
 	char pin[64], other[64];
 	vault_login_admin(&keys_place);
+	keys_make_rsa("a/rsa");
 	expect(again(NULL, PASSPHRASE), CKR_OK, NONE);
-	expect_event(SESSION_LOGIN, ALLOWED, "", "");
+	expect_event(SESSION_LOGIN, ALLOWED, "a/rsa", "");
 	ck_assert_str_eq(keys_event().metadata, "{\"context_specific\":true}");
 	expect(again(NULL, "admin:" PASSPHRASE), CKR_OK, NONE);
 	expect(again("admin", PASSPHRASE), CKR_OK, NONE);
 	expect(again("other", PASSPHRASE), CKR_PIN_INCORRECT, LOGIN_REFUSED);
 	expect(again(NULL, "other:" PASSPHRASE), CKR_PIN_INCORRECT, LOGIN_REFUSED);
 	expect(again(NULL, "wrong passphrase"), CKR_PIN_INCORRECT, LOGIN_REFUSED);
-	expect_event(SESSION_LOGIN, DENIED, "", "wrong_passphrase");
+	expect_event(SESSION_LOGIN, DENIED, "a/rsa", "wrong_passphrase");
 	expect(vault_issue(&keys_place, "keys:sign:*", "600", NULL, NULL, pin), CKR_OK, NONE);
 	expect(vault_issue(&keys_place, "keys:sign:*", "600", NULL, NULL, other), CKR_OK, NONE);
 	expect(vault_login(&keys_place, pin), CKR_OK, NONE);
 	expect(again(NULL, pin), CKR_OK, NONE);
 	expect(again(NULL, other), CKR_PIN_INCORRECT, LOGIN_REFUSED);
 	expect(again(NULL, "admin:" PASSPHRASE), CKR_PIN_INCORRECT, LOGIN_REFUSED);
-	expect_event(SESSION_LOGIN, DENIED, "", "unknown_token");
+	expect_event(SESSION_LOGIN, DENIED, "a/rsa", "unknown_token");
 }
 END_TEST
 

@@ -119,6 +119,13 @@ static CK_RV open_client(const struct sr_config *config, struct sr_client **clie
 	return CKR_OK;
 }
 
+static void interrupt_client(struct sr_client *client)
+{
+	if (client->magic != 42)
+		fake_state.bad_client++;
+	fake_state.interrupted++;
+}
+
 static void close_client(struct sr_client *client)
 {
 	if (fake_state.inside != 0)
@@ -168,7 +175,7 @@ static CK_RV doctor(const struct sr_config *config, char **result, struct sr_err
 
 EXPORT const struct sr_backend *sr_backend(void)
 {
-	static const struct sr_backend table = { SR_BACKEND_ABI, &calls, open_client, close_client, abandon_client,
-		last_error, create, probe, doctor };
+	static const struct sr_backend table = { SR_BACKEND_ABI, &calls, open_client, interrupt_client, close_client,
+		abandon_client, last_error, create, probe, doctor };
 	return &table;
 }

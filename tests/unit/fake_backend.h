@@ -12,6 +12,7 @@
  * was called while a call was inside. */
 struct fake_state {
 	atomic_int opened;
+	atomic_int interrupted;
 	atomic_int closed;
 	atomic_int abandoned;
 	atomic_int inside;

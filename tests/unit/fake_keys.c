@@ -525,9 +525,10 @@ void sr_key_destroy(struct sr_vault *vault, struct sr_key *key)
 	unlock();
 }
 
-CK_RV sr_reauthenticate(const struct sr_caller *caller, const void *name, size_t name_len, const void *pin,
-	size_t pin_len, struct sr_error *err)
+CK_RV sr_reauthenticate(const struct sr_caller *caller, const struct sr_key *key, const void *name, size_t name_len,
+	const void *pin, size_t pin_len, struct sr_error *err)
 {
+	(void)key;
 	(void)name;
 	(void)name_len;
 	CK_RV rv = sr_identity_check(caller, err);

@@ -204,7 +204,10 @@ CK_RV sr_login(const struct sr_caller *caller, CK_USER_TYPE user_type, const voi
 	wait_ms(state.login_ms);
 	pthread_mutex_lock(&state.lock);
 	state.logins++;
-	bool good = !caller->identity && pin_len == 4 && memcmp(pin, "good", 4) == 0;
+	bool asks = pin_len == 4 && memcmp(pin, "wait", 4) == 0;
+	bool waits = asks && state.waits;
+	bool good = !caller->identity && pin_len == 4 &&
+		    (memcmp(pin, "good", 4) == 0 || (asks && !waits && state.approved));
 	struct sr_identity *made = good ? calloc(1, sizeof *made) : NULL;
 	if (made) {
 		made->refs = 1;
@@ -212,10 +215,48 @@ CK_RV sr_login(const struct sr_caller *caller, CK_USER_TYPE user_type, const voi
 		state.living++;
 	}
 	pthread_mutex_unlock(&state.lock);
+	if (asks && !made)
+		return sr_fail(err, CKR_FUNCTION_REJECTED,
+			waits ? SR_REASON_APPROVAL_REQUIRED : SR_REASON_APPROVAL_DENIED, "the token is not approved");
 	if (!made)
 		return sr_fail(err, CKR_PIN_INCORRECT, SR_REASON_LOGIN_REFUSED, "the login was refused");
 	*identity = made;
 	return CKR_OK;
+}
+
+struct sr_wait {
+	bool unused;
+};
+
+struct sr_wait *sr_wait_begin(const struct sr_caller *caller, const void *pin, size_t pin_len)
+{
+	(void)caller;
+	pthread_mutex_lock(&state.lock);
+	bool waits = state.waits && pin_len == 4 && memcmp(pin, "wait", 4) == 0;
+	state.waiting += waits;
+	pthread_mutex_unlock(&state.lock);
+	return waits ? calloc(1, sizeof(struct sr_wait)) : NULL;
+}
+
+bool sr_wait_goes_on(const struct sr_caller *caller, struct sr_wait *wait)
+{
+	(void)caller;
+	(void)wait;
+	pthread_mutex_lock(&state.lock);
+	state.glances++;
+	bool waits = state.waits;
+	pthread_mutex_unlock(&state.lock);
+	return waits;
+}
+
+void sr_wait_end(struct sr_wait *wait)
+{
+	if (!wait)
+		return;
+	pthread_mutex_lock(&state.lock);
+	state.waiting--;
+	pthread_mutex_unlock(&state.lock);
+	free(wait);
 }
 
 CK_RV sr_logout(const struct sr_caller *caller, struct sr_error *err)

@@ -23,6 +23,7 @@ struct fake_secret {
 /** struct fake_vault: what happens next, and what has happened. LOCK guards all of it once threads run.
  *  open_rv, open_reason   what sr_vault_open answers
  *  login_ms               how long a login takes
+ *  waits, approved        the PIN "wait" waits for an approval; when it does not, whether that was given
  *  lapsed                 identities up to this number have lapsed
  *  check_rv, value_rv, refused_rv, logout_rv  what these answer, CKR_OK: their work
  *  grow_value             .value delivers this many bytes more than the view said
@@ -37,6 +38,8 @@ struct fake_vault {
 	CK_RV open_rv;
 	CK_ULONG open_reason;
 	unsigned login_ms;
+	bool waits;
+	bool approved;
 	unsigned lapsed;
 	CK_RV check_rv;
 	CK_RV value_rv;
@@ -60,6 +63,8 @@ struct fake_vault {
 	unsigned living;     /* not released */
 	unsigned logins;     /* tried */
 	unsigned logouts;
+	unsigned waiting; /* sr_wait_begin, not ended */
+	unsigned glances; /* sr_wait_goes_on */
 	unsigned values;
 	unsigned refused;
 	unsigned closed;

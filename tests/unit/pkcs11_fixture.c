@@ -40,7 +40,7 @@ void fixture_client(void)
 {
 	struct sr_config config = { .mechanisms = fix.enable,
 		.slot_count = 2,
-		.slots = { { .name = file_slot_name, .token_file = fix.token_file },
+		.slots = { { .name = file_slot_name, .token_file = fix.token_file, .wait_s = fix.wait_s },
 			{ .name = env_slot_name, .token_env = env_name } } };
 	struct sr_error err = SR_ERROR_INIT;
 	CK_SLOT_ID slots[3];
@@ -67,6 +67,7 @@ void fixture_close(void)
 	if (fix.client)
 		fix.backend->close(fix.client);
 	ck_assert_uint_eq(fix.vault->living, 0);
+	ck_assert_uint_eq(fix.vault->waiting, 0);
 	ck_assert_uint_eq(fix.vault->nests, 0);
 	ck_assert_uint_eq(fix.vault->nest_keys, 0);
 	ck_assert_uint_eq(fix.vault->keys_living, 0);

@@ -18,7 +18,8 @@ struct fixture {
 	const struct sr_calls *calls;
 	struct fake_vault *vault;
 	const struct fake_mechanisms *mechanisms;
-	char *enable; /* [mechanisms] enable of the clients to come */
+	char *enable;    /* [mechanisms] enable of the clients to come */
+	uint64_t wait_s; /* `wait' of FILE_SLOT likewise */
 	struct sr_client *client;
 	CK_SLOT_ID slot;
 	CK_SLOT_ID file_slot;

@@ -158,6 +158,73 @@ struct sr_member_row store_member(const char *name)
 	return row;
 }
 
+struct sr_agent_row store_agent(const char *name)
+{
+	struct sr_agent_row row = { .old_end = { .wall_ms = 6001, .boot_ms = 6002, .boot_id = "an-old-boot" },
+		.max_ttl_ms = 6003,
+		.max_uses = 61,
+		.end = { .wall_ms = 6004, .boot_ms = 6005, .boot_id = "a-boot" },
+		.state = SR_AGENT_SUSPENDED,
+		.owner = "alice",
+		.created_ms = 6006,
+		.cut = 6007,
+		.mark.event_id = 6008 };
+	snprintf(row.name, sizeof row.name, "%s", name);
+	memcpy(row.hash, name, strlen(name));
+	memset(row.old_hash, 0xc2, sizeof row.old_hash);
+	memset(row.mark.mac, 0xa5, sizeof row.mark.mac);
+	sr_buf_text(&row.scopes, "secrets:read:a/*\n");
+	sr_buf_text(&row.allowed_ips, "10.0.0.0/8\n");
+	sr_buf_text(&row.description, "für den Bot");
+	return row;
+}
+
+struct sr_policy_row store_policy(enum sr_tier tier, const char *glob)
+{
+	struct sr_policy_row row = { .tier = tier,
+		.active = true,
+		.approvals = 3,
+		.delay_ms = 7001,
+		.timeout_ms = 7002,
+		.break_glass = true,
+		.author = "alice",
+		.created_ms = 7003,
+		.updated_ms = 7004,
+		.mark.event_id = 7005 };
+	snprintf(row.glob, sizeof row.glob, "%s", glob);
+	memset(row.mark.mac, 0xa6, sizeof row.mark.mac);
+	return row;
+}
+
+struct sr_approval_row store_approval(const char *id, const char *target)
+{
+	struct sr_approval_row row = { .kind = SR_APPROVAL_TIER,
+		.change = "tier standard",
+		.base = 8001,
+		.path = "a/*",
+		.tier = SR_TIER_CRITICAL,
+		.needed = 2,
+		.delay_ms = 8002,
+		.ttl_ms = 8003,
+		.requester = "agent:deployer",
+		.owner = "alice",
+		.reason = "für heute",
+		.created_ms = 8004,
+		.deadline = { .wall_ms = 8005, .boot_ms = 8006, .boot_id = "boot-of-asking" },
+		.ready = { .wall_ms = 8007, .boot_ms = 8008, .boot_id = "boot-of-approval" },
+		.end = { .wall_ms = 8009, .boot_ms = 8010, .boot_id = "boot-of-the-end" },
+		.state = SR_APPROVAL_APPROVED,
+		.votes = "bob 81\ncarol 82\n",
+		.decided_by = "dave",
+		.decision = "in Ordnung",
+		.break_glass = true,
+		.mark.event_id = 8011 };
+	snprintf(row.id, sizeof row.id, "%s", id);
+	snprintf(row.target, sizeof row.target, "%s", target);
+	memset(row.mark.mac, 0xa7, sizeof row.mark.mac);
+	return row;
+}
+
 struct sr_event store_event(uint64_t id)
 {
 	struct sr_event event = { .id = id,
@@ -227,6 +294,23 @@ bool gather_member(const struct sr_member_row *row, void *ctx)
 	return gather(ctx, row->name);
 }
 
+bool gather_agent(const struct sr_agent_row *row, void *ctx)
+{
+	return gather(ctx, row->name);
+}
+
+bool gather_policy(const struct sr_policy_row *row, void *ctx)
+{
+	char name[SR_PATH_MAX + 16];
+	snprintf(name, sizeof name, "%s:%s", sr_tier_name(row->tier), row->glob);
+	return gather(ctx, name);
+}
+
+bool gather_approval(const struct sr_approval_row *row, void *ctx)
+{
+	return gather(ctx, row->id);
+}
+
 bool gather_event(const struct sr_event *event, const uint8_t hash[SR_HASH_LEN], void *ctx)
 {
 	char id[24];
@@ -245,4 +329,22 @@ bool gather_checkpoint(const struct sr_checkpoint_row *row, void *ctx)
 bool gather_audit_key(const struct sr_audit_key_row *row, void *ctx)
 {
 	return gather(ctx, row->signature.len ? "signed" : "first");
+}
+
+const char *store_plan(enum sr_sql sql)
+{
+	static char plan[1024];
+	sqlite3_stmt *stmt;
+	struct sr_tx *tx = store_read();
+	char *text = sqlite3_mprintf("EXPLAIN QUERY PLAN %s", sr_sqlite_sql(sql));
+	ck_assert_int_eq(sqlite3_prepare_v2(tx->db, text, -1, &stmt, NULL), SQLITE_OK);
+	plan[0] = '\0';
+	while (sqlite3_step(stmt) == SQLITE_ROW) {
+		size_t len = strlen(plan);
+		snprintf(plan + len, sizeof plan - len, "%s\n", (const char *)sqlite3_column_text(stmt, 3));
+	}
+	sqlite3_finalize(stmt);
+	sqlite3_free(text);
+	store_commit(tx);
+	return plan;
 }

@@ -28,6 +28,9 @@ struct sr_version_row store_version(const char *path, uint64_t version);
 struct sr_key_row store_key(const char *path, enum sr_part part);
 struct sr_token_row store_token(const char *id, const char *parent);
 struct sr_member_row store_member(const char *name);
+struct sr_agent_row store_agent(const char *name);
+struct sr_policy_row store_policy(enum sr_tier tier, const char *glob);
+struct sr_approval_row store_approval(const char *id, const char *target);
 struct sr_event store_event(uint64_t id);
 void store_put_event(struct sr_tx *tx, uint64_t id);
 uint64_t store_events(struct sr_store *from); /* how many there are */
@@ -44,9 +47,15 @@ bool gather_secret(const struct sr_secret_row *row, void *ctx);
 bool gather_key(const struct sr_key_row *row, void *ctx); /* "PATH:priv" */
 bool gather_token(const struct sr_token_row *row, void *ctx);
 bool gather_member(const struct sr_member_row *row, void *ctx);
+bool gather_agent(const struct sr_agent_row *row, void *ctx);
+bool gather_policy(const struct sr_policy_row *row, void *ctx); /* "TIER:GLOB" */
+bool gather_approval(const struct sr_approval_row *row, void *ctx);
 bool gather_event(const struct sr_event *event, const uint8_t hash[SR_HASH_LEN], void *ctx);
 bool gather_checkpoint(const struct sr_checkpoint_row *row, void *ctx);
 bool gather_audit_key(const struct sr_audit_key_row *row, void *ctx);
+
+/* store_plan(sql): how SQLite runs it: its steps, a line each; valid until the next call. */
+const char *store_plan(enum sr_sql sql);
 
 #define assert_ok(call) ck_assert_msg((call) == CKR_OK, "%s", store_error.text)
 #define assert_refused(call, code, why)                       \

@@ -1,0 +1,141 @@
+#define _GNU_SOURCE 1 /* posix_spawn_file_actions_addclosefrom_np, pipe2 */
+#include "cli/command.h"
+
+#include "cli/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TICK_MS 20
+
+extern char **environ;
+
+/* Everything but where the PIN may stand. The array alone is the caller's to free. */
+static char **without_pin(void)
+{
+	size_t count = 0, kept = 0;
+	while (environ[count])
+		count++;
+	char **clean = calloc(count + 1, sizeof *clean);
+	for (size_t i = 0; clean && i < count; i++) {
+		if (strncmp(environ[i], "STRONGROOM_PIN=", 15) != 0 &&
+			strncmp(environ[i], "STRONGROOM_PIN_FILE=", 20) != 0)
+			clean[kept++] = environ[i];
+	}
+	return clean;
+}
+
+/* A group of its own, so that all it starts can be killed; signals as a program finds them. */
+static int set_attributes(posix_spawnattr_t *attributes)
+{
+	sigset_t all, none;
+	sigfillset(&all);
+	sigemptyset(&none);
+	int error = posix_spawnattr_setpgroup(attributes, 0);
+	if (!error)
+		error = posix_spawnattr_setsigdefault(attributes, &all);
+	if (!error)
+		error = posix_spawnattr_setsigmask(attributes, &none);
+	if (!error)
+		error = posix_spawnattr_setflags(
+			attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+	return error;
+}
+
+/* Standard output is ours, for what a program reads: what the command writes goes to standard error. */
+static int set_files(posix_spawn_file_actions_t *files, int in)
+{
+	int error = posix_spawn_file_actions_adddup2(files, in, STDIN_FILENO);
+	if (!error)
+		error = posix_spawn_file_actions_adddup2(files, STDERR_FILENO, STDOUT_FILENO);
+	return error ? error : posix_spawn_file_actions_addclosefrom_np(files, STDERR_FILENO + 1);
+}
+
+static int start(const char *command, int in, pid_t *pid)
+{
+	char *argv[] = { (char *)"sh", (char *)"-c", (char *)command, NULL };
+	char **environment = without_pin();
+	posix_spawnattr_t attributes;
+	posix_spawn_file_actions_t files;
+	if (!environment)
+		return ENOMEM;
+	posix_spawnattr_init(&attributes);
+	posix_spawn_file_actions_init(&files);
+	int error = set_attributes(&attributes);
+	if (!error)
+		error = set_files(&files, in);
+	if (!error)
+		error = posix_spawn(pid, "/bin/sh", &files, &attributes, argv, environment);
+	posix_spawn_file_actions_destroy(&files);
+	posix_spawnattr_destroy(&attributes);
+	free(environment);
+	return error;
+}
+
+/* An object is shorter than what a pipe takes at once, so nobody is waited for; one who does not read it has it his
+ * way. */
+static void feed(int fd, const json_t *value)
+{
+	char *text = json_dumps(value, JSON_COMPACT);
+	size_t len = text ? strlen(text) : 0, done = 0;
+	if (text)
+		text[len++] = '\n';
+	while (done < len) {
+		ssize_t written = write(fd, text + done, len - done);
+		if (written < 0 && errno != EINTR)
+			break;
+		done += written > 0 ? (size_t)written : 0;
+	}
+	free(text);
+}
+
+static void say_end(const char *command, int status)
+{
+	if (WIFSIGNALED(status))
+		sr_complain("the command '%s' was ended by signal %d", command, WTERMSIG(status));
+	else if (WEXITSTATUS(status) != 0)
+		sr_complain("the command '%s' failed with exit code %d", command, WEXITSTATUS(status));
+}
+
+static void wait_for(const char *command, pid_t pid, const volatile sig_atomic_t *stop)
+{
+	int status = 0;
+	for (int ms = 0; ms < SR_COMMAND_S * 1000 && !*stop; ms += TICK_MS) {
+		if (waitpid(pid, &status, WNOHANG) == pid) {
+			say_end(command, status);
+			return;
+		}
+		nanosleep(&(struct timespec){ .tv_nsec = TICK_MS * 1000000L }, NULL);
+	}
+	kill(-pid, SIGKILL);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (!*stop)
+		sr_complain("the command '%s' was killed: it took longer than %d s", command, SR_COMMAND_S);
+}
+
+void sr_command_run(const char *command, const json_t *value, const volatile sig_atomic_t *stop)
+{
+	int ends[2];
+	pid_t pid = 0;
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
+		sr_complain("the command '%s' could not be run: %s", command, strerror(errno));
+		return;
+	}
+	fcntl(ends[0], F_SETFL, 0); /* the command's end blocks, as a program expects */
+	int error = start(command, ends[0], &pid);
+	close(ends[0]);
+	if (error)
+		sr_complain("the command '%s' could not be run: %s", command, strerror(error));
+	else
+		feed(ends[1], value);
+	close(ends[1]);
+	if (!error)
+		wait_for(command, pid, stop);
+}

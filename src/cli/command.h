@@ -1,0 +1,15 @@
+/* Commands of the user's that hear of something: one JSON object each on standard input. */
+#ifndef SR_CLI_COMMAND_H
+#define SR_CLI_COMMAND_H
+
+#include <jansson.h>
+#include <signal.h>
+
+#define SR_COMMAND_S 30 /* how long one may take */
+
+/** sr_command_run(command, value, stop): runs COMMAND by /bin/sh with VALUE on its standard input, in a line, and waits
+ *  for it: SR_COMMAND_S at most, or until *STOP; then it and what it has started are killed. It gets neither the PIN
+ * nor standard output. What fails is said in one line and harms nothing else. */
+void sr_command_run(const char *command, const json_t *value, const volatile sig_atomic_t *stop);
+
+#endif
