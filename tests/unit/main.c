@@ -1,6 +1,7 @@
 /* check_strongroom [SUITE...]: runs the suites named, or all. Check's own variables (CK_FORK, CK_VERBOSITY,
  * CK_RUN_CASE, CK_TIMEOUT_MULTIPLIER) work as its manual says. */
 #include "tests/unit/suites.h"
+#include "tests/unit/vault_template.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -49,7 +50,9 @@ int main(int argc, char **argv)
 	}
 	for (size_t i = 0; argc == 1 && i < ROW_COUNT; i++)
 		srunner_add_suite(runner, rows[i].make());
+	vault_template_begin();
 	srunner_run_all(runner, CK_ENV);
+	vault_template_end();
 	int failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
 	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

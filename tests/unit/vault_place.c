@@ -4,7 +4,6 @@
 #include "util/clock.h"
 
 #include <check.h>
-#include <ftw.h>
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -36,14 +35,6 @@ void vault_clock_move(int64_t wall_ms, int64_t boot_ms, bool reboot)
 	sr_clock_replace(moved_clock);
 }
 
-static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *where)
-{
-	(void)info;
-	(void)kind;
-	(void)where;
-	return remove(path);
-}
-
 static void start(struct vault_place *place)
 {
 	sr_error_clear(&place->err);
@@ -53,19 +44,12 @@ static void start(struct vault_place *place)
 
 void vault_place_make(struct vault_place *place)
 {
-	char conf[96], *result = NULL;
+	char conf[96];
 	memset(place, 0, sizeof(*place));
 	wall_moved = boot_moved = 0;
 	rebooted = false;
 	sr_clock_replace(NULL);
-	snprintf(place->dir, sizeof(place->dir), "/tmp/strongroom-vault-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(place->dir));
-	struct sr_vault_plan plan = { .dir = place->dir,
-		.name = "test",
-		.passphrase = (const unsigned char *)PASSPHRASE,
-		.passphrase_len = strlen(PASSPHRASE) };
-	ck_assert_msg(sr_vault_create(&plan, NULL, &result, &place->err) == CKR_OK, "%s", place->err.text);
-	free(result);
+	vault_template_copy(place->dir);
 	snprintf(conf, sizeof(conf), "%s/strongroom.conf", place->dir);
 	ck_assert_msg(sr_config_load(conf, &place->config, &place->err) == CKR_OK, "%s", place->err.text);
 	place->peer = (struct sr_peer){ .kind = SR_PEER_EMBEDDED, .loopback = true, .uid = geteuid(), .pid = getpid() };
@@ -91,7 +75,7 @@ void vault_place_remove(struct vault_place *place)
 	stop(place);
 	sr_config_clear(&place->config);
 	sr_clock_replace(NULL);
-	nftw(place->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	vault_template_remove(place->dir);
 }
 
 CK_RV vault_login(struct vault_place *place, const char *pin)

@@ -1,12 +1,13 @@
-/* A vault of its own for each test: created by sr_vault_create on a SoftHSM2 token, opened, one clock that tests move.
+/* A vault of its own for each test: created on a SoftHSM2 token, opened, one clock that tests move.
  */
 #ifndef SR_TESTS_VAULT_PLACE_H
 #define SR_TESTS_VAULT_PLACE_H
 
+#include "tests/unit/vault_template.h"
 #include "vault/identity.h"
 #include "vault/objects.h"
 
-#define PASSPHRASE "correct horse battery staple"
+#define PASSPHRASE VAULT_PASSPHRASE
 
 /** struct vault_place: CALLER is nobody's until somebody logs in. */
 struct vault_place {

@@ -1,0 +1,18 @@
+/* One vault is made for a run of the tests, and each test gets a copy of its directory: making one takes many times as
+ * long as most tests. */
+#ifndef SR_TESTS_VAULT_TEMPLATE_H
+#define SR_TESTS_VAULT_TEMPLATE_H
+
+#define VAULT_PASSPHRASE "correct horse battery staple"
+
+/** vault_template_copy(dir): a vault in a directory of its own, whose name is written to DIR (64 bytes). */
+void vault_template_copy(char dir[64]);
+
+/** vault_template_remove(dir): the directory and all in it. */
+void vault_template_remove(const char *dir);
+
+/** vault_template_begin(), vault_template_end(): around all tests of a program, in the process that runs them. */
+void vault_template_begin(void);
+void vault_template_end(void);
+
+#endif
