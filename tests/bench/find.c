@@ -6,8 +6,6 @@
 #include "tests/bench/place.h"
 #include "tests/scenario/application.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +13,6 @@
 #define FEW 100
 #define ROUNDS 200
 #define OPENINGS 20
-#define WRITERS 64
 
 struct sample {
 	struct place place;
@@ -26,45 +23,23 @@ struct sample {
 
 /* -- filling ----------------------------------------------------------------------------------------------------- */
 
-static atomic_int next_secret;
-static int last_secret;
-
 static void label_of(char label[64], int i)
 {
 	snprintf(label, 64, "production/service-%d/secret-%d", i % 997, i);
 }
 
-static void *writer(void *unused)
+static void put(CK_SESSION_HANDLE session, int i)
 {
-	CK_SESSION_HANDLE session = app_open(CKF_RW_SESSION);
-	for (int i; (i = atomic_fetch_add(&next_secret, 1)) < last_secret;) {
-		char label[64];
-		label_of(label, i);
-		need(app_put(session, label, label, strlen(label)), "C_CreateObject");
-	}
-	return unused;
-}
-
-static void fill(const struct sample *sample)
-{
-	pthread_t threads[WRITERS];
-	double began = now_us();
-	place_start("admin:" PASSPHRASE);
-	atomic_store(&next_secret, 0);
-	last_secret = sample->secrets;
-	for (int i = 0; i < WRITERS; i++)
-		need_true(pthread_create(&threads[i], NULL, writer, NULL) == 0, "pthread_create");
-	for (int i = 0; i < WRITERS; i++)
-		pthread_join(threads[i], NULL);
-	need(p11->C_Finalize(NULL), "C_Finalize");
-	printf("%d secrets written by %d threads in %.1f s\n", sample->secrets, WRITERS, (now_us() - began) / 1e6);
+	char label[64];
+	label_of(label, i);
+	need(app_put(session, label, label, strlen(label)), "C_CreateObject");
 }
 
 static void make(struct sample *sample, const char *name, int secrets)
 {
 	sample->secrets = secrets;
 	place_make(&sample->place, name);
-	fill(sample);
+	place_fill(secrets, put, "secrets");
 	run("\"$STRONGROOM\" token issue --scope 'secrets:read:production/*' --ttl 24h 2>/dev/null", sample->token,
 		sizeof(sample->token));
 }

@@ -3,6 +3,8 @@
 
 #include "tests/scenario/application.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +70,37 @@ CK_SESSION_HANDLE place_start(const char *pin)
 	CK_SESSION_HANDLE session = app_open(CKF_RW_SESSION);
 	need(app_login(session, pin), "C_Login");
 	return session;
+}
+
+#define WRITERS 64
+
+struct filling {
+	atomic_int next;
+	int count;
+	void (*one)(CK_SESSION_HANDLE session, int i);
+};
+
+static void *writer(void *arg)
+{
+	struct filling *filling = arg;
+	CK_SESSION_HANDLE session = app_open(CKF_RW_SESSION);
+	for (int i; (i = atomic_fetch_add(&filling->next, 1)) < filling->count;)
+		filling->one(session, i);
+	return NULL;
+}
+
+void place_fill(int count, void (*one)(CK_SESSION_HANDLE session, int i), const char *what)
+{
+	pthread_t threads[WRITERS];
+	struct filling filling = { .count = count, .one = one };
+	double began = now_us();
+	place_start("admin:" PASSPHRASE);
+	for (int i = 0; i < WRITERS; i++)
+		need_true(pthread_create(&threads[i], NULL, writer, &filling) == 0, "pthread_create");
+	for (int i = 0; i < WRITERS; i++)
+		pthread_join(threads[i], NULL);
+	need(p11->C_Finalize(NULL), "C_Finalize");
+	printf("%d %s written by %d threads in %.1f s\n", count, what, WRITERS, (now_us() - began) / 1e6);
 }
 
 static int by_value(const void *a, const void *b)

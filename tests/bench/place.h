@@ -23,6 +23,10 @@ void place_make(struct place *place, const char *name);
 /** place_start(pin): C_Initialize, a R/W session, C_Login. */
 CK_SESSION_HANDLE place_start(const char *pin);
 
+/** place_fill(count, one, what): ONE, for each number below COUNT, by 64 threads of the vault's admin; prints how long
+ * that took, of WHAT. */
+void place_fill(int count, void (*one)(CK_SESSION_HANDLE session, int i), const char *what);
+
 /** need_true(ok, what): like need, for what is no PKCS#11 call. */
 void need_true(bool ok, const char *what);
 
