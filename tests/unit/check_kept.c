@@ -22,6 +22,18 @@ static void by_tool(const char *command, const char *argument)
 	ck_assert_msg(system(line) == 0, "%s", line);
 }
 
+static void setup(void)
+{
+	vault_template_full_cost(true);
+	keys_setup();
+}
+
+static void teardown(void)
+{
+	keys_teardown();
+	vault_template_full_cost(false);
+}
+
 static CK_RV check(void)
 {
 	return sr_identity_check(&keys_place.caller, &keys_place.err);
@@ -302,7 +314,7 @@ Suite *sr_suite_kept(void)
 {
 	Suite *suite = suite_create("kept");
 	TCase *c = tcase_create("kept");
-	tcase_add_checked_fixture(c, keys_setup, keys_teardown);
+	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_set_timeout(c, 60);
 	tcase_add_test(c, what_was_found_is_kept_until_anything_changes);
 	tcase_add_test(c, a_place_holds_one_key);

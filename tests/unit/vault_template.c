@@ -18,8 +18,9 @@
 
 #define PRODUCT_LOG2N 15
 
-/* The name that all the copies are made from; of the process that runs the tests, which their own fork from. */
-static char template[64];
+/* What the copies are made from, of this process and those that it forks: at the full cost of passphrases, and not. */
+static char templates[2][64];
+static bool full_cost;
 
 /* -- passphrases ------------------------------------------------------------------------------------------------- */
 
@@ -28,11 +29,17 @@ bool __real_sr_scrypt(const void *pass, size_t len, const void *salt, size_t sal
 bool __wrap_sr_scrypt(const void *pass, size_t len, const void *salt, size_t salt_len, unsigned log2n, unsigned r,
 	unsigned p, uint8_t *out, size_t out_len);
 
-/* What the product asks for is 32 MiB and a tenth of a second at each login. The battery and the scenarios pay it. */
+/* What the product asks for is 32 MiB and a tenth of a second at each login. */
 bool __wrap_sr_scrypt(const void *pass, size_t len, const void *salt, size_t salt_len, unsigned log2n, unsigned r,
 	unsigned p, uint8_t *out, size_t out_len)
 {
-	return __real_sr_scrypt(pass, len, salt, salt_len, log2n == PRODUCT_LOG2N ? 4 : log2n, r, p, out, out_len);
+	return __real_sr_scrypt(
+		pass, len, salt, salt_len, log2n == PRODUCT_LOG2N && !full_cost ? 4 : log2n, r, p, out, out_len);
+}
+
+void vault_template_full_cost(bool full)
+{
+	full_cost = full;
 }
 
 /* -- directories ------------------------------------------------------------------------------------------------- */
@@ -78,7 +85,7 @@ static void rename_within(struct sr_buf *content, const char *from, const char *
 		memcpy(at, to, len);
 }
 
-static const char *copying_to;
+static const char *copying, *copying_to;
 
 static int copy_one(const char *path, const struct stat *info, int kind, struct FTW *where)
 {
@@ -86,12 +93,12 @@ static int copy_one(const char *path, const struct stat *info, int kind, struct 
 	char to[256];
 	if (where->level == 0)
 		return 0;
-	snprintf(to, sizeof(to), "%s%s", copying_to, path + strlen(template));
+	snprintf(to, sizeof(to), "%s%s", copying_to, path + strlen(copying));
 	if (kind == FTW_D)
 		return mkdir(to, info->st_mode & 07777);
 	read_file(path, &content);
 	if (strstr(path, ".conf"))
-		rename_within(&content, template, copying_to);
+		rename_within(&content, copying, copying_to);
 	write_file(to, &content, info->st_mode & 07777);
 	sr_buf_clear(&content);
 	return 0;
@@ -101,18 +108,21 @@ static int copy_one(const char *path, const struct stat *info, int kind, struct 
 
 void vault_template_begin(void)
 {
-	snprintf(template, sizeof(template), "/tmp/strongroom-vault-t%05d", (int)getpid() % 100000);
-	vault_template_remove(template);
+	for (int full = 0; full < 2; full++)
+		snprintf(templates[full], sizeof(templates[full]), "/tmp/strongroom-vault-%c%05d", full ? 'f' : 't',
+			(int)getpid() % 100000);
+	vault_template_end();
 }
 
 void vault_template_end(void)
 {
-	vault_template_remove(template);
+	for (int full = 0; full < 2; full++)
+		vault_template_remove(templates[full]);
 }
 
 /* The test that first needs it makes it, for those after it too. One that dies meanwhile leaves half a vault behind,
  * which the next replaces. */
-static void make_template(void)
+static void make_template(const char *template)
 {
 	char done[80], *result = NULL;
 	struct sr_error err;
@@ -131,10 +141,12 @@ static void make_template(void)
 
 void vault_template_copy(char dir[64])
 {
-	make_template();
+	const char *template = templates[full_cost];
+	make_template(template);
 	snprintf(dir, 64, "/tmp/strongroom-vault-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	ck_assert_uint_eq(strlen(dir), strlen(template));
+	copying = template;
 	copying_to = dir;
 	ck_assert_int_eq(nftw(template, copy_one, 8, FTW_PHYS), 0);
 }

@@ -3,6 +3,8 @@
 #ifndef SR_TESTS_VAULT_TEMPLATE_H
 #define SR_TESTS_VAULT_TEMPLATE_H
 
+#include <stdbool.h>
+
 #define VAULT_PASSPHRASE "correct horse battery staple"
 
 /** vault_template_copy(dir): a vault in a directory of its own, whose name is written to DIR (64 bytes). */
@@ -10,6 +12,10 @@ void vault_template_copy(char dir[64]);
 
 /** vault_template_remove(dir): the directory and all in it. */
 void vault_template_remove(const char *dir);
+
+/** vault_template_full_cost(full): whether passphrases from now on cost what they cost outside, as they must where
+ * another program logs in too. */
+void vault_template_full_cost(bool full);
 
 /** vault_template_begin(), vault_template_end(): around all tests of a program, in the process that runs them. */
 void vault_template_begin(void);
