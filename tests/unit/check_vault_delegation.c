@@ -1,5 +1,5 @@
-/* A child never exceeds its parent: random parents and requests over small alphabets, judged by an oracle that
- * enumerates paths and peers and shares no code with what is judged. */
+/* A child never exceeds its parent, nor what an agent asks for the agent: random parents and requests over small
+ * alphabets, judged by an oracle that enumerates paths and peers and shares no code with what is judged. */
 #include "tests/unit/suites.h"
 #include "tests/unit/vault_people.h"
 
@@ -23,6 +23,7 @@ static void teardown(void)
 }
 
 #define PARENTS 60
+#define AGENTS 40
 #define REQUESTS 60
 
 static unsigned draw(unsigned below)
@@ -183,10 +184,10 @@ static struct sr_identity *draw_parent(int number)
 	return people_token(&place, &row);
 }
 
-/* PARENT logs in from somewhere that it may be used from. */
-static void use_parent(struct sr_identity *parent)
+/* WHO logs in from somewhere that it may be used from. */
+static void use(struct sr_identity *who, const struct sr_buf *allowed_ips)
 {
-	unsigned may = peers_of(sr_buf_string(&parent->token.allowed_ips)), peer;
+	unsigned may = peers_of(allowed_ips->len ? (const char *)allowed_ips->data : ""), peer;
 	do {
 		peer = draw(9);
 	} while (!(may & 1u << peer));
@@ -198,11 +199,21 @@ static void use_parent(struct sr_identity *parent)
 	} else {
 		place.peer = (struct sr_peer){ .kind = SR_PEER_UNIX, .uid = peer + 1 };
 	}
-	people_as(&place, parent);
+	people_as(&place, who);
 }
 
-/* A random request of PARENT; whether it was granted, ID then. */
-static bool ask(struct sr_token_row *parent, char id[SR_ID_MAX])
+static void use_parent(struct sr_identity *parent)
+{
+	use(parent, &parent->token.allowed_ips);
+}
+
+static void use_agent(struct sr_identity *agent)
+{
+	use(agent, &agent->agent.allowed_ips);
+}
+
+/* A random request of who has HAS; whether it was granted, ID then. */
+static bool ask(struct sr_buf *has, char id[SR_ID_MAX])
 {
 	char scopes[512], allowed[256], ttl[16], uses[16];
 	draw_scopes(scopes, 3);
@@ -216,9 +227,11 @@ static bool ask(struct sr_token_row *parent, char id[SR_ID_MAX])
 	ck_assert_msg(rv == CKR_OK || (rv == CKR_ATTRIBUTE_VALUE_INVALID &&
 					      (place.err.reason == SR_REASON_BEYOND_CEILING ||
 						      place.err.reason == SR_REASON_APPROVAL_REQUIRED)),
-		"[%s] from [%s]: %s", scopes, sr_buf_string(&parent->scopes), place.err.text);
+		"[%s] from [%s]: %s", scopes, sr_buf_string(has), place.err.text);
 	return rv == CKR_OK;
 }
+
+/* -- the rounds of a token --------------------------------------------------------------------------------------- */
 
 /* Requests of each parent, and now and then of a child. */
 START_TEST(a_child_never_exceeds_its_parent)
@@ -232,7 +245,7 @@ START_TEST(a_child_never_exceeds_its_parent)
 		for (int k = 0; k < REQUESTS; k++) {
 			struct sr_token_row *parent = &place.caller.identity->token, child = { .ttl_ms = 0 };
 			char id[SR_ID_MAX];
-			if (!ask(parent, id)) {
+			if (!ask(&parent->scopes, id)) {
 				refused++;
 				continue;
 			}
@@ -255,6 +268,100 @@ START_TEST(a_child_never_exceeds_its_parent)
 }
 END_TEST
 
+/* -- the rounds of an agent -------------------------------------------------------------------------------------- */
+
+static void draw_agent(int number, struct sr_agent_row *row)
+{
+	char scopes[512], allowed[256];
+	struct sr_now now;
+	sr_clock_now(&now);
+	memset(row, 0, sizeof *row);
+	snprintf(row->name, sizeof row->name, "agent%d", number);
+	snprintf(row->owner, sizeof row->owner, "owner%d", number);
+	row->hash[0] = (uint8_t)number;
+	row->hash[31] = 2;
+	draw_scopes(scopes, 6);
+	sr_buf_text(&row->scopes, scopes);
+	draw_items(allowed);
+	sr_buf_text(&row->allowed_ips, allowed);
+	row->max_uses = draw(4);
+	row->max_ttl_ms = draw(2) ? 1000ll * (1 + draw(900)) : 0;
+	row->state = SR_AGENT_ACTIVE;
+	if (draw(2))
+		row->end = sr_end_after(&now, 1000ll * (1000 + draw(600)));
+}
+
+/* The approval says what it is for: the highest tier reached, and what the table of tiers asks there. */
+static void is_approved_of(struct sr_token_row *token)
+{
+	const char *scopes = sr_buf_string(&token->scopes);
+	bool sensitive = allowed_by(scopes, "secrets:read", "a/b"), critical = allowed_by(scopes, "secrets:read", "b");
+	struct sr_approval_row row;
+	is_cleared(token);
+	if (!sensitive && !critical)
+		return;
+	ck_assert_msg(token->approval[0] != '\0', "[%s] needs no approval", scopes);
+	people_approval(&place, token->approval, &row);
+	ck_assert_int_eq(row.state, SR_APPROVAL_PENDING);
+	ck_assert_uint_ge(row.needed, critical ? 2 : 1);
+	ck_assert_int_ge(row.delay_ms, critical ? 300000 : 0);
+	ck_assert_int_eq(row.tier, token->clearance);
+	ck_assert_str_eq(row.owner, token->owner);
+	ck_assert_int_eq(row.ttl_ms, token->ttl_ms);
+}
+
+static void is_within_agent(struct sr_agent_row *agent, struct sr_token_row *token)
+{
+	static const char *const each[] = { "secrets:read", "secrets:list", "secrets:write", "keys:sign", "keys:list",
+		"tokens:issue" };
+	for (size_t a = 0; a < sizeof each / sizeof each[0]; a++) {
+		for (size_t p = 0; p < PATHS; p++)
+			ck_assert_msg(!allowed_by(sr_buf_string(&token->scopes), each[a], paths[p]) ||
+					      allowed_by(sr_buf_string(&agent->scopes), each[a], paths[p]),
+				"%s on %s: [%s] from [%s]", each[a], paths[p], sr_buf_string(&token->scopes),
+				sr_buf_string(&agent->scopes));
+	}
+	unsigned had = peers_of(sr_buf_string(&agent->allowed_ips)), has = peers_of(sr_buf_string(&token->allowed_ips));
+	ck_assert_msg((has & ~had) == 0, "peers %x from %x", has, had);
+	ck_assert(agent->max_uses == 0 || (token->max_uses != 0 && token->max_uses <= agent->max_uses));
+	ck_assert(agent->max_ttl_ms == 0 || token->ttl_ms <= agent->max_ttl_ms);
+	ck_assert(agent->end.wall_ms == 0 || token->approval[0] || token->end.wall_ms <= agent->end.wall_ms);
+	ck_assert_str_eq(token->owner, agent->owner);
+	ck_assert_str_eq(token->parent, "");
+}
+
+START_TEST(a_token_never_exceeds_its_agent)
+{
+	int granted = 0, approvals = 0, refused = 0;
+	vault_login_admin(&place);
+	ck_assert_uint_eq(vault_put(&place, "a/b", "v", "sensitive"), CKR_OK);
+	ck_assert_uint_eq(vault_put(&place, "b", "v", "critical"), CKR_OK);
+	for (int i = 0; i < AGENTS; i++) {
+		struct sr_agent_row row;
+		draw_agent(i, &row);
+		sr_identity_unref(people_member(&place, row.owner, SR_ROLE_EDITOR));
+		use_agent(people_agent(&place, &row));
+		for (int k = 0; k < REQUESTS; k++) {
+			struct sr_token_row token = { .ttl_ms = 0 };
+			char id[SR_ID_MAX];
+			if (!ask(&row.scopes, id)) {
+				refused++;
+				continue;
+			}
+			granted++;
+			people_row(&place, id, &token);
+			is_within_agent(&row, &token);
+			is_approved_of(&token);
+			approvals += token.approval[0] != '\0';
+			sr_token_row_clear(&token);
+		}
+	}
+	ck_assert_int_gt(granted, 100);
+	ck_assert_int_gt(refused, 200);
+	ck_assert_int_gt(approvals, 10);
+}
+END_TEST
+
 Suite *sr_suite_vault_delegation(void)
 {
 	Suite *suite = suite_create("vault_delegation");
@@ -262,6 +369,7 @@ Suite *sr_suite_vault_delegation(void)
 	tcase_set_timeout(c, 300);
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, a_child_never_exceeds_its_parent);
+	tcase_add_test(c, a_token_never_exceeds_its_agent);
 	suite_add_tcase(suite, c);
 	return suite;
 }

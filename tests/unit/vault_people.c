@@ -86,6 +86,14 @@ void people_row(struct vault_place *place, const char *id, struct sr_token_row *
 	found_it(place, &at, rv, found);
 }
 
+void people_approval(struct vault_place *place, const char *id, struct sr_approval_row *row)
+{
+	struct sr_moment at = look(place);
+	bool found = false;
+	CK_RV rv = sr_rows_approval(place->vault, &at, id, row, &found, &place->err);
+	found_it(place, &at, rv, found);
+}
+
 void people_cut_member(struct vault_place *place, const char *name, bool active)
 {
 	struct sr_member_row row;
@@ -115,12 +123,11 @@ void people_cut_agent(struct vault_place *place, const char *name)
 void people_decide(struct vault_place *place, const char *id, enum sr_approval_state state, int64_t end_ms)
 {
 	struct sr_approval_row row;
-	struct sr_moment at = look(place);
-	bool found = false;
-	CK_RV rv = sr_rows_approval(place->vault, &at, id, &row, &found, &place->err);
+	struct sr_now now;
+	sr_clock_now(&now);
+	people_approval(place, id, &row);
 	row.state = state;
-	row.end = sr_end_after(&at.now, end_ms);
-	found_it(place, &at, rv, found);
+	row.end = sr_end_after(&now, end_ms);
 	write_row(place, SR_EVENT_APPROVAL_GRANTED, put_approval, &row);
 }
 

@@ -34,8 +34,9 @@ struct wish {
 /** people_issue(place, wish, id, pin): by the place's caller. ID holds SR_ID_MAX, PIN 64 bytes; both may be NULL. */
 CK_RV people_issue(struct vault_place *place, const struct wish *wish, char *id, char *pin);
 
-/** people_row(place, id, row): the row as the vault proves it. */
+/** people_row(place, id, row), people_approval(place, id, row): the row as the vault proves it. */
 void people_row(struct vault_place *place, const char *id, struct sr_token_row *row);
+void people_approval(struct vault_place *place, const char *id, struct sr_approval_row *row);
 
 /** people_text(place, id, type, text): an attribute of a token as the caller sees it, 256 bytes; "" where there is
  * none. */
