@@ -45,7 +45,7 @@ static int64_t read_ms(clockid_t clock)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static void system_now(struct sr_now *now)
+void sr_clock_system(struct sr_now *now)
 {
 	pthread_once(&boot_id_once, read_boot_id);
 	now->wall_ms = read_ms(CLOCK_REALTIME);
@@ -54,7 +54,7 @@ static void system_now(struct sr_now *now)
 }
 
 /* Global, because everything that asks for the time must see the clock that a test has put here. */
-static void (*now_source)(struct sr_now *now) = system_now;
+static void (*now_source)(struct sr_now *now) = sr_clock_system;
 
 void sr_clock_now(struct sr_now *now)
 {
@@ -63,7 +63,7 @@ void sr_clock_now(struct sr_now *now)
 
 void sr_clock_replace(void (*source)(struct sr_now *now))
 {
-	now_source = source ? source : system_now;
+	now_source = source ? source : sr_clock_system;
 }
 
 static int64_t add_ms(int64_t at, int64_t ms)

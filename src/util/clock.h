@@ -46,6 +46,9 @@ bool sr_delay_over(const struct sr_end *end, const struct sr_now *now);
 /** sr_wait_over(end, now, not_before_ms): likewise, but across boots the wall clock decides, unless it was set back. */
 bool sr_wait_over(const struct sr_end *end, const struct sr_now *now, int64_t not_before_ms);
 
+/** sr_clock_system(now): the system's own clocks, for a clock of tests that starts from them. Any thread. */
+void sr_clock_system(struct sr_now *now);
+
 /** sr_clock_replace(source): tests put their own clock here; NULL gives the system's back. Not thread-safe. */
 void sr_clock_replace(void (*source)(struct sr_now *now));
 

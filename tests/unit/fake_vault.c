@@ -27,7 +27,8 @@ static struct fake_vault state = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static void read_clock(struct sr_now *now)
 {
-	*now = (struct sr_now){ .wall_ms = state.boot_ms, .boot_ms = state.boot_ms, .boot_id = "boot" };
+	int64_t ms = __atomic_load_n(&state.boot_ms, __ATOMIC_SEQ_CST);
+	*now = (struct sr_now){ .wall_ms = ms, .boot_ms = ms, .boot_id = "boot" };
 }
 
 __attribute__((visibility("default"))) struct fake_vault *fake_vault(void)

@@ -79,7 +79,7 @@ struct fake_vault {
 	unsigned uses_open; /* operations, not ended */
 	unsigned uses;      /* counted */
 	size_t fed;         /* bytes given in parts */
-	int64_t boot_ms;    /* what the clock says */
+	int64_t boot_ms;    /* what the clock says; atomic */
 };
 
 /** fake_state(): what fake_vault() answers, inside the library. fake_keys_clear() and the classes are its other half,

@@ -18,9 +18,7 @@ static bool rebooted;
 
 static void moved_clock(struct sr_now *now)
 {
-	sr_clock_replace(NULL);
-	sr_clock_now(now);
-	sr_clock_replace(moved_clock);
+	sr_clock_system(now);
 	now->wall_ms += wall_moved;
 	now->boot_ms += boot_moved;
 	if (rebooted)
