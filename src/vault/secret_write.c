@@ -291,10 +291,9 @@ CK_RV sr_secret_set(
 	const struct sr_caller *caller, const char *path, const struct sr_attrs *template, struct sr_error *err)
 {
 	struct sr_secret_change change = { .must_exist = true };
-	if (sr_secret_actions(caller, path) == 0)
-		return sr_secret_gone(err);
 	snprintf(change.path, sizeof(change.path), "%s", path);
-	CK_RV rv = sr_secret_template(&change, template, err);
+	CK_RV rv =
+		sr_secret_actions(caller, path) == 0 ? sr_secret_gone(err) : sr_secret_template(&change, template, err);
 	return commit_change(caller, &change, rv, err);
 }
 
