@@ -311,6 +311,16 @@ static CK_RV take_reason(struct decision *decision, const struct sr_attrs *chang
 	return CKR_OK;
 }
 
+/* Whether it exists or not, the record says no more than that somebody tried. */
+static CK_RV record_unseen(const struct sr_caller *caller, enum sr_event_kind kind, CK_RV rv, struct sr_error *err)
+{
+	struct sr_act act;
+	if (rv != CKR_OBJECT_HANDLE_INVALID)
+		return rv;
+	sr_act_begin(&act, caller, kind, NULL);
+	return sr_act_record(&act, rv, err);
+}
+
 CK_RV sr_approval_decide(
 	const struct sr_caller *caller, const char *id, const struct sr_attrs *changes, struct sr_error *err)
 {
@@ -319,14 +329,15 @@ CK_RV sr_approval_decide(
 	struct sr_act act;
 	enum sr_stand stand;
 	CK_RV rv = take_state(&decision, changes, err);
-	if (rv == CKR_OK)
-		rv = sr_approval_look(caller, id, &row, &stand, err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = sr_approval_look(caller, id, &row, &stand, err);
 	if (rv == CKR_OK && !sr_approval_may_see(caller, &row))
 		rv = sr_approval_gone(err);
 	if (rv == CKR_OK && stand == SR_STAND_TIMED_OUT)
 		rv = sr_approval_settle(caller, id, &stand, err);
 	if (rv != CKR_OK)
-		return rv;
+		return record_unseen(caller, decision.verdict->kind, rv, err);
 	sr_act_begin(&act, caller, decision.verdict->kind, row.path);
 	sr_approval_describe(&act.event, &row);
 	rv = only_decision(changes, err);

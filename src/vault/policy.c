@@ -336,9 +336,9 @@ static bool parse_id(const char *id, struct sr_policy_row *row)
 static CK_RV policy_destroy(const struct sr_caller *caller, const char *id, struct sr_error *err)
 {
 	struct change change = { .gone = true };
-	if (!may_see(caller) || !parse_id(id, &change.row))
+	if (!parse_id(id, &change.row))
 		return no_policy(err);
-	return commit_change(caller, &change, CKR_OK, CKR_ACTION_PROHIBITED, err);
+	return commit_change(caller, &change, may_see(caller) ? CKR_OK : no_policy(err), CKR_ACTION_PROHIBITED, err);
 }
 
 static void policy_attrs(const struct sr_policy_row *row, struct sr_attrs *attrs)
