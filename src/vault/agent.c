@@ -83,8 +83,9 @@ static CK_RV add_run(struct sr_act *act, struct sr_moment *at, struct sr_error *
 	return sr_rows_put_agent(act->caller->vault, at, &act->event, &adding->row, err);
 }
 
-/* Whoever adds an agent holds its key first: an admin who reads nothing must not read by it. */
-static CK_RV may_give(const struct sr_caller *caller, const struct sr_agent_row *row, struct sr_error *err)
+/* Whoever makes an agent's key holds it first: an admin who reads nothing must not read by it. */
+CK_RV sr_agent_may_give(
+	const struct sr_caller *caller, const struct sr_agent_row *row, const char *what, struct sr_error *err)
 {
 	struct sr_scopes scopes = { 0 };
 	const char *why = NULL;
@@ -94,8 +95,9 @@ static CK_RV may_give(const struct sr_caller *caller, const struct sr_agent_row 
 	if (may)
 		return CKR_OK;
 	return sr_fail(err, CKR_TOKEN_WRITE_PROTECTED, SR_REASON_ROLE_NOT_ALLOWED,
-		"agent not added: it would read values or use keys, and in this vault admins do not "
-		"([vault] separation); let an editor issue tokens to it");
+		"%s: the agent would read values or use keys, and in this vault admins do not "
+		"([vault] separation); let an editor issue tokens to it",
+		what);
 }
 
 static CK_RV add(
@@ -108,7 +110,7 @@ static CK_RV add(
 	if (rv == CKR_OK)
 		rv = take_template(grant, &adding, err);
 	if (rv == CKR_OK)
-		rv = may_give(caller, &adding.row, err);
+		rv = sr_agent_may_give(caller, &adding.row, grant->what, err);
 	if (rv == CKR_OK)
 		snprintf(act.event.metadata, sizeof(act.event.metadata), "{\"agent\":\"%s\"}", adding.row.name);
 	if (rv == CKR_OK)

@@ -36,6 +36,16 @@ CK_RV sr_agent_name(const struct sr_grant *grant, char name[SR_NAME_MAX], struct
 CK_RV sr_agent_load(const struct sr_caller *caller, const struct sr_moment *at, const char *name,
 	struct sr_agent_row *row, struct sr_error *err);
 
+/** sr_agent_may_give(caller, row, what, err): whether the caller may hold a key to ROW's ceiling: CKR_OK, or
+ *  CKR_TOKEN_WRITE_PROTECTED / ROLE_NOT_ALLOWED where that is beyond the role's own; WHAT begins the line. */
+CK_RV sr_agent_may_give(
+	const struct sr_caller *caller, const struct sr_agent_row *row, const char *what, struct sr_error *err);
+
+/** sr_agent_owner_answers(vault, at, row, err): whether its owner, who made its key, still answers for it and still may
+ *  have agents: CKR_USER_NOT_LOGGED_IN / REVOKED where not. */
+CK_RV sr_agent_owner_answers(
+	struct sr_vault *vault, const struct sr_moment *at, const struct sr_agent_row *row, struct sr_error *err);
+
 /** sr_agent_now(at): the clock's reading; the wall clock, which may have been set back, no earlier than the newest
  *  record. */
 struct sr_now sr_agent_now(const struct sr_moment *at);

@@ -25,19 +25,32 @@ CK_RV sr_agent_load(const struct sr_caller *caller, const struct sr_moment *at, 
 	return rv == CKR_OK && !found ? no_agent(err) : rv;
 }
 
-/* Somebody answers for each agent that is active: where its owner no longer does, whoever resumes it. */
-static CK_RV take_over(
-	const struct sr_act *act, const struct sr_moment *at, struct sr_agent_row *row, struct sr_error *err)
+CK_RV sr_agent_owner_answers(
+	struct sr_vault *vault, const struct sr_moment *at, const struct sr_agent_row *row, struct sr_error *err)
 {
-	struct sr_error why = SR_ERROR_INIT;
-	CK_RV rv = sr_who_owner_stands(act->caller->vault, at, row->owner, row->mark.event_id, &why);
-	if (rv == CKR_USER_NOT_LOGGED_IN) {
-		snprintf(row->owner, sizeof(row->owner), "%s", sr_who_owner(act->caller->identity));
-		return CKR_OK;
-	}
-	if (rv != CKR_OK)
-		*err = why;
+	struct sr_member_row owner;
+	bool found = false;
+	CK_RV rv = sr_who_owner_stands(vault, at, row->owner, row->mark.event_id, err);
+	if (rv == CKR_OK)
+		rv = sr_rows_member(vault, at, row->owner, &owner, &found, err);
+	/* demoted, and the row was made anew since */
+	if (rv == CKR_OK && !(found && (sr_role_duties(owner.role) & SR_DUTY_AGENTS)))
+		rv = sr_fail(err, CKR_USER_NOT_LOGGED_IN, SR_REASON_REVOKED,
+			"the member who answers for it was removed or demoted");
 	return rv;
+}
+
+/* Whoever knows the key is who asks by it: without its owner to answer for that, it takes a key of somebody else's. */
+static CK_RV may_resume(
+	const struct sr_act *act, const struct sr_moment *at, const struct sr_agent_row *row, struct sr_error *err)
+{
+	CK_RV rv = sr_agent_owner_answers(act->caller->vault, at, row, err);
+	if (rv != CKR_USER_NOT_LOGGED_IN)
+		return rv;
+	return sr_fail(err, CKR_ACTION_PROHIBITED, SR_REASON_REVOKED,
+		"agent %s not resumed: its owner %s was removed or demoted, and may know its key; give it a new one "
+		"first (strongroom agent rotate %s)",
+		row->name, row->owner, row->name);
 }
 
 /* What it asked for before it was suspended or revoked is void, and stays so when it is resumed. */
@@ -47,7 +60,7 @@ static CK_RV change_row(struct sr_act *act, const struct sr_moment *at, enum sr_
 	if (row->state == SR_AGENT_REVOKED && state != SR_AGENT_REVOKED)
 		return sr_fail(err, CKR_ACTION_PROHIBITED, SR_REASON_REVOKED,
 			"agent %s is revoked, for good; add another", row->name);
-	CK_RV rv = state == SR_AGENT_ACTIVE ? take_over(act, at, row, err) : CKR_OK;
+	CK_RV rv = state == SR_AGENT_ACTIVE ? may_resume(act, at, row, err) : CKR_OK;
 	if (state != SR_AGENT_ACTIVE)
 		row->cut = at->event_id;
 	row->state = state;

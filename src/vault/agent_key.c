@@ -93,7 +93,7 @@ static CK_RV keep_suspended(
 	const struct sr_act *act, const struct sr_moment *at, struct sr_agent_row *row, struct sr_error *err)
 {
 	struct sr_error why = SR_ERROR_INIT;
-	CK_RV rv = sr_who_owner_stands(act->caller->vault, at, row->owner, row->mark.event_id, &why);
+	CK_RV rv = sr_agent_owner_answers(act->caller->vault, at, row, &why);
 	if (rv == CKR_USER_NOT_LOGGED_IN) {
 		row->state = SR_AGENT_SUSPENDED;
 		row->cut = at->event_id;
@@ -104,6 +104,30 @@ static CK_RV keep_suspended(
 	return rv;
 }
 
+/* Who makes the key knows it, and so is who answers for what is asked by it. One owner cannot answer for two keys of
+ * two members: each could approve what they ask for by their own. */
+static CK_RV take_over(
+	const struct sr_act *act, const struct rotation *rotation, struct sr_agent_row *row, struct sr_error *err)
+{
+	const char *maker = sr_who_owner(act->caller->identity);
+	if (strcmp(row->owner, maker) != 0 && rotation->grace)
+		return sr_fail(err, CKR_TOKEN_WRITE_PROTECTED, SR_REASON_ROLE_NOT_ALLOWED,
+			"no new key: the one before is %s's, who alone may give a new one with a grace; without it you "
+			"may, and answer for the agent from then on",
+			row->owner);
+	snprintf(row->owner, sizeof(row->owner), "%s", maker);
+	return CKR_OK;
+}
+
+static CK_RV may_rotate(
+	const struct sr_act *act, const struct sr_moment *at, struct sr_agent_row *row, struct sr_error *err)
+{
+	CK_RV rv = sr_agent_may_give(act->caller, row, "no new key", err);
+	if (rv == CKR_OK)
+		rv = keep_suspended(act, at, row, err);
+	return rv == CKR_OK ? take_over(act, act->arg, row, err) : rv;
+}
+
 static CK_RV rotate_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
 {
 	const struct rotation *rotation = act->arg;
@@ -111,7 +135,7 @@ static CK_RV rotate_run(struct sr_act *act, struct sr_moment *at, struct sr_erro
 	struct sr_agent_row row = { .cut = 0 };
 	CK_RV rv = load_for_key(act, at, rotation->name, &row, err);
 	if (rv == CKR_OK)
-		rv = keep_suspended(act, at, &row, err);
+		rv = may_rotate(act, at, &row, err);
 	memset(row.old_hash, 0, sizeof(row.old_hash));
 	row.old_end = (struct sr_end){ 0 };
 	if (rotation->grace) {

@@ -151,6 +151,8 @@ static void cut_member(const char *name, bool active)
 	ck_assert(sr_rows_member(place.vault, &at, name, &change.row, &found, &place.err) == CKR_OK && found);
 	sr_writer_look_end(place.vault->writer, &at);
 	change.row.active = active;
+	if (active)
+		change.row.role = SR_ROLE_EDITOR;
 	write_member(&change);
 }
 
@@ -240,14 +242,19 @@ END_TEST
 START_TEST(separation_leaves_admins_no_way_around)
 {
 	char key[KEY_MAX];
+	vault_login_admin(&place);
+	expect(add("older", NULL), CKR_OK, NONE);
 	place.config.separation = true;
 	vault_place_reopen(&place);
 	vault_login_admin(&place);
+	expect(rotate("older", "0", NULL), CKR_TOKEN_WRITE_PROTECTED, ROLE_NOT_ALLOWED);
+	expect(rotate("older", "600", NULL), CKR_TOKEN_WRITE_PROTECTED, ROLE_NOT_ALLOWED);
 	const struct given reads[] = { { CKA_SR_NAME, "reader" }, { CKA_SR_SCOPES, "secrets:read:a/*" }, { 0, NULL } };
 	const struct given writes[] = { { CKA_SR_NAME, "writer" }, { CKA_SR_SCOPES, "secrets:write:a/*" },
 		{ 0, NULL } };
 	expect(create(reads, NULL), CKR_TOKEN_WRITE_PROTECTED, ROLE_NOT_ALLOWED);
 	expect(create(writes, key), CKR_OK, NONE);
+	expect(rotate("writer", "0", key), CKR_OK, NONE);
 }
 END_TEST
 
@@ -554,13 +561,60 @@ START_TEST(an_agent_is_suspended_with_its_owner)
 	expect(sr_identity_check(&before, &place.err), CKR_USER_NOT_LOGGED_IN, REVOKED);
 	expect(vault_login(&place, key), CKR_PIN_LOCKED, LOGIN_REFUSED);
 	expect(stands(&token), CKR_USER_NOT_LOGGED_IN, REVOKED);
+	expect(set_state("ci", "active"), CKR_ACTION_PROHIBITED, REVOKED);
+	shows("ci", CKA_SR_STATE, "suspended");
+	expect(rotate("ci", "0", key), CKR_OK, NONE);
+	shows("ci", CKA_SR_STATE, "suspended");
+	shows("ci", CKA_SR_OWNER, "admin");
+	expect(vault_login(&place, key), CKR_PIN_LOCKED, LOGIN_REFUSED);
 	expect(set_state("ci", "active"), CKR_OK, NONE);
 	shows("ci", CKA_SR_STATE, "active");
-	shows("ci", CKA_SR_OWNER, "admin");
 	expect(vault_login(&place, key), CKR_OK, NONE);
 	expect(stands(&token), CKR_USER_NOT_LOGGED_IN, REVOKED);
 	sr_token_row_clear(&token);
 	sr_identity_unref(before.identity);
+}
+END_TEST
+
+/* The row is made anew after the owner was demoted: that is no reason to take the owner for one again. */
+START_TEST(a_demoted_owner_stays_one_that_does_not_answer)
+{
+	char key[KEY_MAX];
+	vault_login_admin(&place);
+	add_admin("second");
+	expect(vault_login(&place, "second:" PASSPHRASE), CKR_OK, NONE);
+	expect(add("ci", key), CKR_OK, NONE);
+	vault_login_admin(&place);
+	cut_member("second", true);
+	expect(set_state("ci", "suspended"), CKR_OK, NONE);
+	expect(set_state("ci", "active"), CKR_ACTION_PROHIBITED, REVOKED);
+	shows("ci", CKA_SR_STATE, "suspended");
+	expect(vault_login(&place, key), CKR_PIN_LOCKED, LOGIN_REFUSED);
+}
+END_TEST
+
+/* Else who makes the key could approve what they ask for by it; and likewise who made the one before. */
+START_TEST(who_makes_the_key_is_the_owner)
+{
+	char first[KEY_MAX], second[KEY_MAX];
+	struct sr_token_row token;
+	vault_login_admin(&place);
+	add_admin("second");
+	expect(vault_login(&place, "second:" PASSPHRASE), CKR_OK, NONE);
+	expect(add("ci", first), CKR_OK, NONE);
+	ask_token(&token, "ci", "second");
+	vault_login_admin(&place);
+	expect(rotate("ci", "600", second), CKR_TOKEN_WRITE_PROTECTED, ROLE_NOT_ALLOWED);
+	shows("ci", CKA_SR_OWNER, "second");
+	expect(rotate("ci", "0", second), CKR_OK, NONE);
+	shows("ci", CKA_SR_OWNER, "admin");
+	shows("ci", CKA_SR_STATE, "active");
+	expect(stands(&token), CKR_OK, NONE);
+	expect(rotate("ci", "600", NULL), CKR_OK, NONE);
+	expect(vault_login(&place, first), CKR_PIN_INCORRECT, LOGIN_REFUSED);
+	expect(vault_login(&place, second), CKR_OK, NONE);
+	ck_assert_str_eq(sr_who_owner(place.caller.identity), "admin");
+	sr_token_row_clear(&token);
 }
 END_TEST
 
@@ -573,7 +627,7 @@ START_TEST(a_new_key_is_no_resuming)
 	expect(add("ci", NULL), CKR_OK, NONE);
 	vault_login_admin(&place);
 	cut_member("second", true);
-	expect(rotate("ci", "600", key), CKR_OK, NONE);
+	expect(rotate("ci", "0", key), CKR_OK, NONE);
 	shows("ci", CKA_SR_STATE, "suspended");
 	expect(vault_login(&place, key), CKR_PIN_LOCKED, LOGIN_REFUSED);
 }
@@ -682,6 +736,8 @@ Suite *sr_suite_vault_agents(void)
 	tcase_add_test(c, suspending_voids_what_was_asked_for_and_a_new_key_does_not);
 	tcase_add_loop_test(c, an_agent_is_suspended_with_its_owner, 0, 2);
 	tcase_add_test(c, a_new_key_is_no_resuming);
+	tcase_add_test(c, a_demoted_owner_stays_one_that_does_not_answer);
+	tcase_add_test(c, who_makes_the_key_is_the_owner);
 	tcase_add_test(c, each_act_is_one_record);
 	tcase_add_loop_test(c, forged_agents_are_refused, 0, 6);
 	tcase_add_test(c, a_missing_agent_is_missed);
