@@ -348,8 +348,10 @@ static bool is_name(const struct sr_identity *who, const void *name, size_t len)
 static CK_RV try_same(struct sr_act *act, const void *pass, size_t len, struct sr_error *err)
 {
 	bool right = false;
-	const struct sr_identity *who = act->caller->identity;
-	CK_RV rv = sr_member_passphrase_fits(act->caller->vault, &who->member, pass, len, &right, err);
+	struct sr_member_row row = { .name = "" };
+	CK_RV rv = sr_member_current(act->caller, &row, err);
+	if (rv == CKR_OK)
+		rv = sr_member_passphrase_fits(act->caller->vault, &row, pass, len, &right, err);
 	if (rv == CKR_OK && !right)
 		rv = refuse_login(act, err, CKR_PIN_INCORRECT, SR_REASON_WRONG_PASSPHRASE);
 	return rv;

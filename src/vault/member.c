@@ -105,8 +105,7 @@ static void without_name(const char *name, const void **pin, size_t *len)
 	}
 }
 
-/* ROW becomes what is stored now: the identity's copy is from its login, and the passphrase may have changed since. */
-static CK_RV load_current(const struct sr_caller *caller, struct sr_member_row *row, struct sr_error *err)
+CK_RV sr_member_current(const struct sr_caller *caller, struct sr_member_row *row, struct sr_error *err)
 {
 	struct sr_moment at;
 	bool found = false;
@@ -130,7 +129,7 @@ static CK_RV wrong(struct sr_act *act, CK_ULONG reason, struct sr_error *err)
 static CK_RV try_old(struct sr_act *act, struct sr_member_row *row, const void *pin, size_t len, struct sr_error *err)
 {
 	bool fits = false;
-	CK_RV rv = load_current(act->caller, row, err);
+	CK_RV rv = sr_member_current(act->caller, row, err);
 	if (rv != CKR_OK)
 		return rv;
 	without_name(row->name, &pin, &len);

@@ -19,6 +19,10 @@ CK_RV sr_member_set_passphrase(
 CK_RV sr_member_passphrase_fits(struct sr_vault *vault, const struct sr_member_row *row, const void *pass, size_t len,
 	bool *fits, struct sr_error *err);
 
+/** sr_member_current(caller, row, err): the row of the member who is logged in as it is stored now: the identity's copy
+ *  is from its login, and the passphrase may have changed since. */
+CK_RV sr_member_current(const struct sr_caller *caller, struct sr_member_row *row, struct sr_error *err);
+
 /** The acts of the class (vault/objects.h), for members with SR_DUTY_MEMBERS; one record each, also refused. Each ends
  *  the changed member's logins. create takes CKA_SR_NAME, _ROLE, CKA_VALUE and CKA_SR_ALLOWED_IPS; a name is used once
  *  and never again (NAME_TAKEN), for old records, tokens and votes carry it. set takes one of CKA_SR_ROLE, CKA_VALUE

@@ -833,6 +833,21 @@ START_TEST(only_the_same_credential_authenticates_again)
 }
 END_TEST
 
+/* The login goes on over a change of its own passphrase; the old one is worth nothing from then on. */
+START_TEST(a_changed_passphrase_authenticates_again)
+{
+	static const char changed[] = "another passphrase of five words";
+	vault_login_admin(&keys_place);
+	keys_make_rsa("a/rsa");
+	expect(sr_set_passphrase(
+		       &keys_place.caller, PASSPHRASE, strlen(PASSPHRASE), changed, strlen(changed), &keys_place.err),
+		CKR_OK, NONE);
+	expect(again(NULL, PASSPHRASE), CKR_PIN_INCORRECT, LOGIN_REFUSED);
+	expect_event(SESSION_LOGIN, DENIED, "a/rsa", "wrong_passphrase");
+	expect(again(NULL, changed), CKR_OK, NONE);
+}
+END_TEST
+
 Suite *sr_suite_vault_uses(void)
 {
 	Suite *suite = suite_create("vault_uses");
@@ -864,6 +879,7 @@ Suite *sr_suite_vault_uses(void)
 	tcase_add_test(c, a_secret_is_used_and_never_seen);
 	tcase_add_test(c, what_a_secret_that_is_a_key_needs);
 	tcase_add_test(c, only_the_same_credential_authenticates_again);
+	tcase_add_test(c, a_changed_passphrase_authenticates_again);
 	suite_add_tcase(suite, c);
 	return suite;
 }
