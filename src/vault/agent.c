@@ -151,7 +151,7 @@ static CK_RV agent_state(struct sr_vault *vault, const struct sr_moment *at, con
 		*state = sr_agent_state_word(SR_AGENT_SUSPENDED);
 	else if (rv != CKR_OK)
 		*err = why;
-	else if (sr_who_ended(&row->end, at))
+	else if (sr_who_agent_ended(row, at))
 		*state = "expired";
 	return rv == CKR_USER_NOT_LOGGED_IN ? CKR_OK : rv;
 }

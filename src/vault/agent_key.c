@@ -11,8 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define GRACE_MAX_S 86400
-
 static const uint8_t none[SR_HASH_LEN];
 
 bool sr_agent_looks_like(const void *pin, size_t len)
@@ -70,7 +68,8 @@ static CK_RV take_rotation(const struct sr_grant *grant, struct rotation *rotati
 	CK_RV rv = sr_grant_only(grant, types, sizeof(types) / sizeof(*types), err);
 	if (rv == CKR_OK)
 		rv = sr_agent_name(grant, rotation->name, err);
-	if (rv == CKR_OK && !sr_text_u64((const char *)attr->value, attr->len, GRACE_MAX_S, &rotation->grace))
+	if (rv == CKR_OK &&
+		!sr_text_u64((const char *)attr->value, attr->len, SR_AGENT_GRACE_MAX_MS / 1000, &rotation->grace))
 		rv = sr_fail(err, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_BAD_DURATION,
 			"%s: bad grace: it must be between 0s and 24h", grant->what);
 	return rv;

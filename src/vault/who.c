@@ -325,6 +325,24 @@ bool sr_who_ended(const struct sr_end *end, const struct sr_moment *at)
 	return end->wall_ms && sr_end_passed(end, &at->now, at->not_before_ms);
 }
 
+/* No earlier than the newest record. */
+static int64_t wall_now(const struct sr_moment *at)
+{
+	return at->now.wall_ms > at->not_before_ms ? at->now.wall_ms : at->not_before_ms;
+}
+
+/* Ends made by a clock that stood in the future, until an admin accepted that it is earlier: nobody knows any more when
+ * they were to be. An agent was added later than now, a grace is longer than there are any. */
+bool sr_who_agent_ended(const struct sr_agent_row *row, const struct sr_moment *at)
+{
+	return sr_who_ended(&row->end, at) || (row->end.wall_ms && row->created_ms > wall_now(at));
+}
+
+static bool key_ended(const struct sr_end *grace, const struct sr_moment *at)
+{
+	return sr_who_ended(grace, at) || grace->wall_ms - wall_now(at) > SR_AGENT_GRACE_MAX_MS;
+}
+
 static void add_end(struct sr_line *line, const struct sr_end *end)
 {
 	if (end->wall_ms)
@@ -347,7 +365,7 @@ static CK_RV agent_still(
 		rv = lapsed(err, SR_REASON_ADDRESS_NOT_ALLOWED, "the agent's key may not be used from here");
 	if (rv == CKR_OK)
 		rv = sr_who_owner_stands(caller->vault, at, row.owner, row.mark.event_id, err);
-	if (rv == CKR_OK && (sr_who_ended(&row.end, at) || sr_who_ended(&who->end, at)))
+	if (rv == CKR_OK && (sr_who_agent_ended(&row, at) || key_ended(&who->end, at)))
 		rv = lapsed(err, SR_REASON_EXPIRED, "the agent, or this key of it, has ended");
 	add_end(line, &row.end);
 	add_end(line, &who->end);

@@ -31,6 +31,7 @@ struct sr_identity {
 
 #define SR_MEMBER_SESSION_MS (8ll * 60 * 60 * 1000)
 #define SR_MEMBER_IDLE_MS (15ll * 60 * 1000)
+#define SR_AGENT_GRACE_MAX_MS (24ll * 60 * 60 * 1000)
 
 /** sr_who_actions(identity, resource, path): the SR_ACTION_* bits on this path. */
 uint32_t sr_who_actions(const struct sr_identity *identity, enum sr_resource resource, const char *path);
@@ -68,6 +69,9 @@ CK_RV sr_who_owner_stands(
 
 /** sr_who_ended(end, at): whether END has passed; one with wall_ms 0 never does. */
 bool sr_who_ended(const struct sr_end *end, const struct sr_moment *at);
+
+/** sr_who_agent_ended(row, at): whether the agent's own end has passed, or means nothing. */
+bool sr_who_agent_ended(const struct sr_agent_row *row, const struct sr_moment *at);
 
 /** sr_who_name(identity, out): "member:NAME", "token:ID" or "agent:NAME". */
 void sr_who_name(const struct sr_identity *identity, char out[SR_NAME_MAX + 8]);

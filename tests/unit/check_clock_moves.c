@@ -273,6 +273,49 @@ START_TEST(a_token_in_use_ends_with_it)
 }
 END_TEST
 
+/* An agent added, or given a new key (GRACE), by the present clock. PIN holds 64 bytes. */
+static void make_agent(const char *name, const char *ttl, const char *grace, char *pin)
+{
+	struct sr_attrs template = SR_ATTRS_INIT;
+	struct sr_created created = { .id = "" };
+	sr_attrs_put_ulong(&template, CKA_CLASS, CKO_SR_AGENT);
+	sr_attrs_put_text(&template, CKA_SR_NAME, name);
+	if (grace)
+		sr_attrs_put_text(&template, CKA_SR_GRACE, grace);
+	else
+		sr_attrs_put_text(&template, CKA_SR_SCOPES, "secrets:read:a/*");
+	if (ttl)
+		sr_attrs_put_text(&template, CKA_SR_TTL, ttl);
+	expect(sr_class_find(CKO_SR_AGENT)->create(&place.caller, &template, &created, &place.err), CKR_OK,
+		SR_REASON_NONE);
+	snprintf(pin, 64, "%s", sr_buf_string(&created.once));
+	sr_created_clear(&created);
+	sr_attrs_clear(&template);
+}
+
+/* What the clock of the future gave an end has none that anybody knows: it is over. The rest goes on. */
+START_TEST(an_agent_of_the_future_has_ended)
+{
+	char endless[64], before[64], then[64], next[64], result[512];
+	make_agent("endless", NULL, NULL, endless);
+	make_agent("before", "86400", NULL, before);
+	vault_clock_move(10 * YEAR, 0, false);
+	make_agent("then", "86400", NULL, then);
+	make_agent("endless", NULL, "3600", next);
+	expect_login(endless, CKR_OK, SR_REASON_NONE); /* the grace, within this boot */
+	expect_login(then, CKR_OK, SR_REASON_NONE);
+	vault_clock_move(MINUTE - 10 * YEAR, 0, true);
+	vault_login_admin(&place);
+	expect(run_job("accept-clock", result), CKR_OK, SR_REASON_NONE);
+	expect_login(endless, CKR_PIN_EXPIRED, SR_REASON_LOGIN_REFUSED);
+	expect_login(then, CKR_PIN_EXPIRED, SR_REASON_LOGIN_REFUSED);
+	expect_login(next, CKR_OK, SR_REASON_NONE);
+	expect_login(before, CKR_OK, SR_REASON_NONE);
+	vault_login_admin(&place);
+	ck_assert_int_eq(vault_count(&place, CKO_SR_AGENT, CKA_SR_STATE, "expired"), 1);
+}
+END_TEST
+
 START_TEST(there_is_nothing_to_accept)
 {
 	char pin[64], result[512];
@@ -346,6 +389,7 @@ Suite *sr_suite_clock_moves(void)
 	add(suite, "ahead", the_vault_works_within_the_boot, 1);
 	add(suite, "accepted", an_admin_accepts_the_clock, 1);
 	add(suite, "in use", a_token_in_use_ends_with_it, 1);
+	add(suite, "agents", an_agent_of_the_future_has_ended, 1);
 	add(suite, "nothing", there_is_nothing_to_accept, 1);
 	add(suite, "refused", a_token_may_not_accept_it, 1);
 	add(suite, "cut", the_cut_cannot_be_taken_back, 1);
