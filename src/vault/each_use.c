@@ -9,13 +9,13 @@
 
 #define USE_TTL_MS (60ll * 60 * 1000) /* how long an approval waits for its use */
 
-static CK_RV load_need(struct sr_vault *vault, const struct sr_moment *at, const struct sr_key *key,
+static CK_RV load_need(struct sr_vault *vault, const struct sr_moment *at, const char *path, enum sr_tier tier,
 	struct sr_need *need, struct sr_error *err)
 {
 	struct sr_policies policies = { .count = 0 };
 	CK_RV rv = sr_policies_load(vault, at, &policies, err);
 	if (rv == CKR_OK)
-		*need = sr_need_of_path(policies.rules, policies.count, key->inside->tier, key->path);
+		*need = sr_need_of_path(policies.rules, policies.count, tier, path);
 	sr_policies_clear(&policies);
 	return rv;
 }
@@ -26,8 +26,17 @@ static CK_RV look_up_need(struct sr_vault *vault, const struct sr_key *key, stru
 	CK_RV rv = sr_writer_look(vault->writer, &at, err);
 	if (rv != CKR_OK)
 		return rv;
-	rv = load_need(vault, &at, key, need, err);
+	rv = load_need(vault, &at, key->path, key->inside->tier, need, err);
 	sr_writer_look_end(vault->writer, &at);
+	return rv;
+}
+
+CK_RV sr_each_use_asked(struct sr_vault *vault, const struct sr_moment *at, const struct sr_key_row *row, bool *asked,
+	struct sr_error *err)
+{
+	struct sr_need need = { .each_use = false };
+	CK_RV rv = row->part == SR_PART_PRIVATE ? load_need(vault, at, row->path, row->tier, &need, err) : CKR_OK;
+	*asked = rv == CKR_OK && need.each_use;
 	return rv;
 }
 
@@ -101,17 +110,30 @@ static CK_RV spend(const struct sr_caller *caller, struct sr_moment *at, struct 
 	return rv == CKR_OK ? sr_approval_spend(caller, at, event, search.id, err) : rv;
 }
 
-CK_RV sr_each_use_spend(const struct sr_caller *caller, struct sr_moment *at, struct sr_event *event,
-	const struct sr_each_use *use, struct sr_error *err)
+static CK_RV check_unasked(
+	const struct sr_caller *caller, struct sr_moment *at, const struct sr_key *key, struct sr_error *err)
 {
 	struct sr_need need = { .each_use = false };
 	CK_RV rv = CKR_OK;
-	if (use->needed)
-		return spend(caller, at, event, use, err);
-	if (use->key->path[0] && use->key->object_class == CKO_PRIVATE_KEY)
-		rv = load_need(caller->vault, at, use->key, &need, err);
+	if (key->path[0] && key->object_class == CKO_PRIVATE_KEY)
+		rv = load_need(caller->vault, at, key->path, key->inside->tier, &need, err);
 	if (rv == CKR_OK && need.each_use)
 		rv = sr_fail(err, CKR_FUNCTION_REJECTED, SR_REASON_APPROVAL_REQUIRED,
 			"not done: a policy has just come to ask for an approval of each use; try again");
 	return rv;
+}
+
+CK_RV sr_each_use_spend(const struct sr_caller *caller, struct sr_moment *at, struct sr_event *event,
+	const struct sr_each_use *use, struct sr_error *err)
+{
+	return use->needed ? spend(caller, at, event, use, err) : check_unasked(caller, at, use->key, err);
+}
+
+/* Under the root that the key was opened under the policies are what they were then. */
+CK_RV sr_each_use_unasked(
+	const struct sr_caller *caller, struct sr_moment *at, const struct sr_key *key, struct sr_error *err)
+{
+	if (key->always_authenticate || memcmp(key->inside->root, at->root, sizeof(at->root)) == 0)
+		return CKR_OK;
+	return check_unasked(caller, at, key, err);
 }

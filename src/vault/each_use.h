@@ -15,6 +15,16 @@ struct sr_each_use {
 	char change[SR_NAME_MAX + 8];
 };
 
+/** sr_each_use_asked(vault, at, row, asked, err): whether the policy of a private key's path and tier wants an approval
+ *  of each use: then the key asks for the credential at each use, as a critical one does. */
+CK_RV sr_each_use_asked(struct sr_vault *vault, const struct sr_moment *at, const struct sr_key_row *row, bool *asked,
+	struct sr_error *err);
+
+/** sr_each_use_unasked(caller, at, key, err): inside the job of a use that nobody was asked for: CKR_FUNCTION_REJECTED
+ * / APPROVAL_REQUIRED where a policy has come to want that since KEY was opened. */
+CK_RV sr_each_use_unasked(
+	const struct sr_caller *caller, struct sr_moment *at, const struct sr_key *key, struct sr_error *err);
+
 /** sr_each_use_gate(caller, key, use, err): before: CKR_OK where none is needed, or one is in effect. Else as
  *  sr_approval_gate: the request is there then. */
 CK_RV sr_each_use_gate(

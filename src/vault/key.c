@@ -2,6 +2,7 @@
 #include "vault/key.h"
 
 #include "util/text.h"
+#include "vault/each_use.h"
 #include "vault/keyinfo.h"
 
 #include <stdio.h>
@@ -178,6 +179,14 @@ CK_RV sr_key_of_row(
 	return rv;
 }
 
+CK_RV sr_key_ask_each_use(struct sr_key *key, struct sr_error *err)
+{
+	sr_attrs_put_bool(&key->inside->own, CKA_ALWAYS_AUTHENTICATE, true);
+	sr_attrs_put_bool(&key->attrs, CKA_ALWAYS_AUTHENTICATE, true);
+	key->always_authenticate = true;
+	return key->inside->own.failed || key->attrs.failed ? no_memory(err) : CKR_OK;
+}
+
 CK_RV sr_key_load(const struct sr_caller *caller, const struct sr_moment *at, const char *path, enum sr_part part,
 	struct sr_key_row *row, struct sr_error *err)
 {
@@ -188,18 +197,37 @@ CK_RV sr_key_load(const struct sr_caller *caller, const struct sr_moment *at, co
 	return rv == CKR_OK && (!found || row->state != SR_KEY_ACTIVE) ? sr_key_gone(err) : rv;
 }
 
+static CK_RV make_opened(const struct sr_caller *caller, const struct sr_key_row *row, const struct sr_moment *at,
+	bool each_use, struct sr_key **key, struct sr_error *err)
+{
+	CK_RV rv = sr_key_of_row(caller, row, key, err);
+	if (rv != CKR_OK)
+		return rv;
+	memcpy((*key)->inside->root, at->root, sizeof(at->root));
+	if (each_use)
+		rv = sr_key_ask_each_use(*key, err);
+	if (rv != CKR_OK) {
+		sr_key_unref(*key);
+		*key = NULL;
+	}
+	return rv;
+}
+
 static CK_RV open_row(
 	const struct sr_caller *caller, const char *path, enum sr_part part, struct sr_key **key, struct sr_error *err)
 {
 	struct sr_key_row row = { .path = "" };
 	struct sr_moment at;
+	bool each_use = false;
 	CK_RV rv = sr_writer_look(caller->vault->writer, &at, err);
 	if (rv != CKR_OK)
 		return rv;
 	rv = sr_key_load(caller, &at, path, part, &row, err);
+	if (rv == CKR_OK)
+		rv = sr_each_use_asked(caller->vault, &at, &row, &each_use, err);
 	sr_writer_look_end(caller->vault->writer, &at);
 	if (rv == CKR_OK)
-		rv = sr_key_of_row(caller, &row, key, err);
+		rv = make_opened(caller, &row, &at, each_use, key, err);
 	if (rv == CKR_OK)
 		sr_kept_add_key(&caller->identity->kept, &at, *key);
 	sr_key_row_clear(&row);

@@ -16,7 +16,8 @@
 
 /** struct sr_key_inside: OWN is what the key has, whoever looks; UID a session object's too (random). MADE_BY: the
  * event that made the row, 0 where there is none. OF_SECRET: a
- * secret that is used as a key; HSM NULL, its value comes for each use. */
+ * secret that is used as a key; HSM NULL, its value comes for each use. ROOT: of the look that a vault's key was opened
+ * in (audit/writer.h). */
 struct sr_key_inside {
 	atomic_uint refs;
 	enum sr_part part;
@@ -25,6 +26,7 @@ struct sr_key_inside {
 	enum sr_tier tier;
 	enum sr_custody custody;
 	uint64_t made_by;
+	uint8_t root[SR_HASH_LEN];
 	struct sr_attrs own;
 	struct sr_hsm_key *hsm;
 };
@@ -41,9 +43,11 @@ uint32_t sr_key_actions(const struct sr_caller *caller, const char *path);
 /** sr_key_gone(err): "not found", in the one form that tells nothing. */
 CK_RV sr_key_gone(struct sr_error *err);
 
-/** sr_key_of_row(caller, row, key, err): a checked row as CALLER sees it. */
+/** sr_key_of_row(caller, row, key, err): a checked row as CALLER sees it. sr_key_ask_each_use(key, err): it asks for
+ * the credential at each use, whatever the row says. */
 CK_RV sr_key_of_row(
 	const struct sr_caller *caller, const struct sr_key_row *row, struct sr_key **key, struct sr_error *err);
+CK_RV sr_key_ask_each_use(struct sr_key *key, struct sr_error *err);
 
 /** sr_key_of_session(plan, uid, hsm, key, err): a session object; takes a reference to HSM. */
 CK_RV sr_key_of_session(

@@ -1,6 +1,7 @@
 /* Keys and certificates as objects: found by label, CKA_ID, key type, or in a listing; shown; deleted. */
 #include "vault/key.h"
 
+#include "vault/each_use.h"
 #include "vault/keyinfo.h"
 
 #include <stdio.h>
@@ -139,11 +140,13 @@ static void view_secret(const struct sr_caller *caller, const struct sr_key *key
 	view->value_len = value_len(key);
 }
 
-static CK_RV view_row(
-	const struct sr_caller *caller, const struct sr_key_row *row, struct sr_view *view, struct sr_error *err)
+static CK_RV view_row(const struct sr_caller *caller, const struct sr_key_row *row, bool each_use, struct sr_view *view,
+	struct sr_error *err)
 {
 	struct sr_key *key = NULL;
 	CK_RV rv = sr_key_of_row(caller, row, &key, err);
+	if (rv == CKR_OK && each_use)
+		rv = sr_key_ask_each_use(key, err);
 	if (rv == CKR_OK) {
 		if (sr_keyattrs_is_secret(row->part, CKA_VALUE) && row->key_type != CKK_RSA)
 			view_secret(caller, key, view);
@@ -157,13 +160,15 @@ static CK_RV view_row(
 }
 
 static CK_RV load_one(const struct sr_caller *caller, const char *path, enum sr_part part, struct sr_key_row *row,
-	struct sr_error *err)
+	bool *each_use, struct sr_error *err)
 {
 	struct sr_moment at;
 	CK_RV rv = sr_writer_look(caller->vault->writer, &at, err);
 	if (rv != CKR_OK)
 		return rv;
 	rv = sr_key_load(caller, &at, path, part, row, err);
+	if (rv == CKR_OK)
+		rv = sr_each_use_asked(caller->vault, &at, row, each_use, err);
 	sr_writer_look_end(caller->vault->writer, &at);
 	return rv;
 }
@@ -173,15 +178,15 @@ static CK_RV view_one(const struct sr_caller *caller, CK_OBJECT_CLASS object_cla
 {
 	struct sr_key_row row = { .path = "" };
 	enum sr_part part;
-	bool of_secret;
+	bool of_secret, each_use;
 	const char *path = sr_key_id_parse(object_class, id, &part, &of_secret);
 	if (!path)
 		return sr_key_gone(err);
 	if (of_secret)
 		return sr_hmac_view(caller, path, view, err);
-	CK_RV rv = load_one(caller, path, part, &row, err);
+	CK_RV rv = load_one(caller, path, part, &row, &each_use, err);
 	if (rv == CKR_OK)
-		rv = view_row(caller, &row, view, err);
+		rv = view_row(caller, &row, each_use, view, err);
 	sr_key_row_clear(&row);
 	return rv;
 }

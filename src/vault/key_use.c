@@ -1,6 +1,7 @@
 /* One operation with one key: asked, done in the HSM, recorded, and only then released. */
 #include "vault/key.h"
 
+#include "vault/each_use.h"
 #include "vault/keyinfo.h"
 
 #include <inttypes.h>
@@ -134,7 +135,9 @@ static CK_RV use_run(struct sr_act *act, struct sr_moment *at, struct sr_error *
 	CK_RV rv = sr_key_still(act->caller, at, use->key, functions[use->function].right, err);
 	if (rv == CKR_OK && raw)
 		rv = sr_key_still(act->caller, at, use->key, CKA_SIGN, err);
-	return rv == CKR_OK && raw ? sr_key_still(act->caller, at, use->key, CKA_DECRYPT, err) : rv;
+	if (rv == CKR_OK && raw)
+		rv = sr_key_still(act->caller, at, use->key, CKA_DECRYPT, err);
+	return rv == CKR_OK ? sr_each_use_unasked(act->caller, at, use->key, err) : rv;
 }
 
 /* As sr_key_note writes it, keys in their order; none of the names has a character that JSON escapes. */

@@ -2,6 +2,7 @@
  * recorded, counted, refused. */
 #include "tests/unit/suites.h"
 #include "tests/unit/vault_keys_fixture.h"
+#include "tests/unit/vault_people.h"
 
 #include "hsm/key.h"
 #include "vault/core.h"
@@ -848,6 +849,51 @@ START_TEST(a_changed_passphrase_authenticates_again)
 }
 END_TEST
 
+static void want_each_use(const char *glob)
+{
+	struct sr_attrs template = SR_ATTRS_INIT;
+	struct sr_created created = { .id = "" };
+	keys_fill(&template,
+		LIST(NUMBER(CKA_CLASS, CKO_SR_POLICY), TEXT(CKA_SR_PATH, glob), TEXT(CKA_SR_TIER, "standard"),
+			TEXT(CKA_SR_APPROVALS, "1"), TEXT(CKA_SR_EACH_USE, "true")));
+	expect(sr_class_find(CKO_SR_POLICY)->create(&keys_place.caller, &template, &created, &keys_place.err), CKR_OK,
+		NONE);
+	sr_created_clear(&created);
+	sr_attrs_clear(&template);
+}
+
+/* A policy that wants an approval of each use makes any private key under it ask, also one that did not before, and
+ * stops what has begun without. */
+START_TEST(a_policy_makes_a_key_ask_at_each_use)
+{
+	struct sr_buf out = SR_BUF_INIT;
+	vault_login_admin(&keys_place);
+	keys_make_rsa("a/rsa");
+	keys_make_rsa("b/rsa");
+	sr_identity_unref(people_member(&keys_place, "second", SR_ROLE_EDITOR));
+	struct sr_key *key = keys_open(CKO_PRIVATE_KEY, "p:a/rsa");
+	ck_assert(!key->always_authenticate);
+	struct sr_use *use = begin(SR_SIGN, key, CKM_SHA256_RSA_PKCS);
+	want_each_use("b/*");
+	expect(sr_use_once(&keys_place.caller, use, "m", 1, &out, &keys_place.err), CKR_OK, NONE);
+	sr_buf_clear(&out);
+	sr_use_end(use);
+	use = begin(SR_SIGN, key, CKM_SHA256_RSA_PKCS);
+	want_each_use("a/*");
+	expect(sr_use_once(&keys_place.caller, use, "m", 1, &out, &keys_place.err), CKR_FUNCTION_REJECTED,
+		APPROVAL_REQUIRED);
+	ck_assert_uint_eq(out.len, 0);
+	expect_event(KEY_USED, DENIED, "a/rsa", "approval_required");
+	sr_use_end(use);
+	sr_key_unref(key);
+	key = keys_open(CKO_PRIVATE_KEY, "p:a/rsa");
+	ck_assert(key->always_authenticate);
+	ck_assert(keys_flag(CKO_PRIVATE_KEY, "p:a/rsa", CKA_ALWAYS_AUTHENTICATE));
+	expect(again(NULL, PASSPHRASE), CKR_FUNCTION_REJECTED, APPROVAL_REQUIRED);
+	sr_key_unref(key);
+}
+END_TEST
+
 Suite *sr_suite_vault_uses(void)
 {
 	Suite *suite = suite_create("vault_uses");
@@ -880,6 +926,7 @@ Suite *sr_suite_vault_uses(void)
 	tcase_add_test(c, what_a_secret_that_is_a_key_needs);
 	tcase_add_test(c, only_the_same_credential_authenticates_again);
 	tcase_add_test(c, a_changed_passphrase_authenticates_again);
+	tcase_add_test(c, a_policy_makes_a_key_ask_at_each_use);
 	suite_add_tcase(suite, c);
 	return suite;
 }
