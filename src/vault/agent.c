@@ -8,7 +8,6 @@
 #include <string.h>
 
 #define AGENT_TTL_MAX_S (3650ull * 24 * 60 * 60)
-#define MAX_USES_MAX 1000000000u
 
 /* -- adding ------------------------------------------------------------------------------------------------------ */
 
@@ -46,8 +45,8 @@ static CK_RV take_template(const struct sr_grant *grant, struct adding *adding, 
 		(rv = sr_grant_description(grant, &row->description, err)) != CKR_OK ||
 		(rv = sr_grant_number(grant, CKA_SR_MAX_TTL, SR_TOKEN_TTL_MAX_MS / 1000, SR_REASON_BAD_DURATION,
 			 &max_ttl, err)) != CKR_OK ||
-		(rv = sr_grant_number(
-			 grant, CKA_SR_MAX_USES, MAX_USES_MAX, SR_REASON_BAD_NUMBER, &row->max_uses, err)) != CKR_OK ||
+		(rv = sr_grant_number(grant, CKA_SR_MAX_USES, SR_GRANT_USES_MAX, SR_REASON_BAD_NUMBER, &row->max_uses,
+			 err)) != CKR_OK ||
 		(rv = sr_grant_number(grant, CKA_SR_TTL, AGENT_TTL_MAX_S, SR_REASON_BAD_DURATION, &adding->ttl, err)) !=
 			CKR_OK)
 		return rv;

@@ -6,6 +6,8 @@
 #include "util/attrs.h"
 #include "vault/core.h"
 
+#define SR_GRANT_USES_MAX 1000000000u
+
 /** struct sr_grant: a template and WHAT it is for, as the line of a refusal begins: "agent not added". */
 struct sr_grant {
 	const struct sr_attrs *template;

@@ -2,38 +2,18 @@
 #include "policy/duration.h"
 #include "util/text.h"
 #include "vault/approval_row.h"
+#include "vault/grant.h"
 #include "vault/token.h"
 #include "vault/who.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define DESCRIPTION_MAX 256
-#define MAX_USES_MAX 1000000000u
-
 /* -- the template ------------------------------------------------------------------------------------------------ */
 
 static CK_RV bad(struct sr_error *err, CK_ULONG reason, const char *what, const char *why)
 {
-	return sr_fail(err, CKR_ATTRIBUTE_VALUE_INVALID, reason, "token not issued: %s: %s", what, why);
-}
-
-static CK_RV take_scopes(struct sr_order *order, const struct sr_attrs *template, struct sr_error *err)
-{
-	const struct sr_attr *attr = sr_attrs_find(template, CKA_SR_SCOPES);
-	struct sr_scopes *scopes = &order->scopes;
-	const char *why = NULL;
-	if (!attr)
-		return sr_fail(err, CKR_TEMPLATE_INCOMPLETE, SR_REASON_BAD_SCOPE,
-			"token not issued: it has no scope; give one such as secrets:read:production/payments/*");
-	if (!sr_scopes_parse((const char *)attr->value, attr->len, scopes, &why))
-		return bad(err, SR_REASON_BAD_SCOPE, "bad scope", why);
-	for (size_t i = 0; i < scopes->count; i++) {
-		char text[SR_SCOPE_TEXT_MAX];
-		sr_scope_text(&scopes->items[i], text);
-		sr_buf_printf(&order->row.scopes, "%s%s", i ? "\n" : "", text);
-	}
-	return CKR_OK;
+	return sr_fail(err, CKR_ATTRIBUTE_VALUE_INVALID, reason, "token not issued: bad %s: %s", what, why);
 }
 
 static CK_RV take_ttl(struct sr_order *order, const struct sr_attrs *template, int64_t max_ms, struct sr_error *err)
@@ -48,44 +28,8 @@ static CK_RV take_ttl(struct sr_order *order, const struct sr_attrs *template, i
 		return sr_fail(err, CKR_TEMPLATE_INCOMPLETE, SR_REASON_BAD_DURATION,
 			"token not issued: it has no TTL; %s", why);
 	if (!sr_text_u64((const char *)attr->value, attr->len, max, &seconds) || seconds == 0)
-		return bad(err, SR_REASON_BAD_DURATION, "bad TTL", why);
+		return bad(err, SR_REASON_BAD_DURATION, "TTL", why);
 	order->row.ttl_ms = (int64_t)seconds * 1000;
-	return CKR_OK;
-}
-
-static CK_RV take_max_uses(struct sr_order *order, const struct sr_attrs *template, struct sr_error *err)
-{
-	const struct sr_attr *attr = sr_attrs_find(template, CKA_SR_MAX_USES);
-	uint64_t *uses = &order->row.max_uses;
-	if (attr && (!sr_text_u64((const char *)attr->value, attr->len, MAX_USES_MAX, uses) || *uses == 0))
-		return bad(err, SR_REASON_BAD_NUMBER, "bad max-uses", "it must be a number from 1 to 1000000000");
-	return CKR_OK;
-}
-
-static CK_RV take_allowed(struct sr_order *order, const struct sr_attrs *template, struct sr_error *err)
-{
-	const struct sr_attr *attr = sr_attrs_find(template, CKA_SR_ALLOWED_IPS);
-	const char *why = "the list is empty";
-	if (!attr)
-		return CKR_OK;
-	/* An empty list would be no restriction at all: nobody who names addresses means that. */
-	if (attr->len == 0 || !sr_allowed_parse((const char *)attr->value, attr->len, &order->allowed, &why))
-		return bad(err, SR_REASON_BAD_ADDRESS, "bad address", why);
-	if (order->allowed.count == 0)
-		return bad(err, SR_REASON_BAD_ADDRESS, "bad address", "the list is empty");
-	sr_buf_append(&order->row.allowed_ips, attr->value, attr->len);
-	return CKR_OK;
-}
-
-static CK_RV take_description(struct sr_order *order, const struct sr_attrs *template, struct sr_error *err)
-{
-	const struct sr_attr *attr = sr_attrs_find(template, CKA_SR_DESCRIPTION);
-	if (!attr)
-		return CKR_OK;
-	if (attr->len > DESCRIPTION_MAX || !sr_text_utf8(attr->value, attr->len))
-		return bad(err, SR_REASON_BAD_TEMPLATE, "bad description",
-			"it must be UTF-8 text without control characters, 256 bytes at most");
-	sr_buf_append(&order->row.description, attr->value, attr->len);
 	return CKR_OK;
 }
 
@@ -99,43 +43,39 @@ static CK_RV take_wish(struct sr_order *order, const struct sr_attrs *template, 
 	const struct sr_attr *attr = sr_attrs_find(template, CKA_SR_REQUIRE_APPROVAL);
 	order->wants_approval = attr && is_word(attr, "true");
 	if (attr && !order->wants_approval && !is_word(attr, "false"))
-		return bad(err, SR_REASON_BAD_TEMPLATE, "bad wish for approval", "it is true or false");
+		return bad(err, SR_REASON_BAD_TEMPLATE, "wish for approval", "it is true or false");
 	return CKR_OK;
 }
 
-static const CK_ATTRIBUTE_TYPE issue_attributes[] = { CKA_CLASS, CKA_TOKEN, CKA_PRIVATE, CKA_SR_SCOPES, CKA_SR_TTL,
-	CKA_SR_MAX_USES, CKA_SR_ALLOWED_IPS, CKA_SR_DESCRIPTION, CKA_SR_REQUIRE_APPROVAL };
-
-static CK_RV only_issue_attributes(const struct sr_attrs *template, struct sr_error *err)
+/* ORDER's texts, parsed: they are what was just written. */
+static CK_RV parse_texts(struct sr_order *order, struct sr_error *err)
 {
-	for (size_t i = 0; i < template->count; i++) {
-		size_t k = 0, n = sizeof(issue_attributes) / sizeof(*issue_attributes);
-		while (k < n && issue_attributes[k] != template->items[i].type)
-			k++;
-		if (k == n)
-			return sr_fail(err, CKR_ATTRIBUTE_TYPE_INVALID, SR_REASON_BAD_TEMPLATE,
-				"token not issued: attribute 0x%lx does not belong to a token",
-				template->items[i].type);
-	}
-	return CKR_OK;
+	const struct sr_buf *scopes = &order->row.scopes, *allowed = &order->row.allowed_ips;
+	const char *why;
+	if (sr_scopes_parse((const char *)scopes->data, scopes->len, &order->scopes, &why) &&
+		sr_allowed_parse((const char *)allowed->data, allowed->len, &order->allowed, &why))
+		return CKR_OK;
+	return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to issue a token");
 }
 
 static CK_RV take_template(
 	struct sr_order *order, const struct sr_attrs *template, int64_t max_ttl_ms, struct sr_error *err)
 {
-	const struct sr_token_row *row = &order->row;
+	static const CK_ATTRIBUTE_TYPE types[] = { CKA_CLASS, CKA_TOKEN, CKA_PRIVATE, CKA_SR_SCOPES, CKA_SR_TTL,
+		CKA_SR_MAX_USES, CKA_SR_ALLOWED_IPS, CKA_SR_DESCRIPTION, CKA_SR_REQUIRE_APPROVAL };
+	const struct sr_grant grant = { template, "token not issued" };
+	struct sr_token_row *row = &order->row;
 	CK_RV rv;
-	if ((rv = only_issue_attributes(template, err)) != CKR_OK ||
-		(rv = take_scopes(order, template, err)) != CKR_OK ||
+	if ((rv = sr_grant_only(&grant, types, sizeof(types) / sizeof(*types), err)) != CKR_OK ||
+		(rv = sr_grant_scopes(&grant, &row->scopes, err)) != CKR_OK ||
 		(rv = take_ttl(order, template, max_ttl_ms, err)) != CKR_OK ||
-		(rv = take_max_uses(order, template, err)) != CKR_OK ||
-		(rv = take_allowed(order, template, err)) != CKR_OK ||
-		(rv = take_description(order, template, err)) != CKR_OK ||
+		(rv = sr_grant_number(&grant, CKA_SR_MAX_USES, SR_GRANT_USES_MAX, SR_REASON_BAD_NUMBER, &row->max_uses,
+			 err)) != CKR_OK ||
+		(rv = sr_grant_allowed(&grant, &row->allowed_ips, err)) != CKR_OK ||
+		(rv = sr_grant_description(&grant, &row->description, err)) != CKR_OK ||
 		(rv = take_wish(order, template, err)) != CKR_OK)
 		return rv;
-	if (row->scopes.failed || row->allowed_ips.failed || row->description.failed)
-		return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to issue a token");
-	return CKR_OK;
+	return parse_texts(order, err);
 }
 
 /* -- the approval ------------------------------------------------------------------------------------------------ */
