@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FRESH_LINE_MAX 16 /* members who made one another, followed upwards */
+#define HANDS_MAX 16 /* members who made one another, followed upwards */
 
 static CK_RV prohibited(struct sr_error *err, CK_ULONG reason, const char *why)
 {
@@ -45,48 +45,77 @@ static CK_RV need_open(const struct sr_approval_row *row, const struct sr_moment
 
 /* -- approving --------------------------------------------------------------------------------------------------- */
 
-/** struct fresh_line: members met on the way up. */
-struct fresh_line {
-	char names[FRESH_LINE_MAX][SR_NAME_MAX];
+/** struct hands: through whom somebody may act: a member, who made them a moment ago, and so on upwards. CLEAR: the
+ * line was followed to its end. */
+struct hands {
+	char names[HANDS_MAX][SR_NAME_MAX];
 	size_t count;
+	bool clear;
 };
 
-static bool was_met(const struct fresh_line *line, const char *name)
+static bool has_hand(const struct hands *hands, const char *name)
 {
-	for (size_t i = 0; i < line->count; i++) {
-		if (strcmp(line->names[i], name) == 0)
+	for (size_t i = 0; i < hands->count; i++) {
+		if (strcmp(hands->names[i], name) == 0)
 			return true;
 	}
 	return false;
 }
 
+/* Members who have just made one another may hide who made the first of them: a ring is not clear. */
+static CK_RV trace(const struct sr_caller *caller, const struct sr_moment *at, const char *name, struct hands *hands,
+	struct sr_member_row *top, struct sr_error *err)
+{
+	*hands = (struct hands){ .count = 0 };
+	while (hands->count < HANDS_MAX && !has_hand(hands, name)) {
+		char *hand = hands->names[hands->count++];
+		bool found = false;
+		snprintf(hand, SR_NAME_MAX, "%s", name);
+		CK_RV rv = sr_rows_member(caller->vault, at, hand, top, &found, err);
+		if (rv != CKR_OK || !found)
+			return rv;
+		hands->clear = !top->made_by[0] || sr_wait_over(&top->fresh, &at->now, at->not_before_ms);
+		if (hands->clear)
+			return CKR_OK;
+		name = top->made_by;
+	}
+	return CKR_OK;
+}
+
+/* Who has founded the vault a moment ago has made everybody, and in a day would be told from nobody: as long as the
+ * vault is that young, those whom the founder made may ask one another, and the founder. */
+static bool is_young_founder(
+	const struct sr_caller *caller, const struct sr_moment *at, const struct sr_member_row *row)
+{
+	return !row->made_by[0] && sr_moment_now(at).wall_ms - row->created_ms < caller->vault->fresh_member_ms;
+}
+
 static CK_RV fresh(struct sr_error *err)
 {
 	return prohibited(err, SR_REASON_FRESH_MEMBER,
-		"who asks, or a member of theirs, has just added, promoted or reset you; let another member approve");
+		"you and who asks may be one person: one of you, or somebody above, has just added, promoted or reset "
+		"the "
+		"other; let another member approve");
 }
 
-/* Whoever the owner made a moment ago is the owner's hand, and so is whom that one made. Who closes a ring without
- * meeting the owner is nobody's. */
+/* Whoever was made a moment ago may be the hand of who made them, and both of one who made both: two hands of one
+ * person do not ask and approve. */
 static CK_RV check_fresh(const struct sr_caller *caller, const struct sr_moment *at, const char *owner,
 	const char *voter, struct sr_error *err)
 {
-	struct fresh_line line = { .count = 0 };
-	struct sr_member_row member;
-	bool found = false;
-	for (const char *name = voter; name[0] && !was_met(&line, name); name = member.made_by) {
-		if (line.count == FRESH_LINE_MAX)
-			return fresh(err);
-		char *met = line.names[line.count++];
-		snprintf(met, SR_NAME_MAX, "%s", name);
-		CK_RV rv = sr_rows_member(caller->vault, at, met, &member, &found, err);
-		if (rv != CKR_OK)
-			return rv;
-		if (!found)
-			return fresh(err);
-		if (sr_wait_over(&member.fresh, &at->now, at->not_before_ms))
-			return CKR_OK;
-		if (strcmp(member.made_by, owner) == 0)
+	struct hands asks, votes;
+	struct sr_member_row top;
+	CK_RV rv = trace(caller, at, voter, &votes, &top, err);
+	if (rv == CKR_OK)
+		rv = trace(caller, at, owner, &asks, &top, err);
+	if (rv != CKR_OK)
+		return rv;
+	if (!asks.clear || !votes.clear)
+		return fresh(err);
+	if (asks.count > 1 && is_young_founder(caller, at, &top))
+		asks.count--;
+	for (size_t i = 0; i < asks.count; i++) {
+		if (has_hand(&votes, asks.names[i]))
 			return fresh(err);
 	}
 	return CKR_OK;

@@ -392,12 +392,75 @@ START_TEST(only_those_who_are_still_fresh_are_followed)
 }
 END_TEST
 
-START_TEST(a_ring_of_fresh_members_ends)
+/* dave and eve, both the admin's, reset each other, and nobody sees any more who made them. */
+START_TEST(a_ring_of_fresh_members_hides_nobody)
 {
 	team_put((struct team_member){ .name = "dave", .role = SR_ROLE_ADMIN, .made_by = "eve", .fresh_ms = HOUR });
 	team_put((struct team_member){ .name = "eve", .role = SR_ROLE_ADMIN, .made_by = "dave", .fresh_ms = HOUR });
 	ask_for(as("admin"), 1, 0, id);
+	expect(decide(as("eve"), id, "approved", NULL), CKR_ACTION_PROHIBITED, FRESH_MEMBER);
+	ask_for(as("eve"), 1, 0, id);
+	expect(decide(as("admin"), id, "approved", NULL), CKR_ACTION_PROHIBITED, FRESH_MEMBER);
+	team_move(HOUR + MINUTE, false);
+	ask_for(as("admin"), 1, 0, id);
 	expect(decide(as("eve"), id, "approved", NULL), CKR_OK, NONE);
+}
+END_TEST
+
+/* An admin alone has two hands made, asks with the one, and approves with the other and in person. */
+START_TEST(two_hands_of_one_person_do_not_ask_and_approve)
+{
+	team_put((struct team_member){ .name = "mallory", .role = SR_ROLE_ADMIN });
+	team_put((struct team_member){ .name = "left", .role = SR_ROLE_ADMIN, .made_by = "mallory", .fresh_ms = HOUR });
+	team_put((struct team_member){
+		.name = "right", .role = SR_ROLE_EDITOR, .made_by = "mallory", .fresh_ms = HOUR });
+	team_put((struct team_member){ .name = "far", .role = SR_ROLE_EDITOR, .made_by = "left", .fresh_ms = HOUR });
+	team_move(25 * HOUR, false); /* the vault is old */
+	team_put((struct team_member){ .name = "left", .role = SR_ROLE_ADMIN, .made_by = "mallory", .fresh_ms = HOUR });
+	team_put((struct team_member){
+		.name = "right", .role = SR_ROLE_EDITOR, .made_by = "mallory", .fresh_ms = HOUR });
+	team_put((struct team_member){ .name = "far", .role = SR_ROLE_EDITOR, .made_by = "left", .fresh_ms = HOUR });
+	static const char *const askers[] = { "left", "right", "far" };
+	static const char *const hands[] = { "mallory", "left", "right", "far" };
+	for (size_t i = 0; i < 3; i++) {
+		ask_for(as(askers[i]), 2, 0, id);
+		for (size_t k = 0; k < 4; k++) {
+			if (strcmp(askers[i], hands[k]) != 0)
+				expect(decide(as(hands[k]), id, "approved", NULL), CKR_ACTION_PROHIBITED, FRESH_MEMBER);
+		}
+		ck_assert_int_eq(approval_row(id).needed, 2);
+		expect(decide(as("bob"), id, "approved", NULL), CKR_OK, NONE);
+		expect(decide(as("carol"), id, "approved", NULL), CKR_OK, NONE);
+	}
+	ask_for(as("bob"), 1, 0, id); /* whom nobody has just made */
+	expect(decide(as("left"), id, "approved", NULL), CKR_OK, NONE);
+}
+END_TEST
+
+/* In a vault of today the founder has made everybody: they may ask one another, but nobody made by another of them. */
+START_TEST(a_new_vault_is_of_use_on_its_first_day)
+{
+	team_put((struct team_member){
+		.name = "dave", .role = SR_ROLE_ADMIN, .made_by = "admin", .fresh_ms = 48 * HOUR });
+	team_put((struct team_member){
+		.name = "eve", .role = SR_ROLE_EDITOR, .made_by = "admin", .fresh_ms = 48 * HOUR });
+	team_put((struct team_member){
+		.name = "frank", .role = SR_ROLE_EDITOR, .made_by = "dave", .fresh_ms = 48 * HOUR });
+	if (_i == 1)
+		team_move(25 * HOUR, false);
+	CK_RV first_day = _i == 0 ? CKR_OK : CKR_ACTION_PROHIBITED;
+	CK_ULONG why = _i == 0 ? SR_REASON_NONE : SR_REASON_FRESH_MEMBER;
+	ask_for(as("eve"), 2, 0, id);
+	sr_error_clear(&team.err);
+	ck_assert_uint_eq(decide(as("admin"), id, "approved", NULL), first_day);
+	ck_assert_uint_eq(team.err.reason, why);
+	sr_error_clear(&team.err);
+	ck_assert_uint_eq(decide(as("dave"), id, "approved", NULL), first_day);
+	ck_assert_uint_eq(team.err.reason, why);
+	ask_for(as("frank"), 1, 0, id);
+	expect(decide(as("dave"), id, "approved", NULL), CKR_ACTION_PROHIBITED, FRESH_MEMBER);
+	ask_for(as("admin"), 1, 0, id);
+	expect(decide(as("frank"), id, "approved", NULL), CKR_ACTION_PROHIBITED, FRESH_MEMBER);
 }
 END_TEST
 
@@ -551,7 +614,9 @@ Suite *sr_suite_vault_approvals(void)
 	tcase_add_test(time, another_takes_the_place_of_one_who_went);
 	tcase_add_test(fresh, a_member_whom_the_owner_has_just_made_does_not_approve);
 	tcase_add_test(fresh, only_those_who_are_still_fresh_are_followed);
-	tcase_add_test(fresh, a_ring_of_fresh_members_ends);
+	tcase_add_test(fresh, a_ring_of_fresh_members_hides_nobody);
+	tcase_add_test(fresh, two_hands_of_one_person_do_not_ask_and_approve);
+	tcase_add_loop_test(fresh, a_new_vault_is_of_use_on_its_first_day, 0, 2);
 	tcase_add_test(fresh, a_line_that_is_too_long_is_refused);
 	tcase_add_test(hard, two_approvers_at_once);
 	tcase_add_test(hard, an_approval_against_a_cancellation);
