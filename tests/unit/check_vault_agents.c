@@ -633,6 +633,44 @@ START_TEST(a_new_key_is_no_resuming)
 }
 END_TEST
 
+/* Who has the key answers for it, or they would ask in another's name and approve in their own. The key before may not
+ * outlive that: it would ask in the name of who gave the new one. */
+START_TEST(who_gives_a_new_key_answers_for_it)
+{
+	char first[KEY_MAX], key[KEY_MAX];
+	vault_login_admin(&place);
+	add_admin("second");
+	expect(vault_login(&place, "second:" PASSPHRASE), CKR_OK, NONE);
+	expect(add("ci", first), CKR_OK, NONE);
+	expect(rotate("ci", "600", key), CKR_OK, NONE);
+	shows("ci", CKA_SR_OWNER, "second");
+	vault_login_admin(&place);
+	expect(rotate("ci", "600", NULL), CKR_TOKEN_WRITE_PROTECTED, ROLE_NOT_ALLOWED);
+	shows("ci", CKA_SR_OWNER, "second");
+	expect(rotate("ci", "0", NULL), CKR_OK, NONE);
+	shows("ci", CKA_SR_OWNER, "admin");
+	expect(vault_login(&place, key), CKR_PIN_INCORRECT, LOGIN_REFUSED);
+	expect(vault_login(&place, first), CKR_PIN_INCORRECT, LOGIN_REFUSED);
+}
+END_TEST
+
+/* Also while it is suspended: whoever resumes it then is not who knows the key. */
+START_TEST(who_gave_a_key_to_a_suspended_agent_answers_for_it)
+{
+	vault_login_admin(&place);
+	add_admin("second");
+	add_admin("third");
+	expect(vault_login(&place, "second:" PASSPHRASE), CKR_OK, NONE);
+	expect(add("ci", NULL), CKR_OK, NONE);
+	vault_login_admin(&place);
+	cut_member("second", true);
+	expect(rotate("ci", "0", NULL), CKR_OK, NONE);
+	expect(vault_login(&place, "third:" PASSPHRASE), CKR_OK, NONE);
+	expect(set_state("ci", "active"), CKR_OK, NONE);
+	shows("ci", CKA_SR_OWNER, "admin");
+}
+END_TEST
+
 /* -- the audit, and the database in somebody else's hands ---------------------------------------------------------- */
 
 static void recorded(const char *event, const char *status, const char *metadata, int times)
@@ -738,6 +776,8 @@ Suite *sr_suite_vault_agents(void)
 	tcase_add_test(c, a_new_key_is_no_resuming);
 	tcase_add_test(c, a_demoted_owner_stays_one_that_does_not_answer);
 	tcase_add_test(c, who_makes_the_key_is_the_owner);
+	tcase_add_test(c, who_gives_a_new_key_answers_for_it);
+	tcase_add_test(c, who_gave_a_key_to_a_suspended_agent_answers_for_it);
 	tcase_add_test(c, each_act_is_one_record);
 	tcase_add_loop_test(c, forged_agents_are_refused, 0, 6);
 	tcase_add_test(c, a_missing_agent_is_missed);
