@@ -56,10 +56,11 @@ CK_RV sr_approval_request(
  * newest and less than an hour old; then a new one is made. */
 CK_RV sr_approval_gate(const struct sr_caller *caller, const struct sr_request *request, struct sr_error *err);
 
-/** sr_approval_passes(caller, at, request, err): the same question inside the act's transaction, without making
- *  anything: CKR_OK, or CKR_FUNCTION_REJECTED / APPROVAL_REQUIRED. */
+/** sr_approval_passes(caller, at, request, id, err): the same question inside the act's transaction, without making
+ *  anything: CKR_OK and the ID of the approval that is in effect, whose approvers still may approve; or
+ *  CKR_FUNCTION_REJECTED / APPROVAL_REQUIRED. */
 CK_RV sr_approval_passes(const struct sr_caller *caller, const struct sr_moment *at, const struct sr_request *request,
-	struct sr_error *err);
+	char id[SR_ID_MAX], struct sr_error *err);
 
 /** sr_approval_settle(caller, id, stand, err): takes the step that is due: READY becomes IN_EFFECT if the approvers
  * still may approve (DENIED by "system" otherwise), a timeout is recorded, a delay of another boot starts again. Its

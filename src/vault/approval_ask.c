@@ -12,15 +12,16 @@
 
 /* -- what there is already --------------------------------------------------------------------------------------- */
 
-/** struct search: the requests for the same thing, newest first. PASSES: one is in effect. OPEN: the newest that is not
- * decided; NEWEST: the newest of all. Both with an empty id where there is none. CUT: what is older counts as little as
- * a token of then, because the clock that ended it was not right. */
+/** struct search: the requests for the same thing, newest first. PASSES: one, PASSING, is in effect. OPEN: the newest
+ * that is not decided; NEWEST: the newest of all. Both with an empty id where there is none. CUT: what is older counts
+ * as little as a token of then, because the clock that ended it was not right. */
 struct search {
 	const struct sr_caller *caller;
 	const struct sr_moment *at;
 	const struct sr_request *request;
 	uint64_t cut;
 	bool passes;
+	char passing[SR_ID_MAX];
 	struct sr_approval_row open, newest;
 	CK_RV rv;
 	struct sr_error *err;
@@ -37,6 +38,15 @@ static bool is_same(const struct search *search, const struct sr_approval_row *r
 	       strcmp(row->owner, sr_who_owner(search->caller->identity)) == 0 && (enough || row->break_glass);
 }
 
+/* What is approved takes effect when it is done, and that may be hours after it may be done: an approver may have gone
+ * since. What does not hold any more is as if it had never been. */
+static bool meet_in_effect(struct search *search, const struct sr_approval_row *row)
+{
+	search->rv = sr_approval_stands_by(search->caller->vault, search->at, row, &search->passes, search->err);
+	memcpy(search->passing, row->id, sizeof(search->passing));
+	return search->rv == CKR_OK && !search->passes;
+}
+
 static bool meet(const struct sr_approval_row *row, void *ctx)
 {
 	struct search *search = ctx;
@@ -46,12 +56,13 @@ static bool meet(const struct sr_approval_row *row, void *ctx)
 	if (search->rv != CKR_OK)
 		return false;
 	enum sr_stand stand = sr_approval_stand(row, search->at);
+	if (stand == SR_STAND_IN_EFFECT)
+		return meet_in_effect(search, row);
 	if (!search->newest.id[0])
 		search->newest = *row;
 	if (!search->open.id[0] && sr_approval_open(stand))
 		search->open = *row;
-	search->passes = stand == SR_STAND_IN_EFFECT;
-	return !search->passes;
+	return true;
 }
 
 static CK_RV search_in(struct search *search, const struct sr_caller *caller, const struct sr_moment *at,
@@ -276,10 +287,12 @@ CK_RV sr_approval_gate(const struct sr_caller *caller, const struct sr_request *
 }
 
 CK_RV sr_approval_passes(const struct sr_caller *caller, const struct sr_moment *at, const struct sr_request *request,
-	struct sr_error *err)
+	char id[SR_ID_MAX], struct sr_error *err)
 {
 	struct search search;
 	CK_RV rv = search_in(&search, caller, at, request, err);
+	if (rv == CKR_OK && search.passes)
+		memcpy(id, search.passing, SR_ID_MAX);
 	if (rv != CKR_OK || search.passes)
 		return rv;
 	return sr_fail(err, CKR_FUNCTION_REJECTED, SR_REASON_APPROVAL_REQUIRED,

@@ -83,31 +83,12 @@ CK_RV sr_each_use_gate(
 
 /* -- inside the job ---------------------------------------------------------------------------------------------- */
 
-struct search {
-	const struct sr_each_use *use;
-	const struct sr_moment *at;
-	char id[SR_ID_MAX];
-};
-
-static bool meet(const struct sr_approval_row *row, void *ctx)
-{
-	struct search *search = ctx;
-	const struct sr_request *request = &search->use->request;
-	if (row->kind != request->kind || row->base != request->base || strcmp(row->change, request->change) != 0 ||
-		sr_approval_stand(row, search->at) != SR_STAND_IN_EFFECT)
-		return true;
-	memcpy(search->id, row->id, sizeof(search->id));
-	return false;
-}
-
 static CK_RV spend(const struct sr_caller *caller, struct sr_moment *at, struct sr_event *event,
 	const struct sr_each_use *use, struct sr_error *err)
 {
-	struct search search = { use, at, "" };
-	CK_RV rv = sr_approval_passes(caller, at, &use->request, err);
-	if (rv == CKR_OK)
-		rv = caller->vault->store->ops->approval_of(at->tx, use->target, meet, &search, err);
-	return rv == CKR_OK ? sr_approval_spend(caller, at, event, search.id, err) : rv;
+	char id[SR_ID_MAX];
+	CK_RV rv = sr_approval_passes(caller, at, &use->request, id, err);
+	return rv == CKR_OK ? sr_approval_spend(caller, at, event, id, err) : rv;
 }
 
 static CK_RV check_unasked(

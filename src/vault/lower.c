@@ -45,6 +45,7 @@ CK_RV sr_lower_passes(const struct sr_caller *caller, const struct sr_moment *at
 	struct sr_error *err)
 {
 	struct sr_request request = request_of(lowering);
+	char id[SR_ID_MAX];
 	CK_RV rv = need_at(caller->vault, at, lowering, &request.need, err);
-	return rv == CKR_OK ? sr_approval_passes(caller, at, &request, err) : rv;
+	return rv == CKR_OK ? sr_approval_passes(caller, at, &request, id, err) : rv;
 }

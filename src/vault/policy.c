@@ -248,11 +248,12 @@ static CK_RV policy_run(struct sr_act *act, struct sr_moment *at, struct sr_erro
 {
 	struct change *change = act->arg;
 	struct sr_vault *vault = act->caller->vault;
+	char id[SR_ID_MAX];
 	int64_t now_ms = at->now.wall_ms > at->not_before_ms ? at->now.wall_ms : at->not_before_ms;
 	CK_RV rv = judge_now(vault, at, change, err);
 	struct sr_request request = request_of(change);
 	if (rv == CKR_OK && change->gated)
-		rv = sr_approval_passes(act->caller, at, &request, err);
+		rv = sr_approval_passes(act->caller, at, &request, id, err);
 	if (rv != CKR_OK)
 		return rv;
 	snprintf(change->row.author, sizeof(change->row.author), "%s", act->caller->identity->member.name);

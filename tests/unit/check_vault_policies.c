@@ -234,6 +234,24 @@ START_TEST(an_approval_for_less_is_not_enough)
 }
 END_TEST
 
+/* Between what makes an approval good and the change a day may lie: who approved must still be one who may. */
+START_TEST(an_approver_who_goes_before_the_change_counts_no_more)
+{
+	char id[SR_OBJECT_ID_MAX];
+	expect(SET("admin", "a/*", "sensitive", "2"), CKR_OK, NONE);
+	expect(SET("admin", "a/*", "sensitive", "1"), CKR_FUNCTION_REJECTED, APPROVAL_REQUIRED);
+	as("admin");
+	vault_find_one(&team, CKO_SR_APPROVAL, CKA_SR_STATE, "pending", id);
+	let_pass();
+	ck_assert_int_eq(settle(id), SR_STAND_IN_EFFECT);
+	team_put((struct team_member){ .name = "carol", .role = SR_ROLE_VIEWER, .cut = true });
+	team_put((struct team_member){ .name = "dave", .role = SR_ROLE_EDITOR });
+	expect(SET("admin", "a/*", "sensitive", "1"), CKR_FUNCTION_REJECTED, APPROVAL_REQUIRED);
+	ck_assert_str_eq(POLICY("1:a/*", CKA_SR_APPROVALS), "2");
+	ck_assert_int_eq(count_as(as("bob"), CKO_SR_APPROVAL, CKA_SR_STATE, "pending"), 1); /* it is asked anew */
+}
+END_TEST
+
 START_TEST(a_refusal_is_told_for_an_hour)
 {
 	char id[SR_OBJECT_ID_MAX];
@@ -569,6 +587,7 @@ Suite *sr_suite_vault_policies(void)
 	tcase_add_test(looser, deleting_a_strict_one_waits);
 	tcase_add_test(looser, a_stricter_neighbour_hides_nothing);
 	tcase_add_test(looser, an_approval_for_less_is_not_enough);
+	tcase_add_test(looser, an_approver_who_goes_before_the_change_counts_no_more);
 	tcase_add_loop_test(looser, a_refusal_is_told_for_an_hour, 0, 3);
 	tcase_add_test(looser, who_takes_a_request_back_may_ask_at_once);
 	tcase_add_test(need, the_clearance_is_what_the_scopes_reach);
