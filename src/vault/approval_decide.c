@@ -235,12 +235,16 @@ static CK_RV need_now(const struct sr_caller *caller, const struct sr_moment *at
 	CK_RV rv = sr_policies_load(caller->vault, at, &policies, err);
 	if (rv == CKR_OK && row->kind == SR_APPROVAL_TOKEN)
 		rv = need_of_token(caller, at, &policies, row, need, err);
-	else if (rv == CKR_OK && row->kind == SR_APPROVAL_POLICY)
-		*need = sr_need_of_glob(policies.rules, policies.count, row->tier, row->path);
 	else if (rv == CKR_OK)
 		*need = sr_need_of_path(policies.rules, policies.count, row->tier, row->path);
 	sr_policies_clear(&policies);
 	return rv;
+}
+
+/* Lasts an hour at most: what would stay after that is not for one alone. */
+static bool stays(const struct sr_approval_row *row)
+{
+	return row->kind != SR_APPROVAL_TOKEN && row->kind != SR_APPROVAL_USE;
 }
 
 /* No delay: it is an emergency. */
@@ -251,6 +255,9 @@ static CK_RV break_glass(
 	struct sr_need need = { .break_glass = false };
 	if (who->type != SR_IDENTITY_MEMBER || who->member.role != SR_ROLE_ADMIN)
 		return prohibited(err, SR_REASON_ROLE_NOT_ALLOWED, "only an admin may break the glass");
+	if (stays(row))
+		return prohibited(err, SR_REASON_BAD_POLICY,
+			"break-glass is for tokens and uses, which end; a changed policy or tier would stay");
 	CK_RV rv = need_now(caller, at, row, &need, err);
 	if (rv == CKR_OK && !need.break_glass)
 		rv = prohibited(err, SR_REASON_BAD_POLICY, "no policy allows break-glass here");
