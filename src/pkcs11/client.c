@@ -70,7 +70,6 @@ static bool copy_config(struct sr_config *to, const struct sr_config *from)
 		copied = copy_text(&to->slots[i].name, from->slots[i].name) &&
 			 copy_text(&to->slots[i].token_file, from->slots[i].token_file) &&
 			 copy_text(&to->slots[i].token_env, from->slots[i].token_env);
-		to->slots[i].wait_s = from->slots[i].wait_s;
 	}
 	return copied;
 }

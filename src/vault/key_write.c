@@ -166,8 +166,10 @@ static CK_RV restrict_in_hsm(const struct sr_caller *caller, const struct key_ch
 	return rv;
 }
 
-static CK_RV of_secret_is_fixed(struct sr_error *err)
+static CK_RV of_secret_is_fixed(const struct sr_caller *caller, const char *path, struct sr_error *err)
 {
+	if (!(sr_who_actions(caller->identity, SR_RESOURCE_SECRETS, path) & SR_ACTION_USE))
+		return sr_key_gone(err);
 	return prohibited(err, SR_REASON_NONE, "it is a secret: change or delete the data object of that path");
 }
 
@@ -182,16 +184,16 @@ CK_RV sr_key_class_set(
 	if (!change.path)
 		return sr_key_gone(err);
 	if (of_secret)
-		return of_secret_is_fixed(err);
+		return of_secret_is_fixed(caller, change.path, err);
 	uint32_t actions = sr_key_actions(caller, change.path);
-	if (actions == 0)
-		return sr_key_gone(err);
+	CK_RV rv = CKR_OK;
 	sr_act_begin(&act, caller, SR_EVENT_KEY_UPDATED, change.path);
 	act.run = set_run;
 	act.arg = &change;
-	CK_RV rv = actions & SR_ACTION_CREATE
-			   ? CKR_OK
-			   : prohibited(err, SR_REASON_OUT_OF_SCOPE, "your login has no keys:create for this path");
+	if (actions == 0)
+		rv = sr_key_gone(err);
+	else if (!(actions & SR_ACTION_CREATE))
+		rv = prohibited(err, SR_REASON_OUT_OF_SCOPE, "your login has no keys:create for this path");
 	if (rv == CKR_OK)
 		rv = lower_gate(caller, &change, err);
 	/* the anchor follows before this answers */
@@ -259,7 +261,7 @@ CK_RV sr_key_class_destroy(const struct sr_caller *caller, const char *id, struc
 	if (!change.path)
 		return sr_key_gone(err);
 	if (of_secret)
-		return of_secret_is_fixed(err);
+		return of_secret_is_fixed(caller, change.path, err);
 	uint32_t actions = sr_key_actions(caller, change.path);
 	CK_RV rv = CKR_OK;
 	sr_act_begin(&act, caller, SR_EVENT_KEY_DELETED, change.path);

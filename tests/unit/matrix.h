@@ -21,6 +21,7 @@ enum matrix_action {
 	ACTION_SEE,
 	ACTION_READ,
 	ACTION_WRITE,
+	ACTION_CREATE, /* one of its kind, at a path beside it */
 	ACTION_SIGN,
 	ACTION_VERIFY,
 	ACTION_ENCRYPT,

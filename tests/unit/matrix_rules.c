@@ -116,6 +116,11 @@ static const struct rule {
 	{ ACTION_SEE, "smpuck", "", NOBODY, CKR_OK, CKR_OK, "" },
 	{ ACTION_READ, "s", "s:read", EVERYBODY, CKR_ATTRIBUTE_SENSITIVE, CKR_ATTRIBUTE_SENSITIVE, "secret.read" },
 	{ ACTION_WRITE, "s", "s:write", TOKENS, CKR_ACTION_PROHIBITED, CKR_ACTION_PROHIBITED, "secret.updated" },
+	{ ACTION_WRITE, "puck", "k:create", TOKENS, CKR_ACTION_PROHIBITED, CKR_ACTION_PROHIBITED, "key.updated" },
+	{ ACTION_CREATE, "s", "s:write", NOBODY, CKR_TOKEN_WRITE_PROTECTED, CKR_TOKEN_WRITE_PROTECTED,
+		"secret.created" },
+	{ ACTION_CREATE, "puck", "k:create", NOBODY, CKR_TOKEN_WRITE_PROTECTED, CKR_TOKEN_WRITE_PROTECTED,
+		"key.imported" },
 	{ ACTION_SIGN, "m", "s:use", EVERYBODY, CKR_KEY_FUNCTION_NOT_PERMITTED, CKR_KEY_FUNCTION_NOT_PERMITTED,
 		"key.used" },
 	{ ACTION_SIGN, "pk", "k:sign", EVERYBODY, CKR_KEY_FUNCTION_NOT_PERMITTED, CKR_KEY_FUNCTION_NOT_PERMITTED,
@@ -206,6 +211,13 @@ static bool by_handle(const struct matrix_step *step)
 	return step->action == ACTION_READ || step->action == ACTION_WRITE || step->action == ACTION_DELETE;
 }
 
+/* An agent's key asks for tokens alone: it makes no key, whatever its ceiling. */
+static CK_ULONG why_not(const struct matrix_step *step)
+{
+	bool key = step->action == ACTION_CREATE && step->object != OBJECT_SECRET;
+	return key && step->identity->who == WHO_AGENT ? SR_REASON_ROLE_NOT_ALLOWED : SR_REASON_OUT_OF_SCOPE;
+}
+
 static void refuse(struct matrix_outcome *outcome, CK_RV rv, CK_ULONG reason, const char *event)
 {
 	outcome->rv = rv;
@@ -222,10 +234,10 @@ bool matrix_expect(const struct matrix_step *step, struct matrix_outcome *outcom
 		return false;
 	if (step->state != STATE_LIVE)
 		refuse(outcome, CKR_USER_NOT_LOGGED_IN, states[step->state].reason, "");
-	else if (!has(step->identity, objects[step->object].seen))
+	else if (step->action != ACTION_CREATE && !has(step->identity, objects[step->object].seen))
 		refuse(outcome, CKR_OBJECT_HANDLE_INVALID, SR_REASON_NOT_FOUND, by_handle(step) ? rule->event : "");
 	else if (rule->needs[0] && !has(step->identity, rule->needs) && !no_way_to_authenticate(step))
-		refuse(outcome, rule->refused, SR_REASON_OUT_OF_SCOPE, rule->event);
+		refuse(outcome, rule->refused, why_not(step), rule->event);
 	else if (no_way_to_authenticate(step))
 		refuse(outcome, rule->refused, SR_REASON_NOT_AUTHENTICATED, "");
 	else if (stops(rule, step))
@@ -254,7 +266,7 @@ static bool sensible(const struct matrix_step *step)
 		return strcmp(right, "wrap") == 0 || strcmp(right, "unwrap") == 0;
 	if (right)
 		return strstr(objects[step->object].own, right) != NULL;
-	return (step->action != ACTION_READ && step->action != ACTION_WRITE) || step->object == OBJECT_SECRET;
+	return step->action != ACTION_READ || step->object == OBJECT_SECRET;
 }
 
 bool matrix_possible(const struct matrix_step *step)
@@ -262,8 +274,9 @@ bool matrix_possible(const struct matrix_step *step)
 	static const char kinds[] = { [WHO_MEMBER] = 'm', [WHO_SEPARATED] = 'm', [WHO_AGENT] = 'a', [WHO_TOKEN] = 't' };
 	if (!strchr(states[step->state].who, kinds[step->identity->who]))
 		return false;
-	if (step->object == OBJECT_MAC && step->action == ACTION_DELETE)
-		return false; /* the secret is deleted, not its use */
+	bool changes = step->action == ACTION_DELETE || step->action == ACTION_WRITE || step->action == ACTION_CREATE;
+	if (step->object == OBJECT_MAC && changes)
+		return false; /* the secret is changed, not its use */
 	return sensible(step);
 }
 

@@ -8,8 +8,8 @@
 
 const char *const matrix_object_words[OBJECT_COUNT] = { "secret", "mac", "rsa private", "rsa public", "ec private",
 	"certificate", "aes", "wrapper" };
-const char *const matrix_action_words[ACTION_COUNT] = { "see", "read", "write", "sign", "verify", "encrypt", "decrypt",
-	"wrap", "unwrap", "derive", "delete" };
+const char *const matrix_action_words[ACTION_COUNT] = { "see", "read", "write", "create", "sign", "verify", "encrypt",
+	"decrypt", "wrap", "unwrap", "derive", "delete" };
 
 static const struct {
 	CK_OBJECT_CLASS object_class;
@@ -184,10 +184,30 @@ static CK_RV set_value(enum matrix_object object, enum sr_tier tier)
 	struct sr_attrs change = SR_ATTRS_INIT;
 	char id[64];
 	id_of(object, tier, id);
-	sr_attrs_put_text(&change, CKA_VALUE, "fedcba9876543210");
+	if (object == OBJECT_SECRET)
+		sr_attrs_put_text(&change, CKA_VALUE, "fedcba9876543210");
+	else
+		sr_attrs_put_text(&change, CKA_ID, "another");
 	CK_RV rv = sr_class_find(places[object].object_class)->set(&keys_place.caller, id, &change, &keys_place.err);
 	sr_attrs_clear(&change);
 	return rv;
+}
+
+static unsigned created; /* so far: a path keeps the tier of what was there */
+
+static void new_path_of(const struct matrix_step *step, char path[64])
+{
+	char beside[64];
+	path_of(step->object, step->tier, beside);
+	snprintf(path, 64, "%.50s-%u", beside, created);
+}
+
+static CK_RV create(const struct matrix_step *step)
+{
+	char path[64];
+	created++;
+	new_path_of(step, path);
+	return make_object(step->object, path, sr_tier_name(step->tier));
 }
 
 static CK_RV destroy(enum matrix_object object, enum sr_tier tier)
@@ -285,6 +305,8 @@ static CK_RV act(const struct matrix_step *step, char view[96])
 		return read_value(step->object, step->tier);
 	case ACTION_WRITE:
 		return set_value(step->object, step->tier);
+	case ACTION_CREATE:
+		return create(step);
 	case ACTION_DELETE:
 		return destroy(step->object, step->tier);
 	default:
@@ -300,6 +322,19 @@ CK_RV matrix_race(const struct matrix_step *step)
 	return act(step, view);
 }
 
+static void delete_by_admin(const struct matrix_step *step)
+{
+	struct sr_identity *before = keys_place.caller.identity;
+	char path[64], id[68];
+	new_path_of(step, path);
+	snprintf(id, sizeof(id), "%s%s", places[step->object].letter, path);
+	keys_place.caller.identity = NULL;
+	vault_login_admin(&keys_place);
+	expect(keys_destroy(places[step->object].object_class, id), CKR_OK, NONE);
+	sr_identity_unref(keys_place.caller.identity);
+	keys_place.caller.identity = before;
+}
+
 void matrix_do(const struct matrix_step *step, struct matrix_outcome *outcome)
 {
 	uint64_t before = people_event(&keys_place).id;
@@ -313,7 +348,10 @@ void matrix_do(const struct matrix_step *step, struct matrix_outcome *outcome)
 	ck_assert_uint_le(event.id, before + 1);
 	if (event.id > before) {
 		char path[64];
-		path_of(step->object, step->tier, path);
+		if (step->action == ACTION_CREATE)
+			new_path_of(step, path);
+		else
+			path_of(step->object, step->tier, path);
 		ck_assert_str_eq(event.path, path);
 		ck_assert(event.status == SR_STATUS_DENIED || strcmp(event.tier, sr_tier_name(step->tier)) == 0);
 		ck_assert_str_eq(event.rv, sr_rv_name(outcome->rv));
@@ -322,6 +360,8 @@ void matrix_do(const struct matrix_step *step, struct matrix_outcome *outcome)
 	}
 	if (outcome->rv == CKR_OK && step->action == ACTION_DELETE)
 		make_by_admin(step->object, step->tier);
+	if (outcome->rv == CKR_OK && step->action == ACTION_CREATE)
+		delete_by_admin(step);
 }
 
 /* -- the world ------------------------------------------------------------------------------------------------------
