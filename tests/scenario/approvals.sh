@@ -112,6 +112,30 @@ with_token 0 "a login by it" secret get glass/one/key
 same "it is told" fire "$(field "$request" decision)"
 same "by whom" carol "$(field "$request" decided_by)"
 
+# -- at once, in two processes -------------------------------------------------------------------------------------
+readers=$SR_BUILD/tests/scenario/readers
+ask admin --scope 'secrets:read:production/pay/card' --ttl 10m --max-uses 1
+by 0 "approve one use" bob approval approve "$request"
+for i in 1 2; do
+	SR_PIN=$(cat "$place/token.pin") "$readers" threads 1 production/pay/card >"$place/use.$i" 2>&1 &
+	uses[i]=$!
+done
+wait "${uses[@]}" || true
+same "the last use, by two processes: values" 1 "$(cat "$place"/use.[12] | grep -c '^value')"
+same "the audit says so" 1 "$(as admin audit query --event secret.read --status allowed --json |
+	"$PYTHON" -c 'import json, sys
+print(sum(e["token_id"] == sys.argv[1] for e in json.load(sys.stdin)))' "$token_id")"
+
+ask admin --scope 'secrets:read:production/pay/card' --ttl 10m
+as bob approval approve "$request" >"$place/vote.1" 2>&1 &
+votes[1]=$!
+as carol approval approve "$request" >"$place/vote.2" 2>&1 &
+votes[2]=$!
+given=0
+for i in 1 2; do if wait "${votes[i]}"; then given=$((given + 1)); fi; done
+same "one approval is needed, by two processes: votes" 1 "$given"
+same "it has one" 1 "$(field "$request" have)"
+
 # -- token issue --wait --------------------------------------------------------------------------------------------
 wait_for() # FILE: until it is not empty
 {
