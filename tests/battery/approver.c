@@ -21,10 +21,15 @@ void sr_approver_add(void)
 
 void sr_token_asked(const char *scopes, char token[SR_TOKEN_LEN + 1], char request[SR_REQUEST_MAX])
 {
+	sr_token_asked_for(scopes, "600", token, request);
+}
+
+void sr_token_asked_for(const char *scopes, const char *ttl, char token[SR_TOKEN_LEN + 1], char request[SR_REQUEST_MAX])
+{
 	CK_OBJECT_HANDLE handle;
 	CK_ULONG len = SR_TOKEN_LEN, request_len = SR_REQUEST_MAX - 1;
 	CK_ATTRIBUTE template[] = { SR_ATTR(CKA_CLASS, token_class), SR_ATTR(CKA_TOKEN, sr_yes),
-		SR_STRING(CKA_SR_SCOPES, scopes), SR_TEXT(CKA_SR_TTL, "600"),
+		SR_STRING(CKA_SR_SCOPES, scopes), SR_STRING(CKA_SR_TTL, ttl),
 		SR_TEXT(CKA_SR_REQUIRE_APPROVAL, "true") };
 	ck_assert_rv(p11->C_CreateObject(sr_admin(), template, SR_COUNT(template), &handle), CKR_OK);
 	ck_assert_rv(sr_get(sr_admin(), handle, CKA_VALUE, token, &len), CKR_OK);

@@ -177,6 +177,8 @@ void sr_is(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE
  * the second person: "approved", "denied". sr_decide_use(path, state): the one request for a use of the key there. */
 void sr_approver_add(void);
 void sr_token_asked(const char *scopes, char token[SR_TOKEN_LEN + 1], char request[SR_REQUEST_MAX]);
+void sr_token_asked_for(/* the same, with a TTL of its own */
+	const char *scopes, const char *ttl, char token[SR_TOKEN_LEN + 1], char request[SR_REQUEST_MAX]);
 void sr_decide(const char *request, const char *state);
 void sr_decide_use(const char *path, const char *state);
 

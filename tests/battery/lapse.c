@@ -243,6 +243,70 @@ START_TEST(session_objects)
 }
 END_TEST
 
+/* -- a signature in parts ---------------------------------------------------------------------------------------- */
+#define SIGNER "lapse/signer"
+
+static void make_signer(void)
+{
+	static CK_ULONG bits = 2048;
+	CK_MECHANISM generate = { CKM_RSA_PKCS_KEY_PAIR_GEN, NULL, 0 };
+	CK_ATTRIBUTE publics[] = { SR_ATTR(CKA_TOKEN, sr_yes), SR_TEXT(CKA_LABEL, SIGNER),
+		SR_ATTR(CKA_MODULUS_BITS, bits) };
+	CK_ATTRIBUTE privates[] = { SR_ATTR(CKA_TOKEN, sr_yes), SR_TEXT(CKA_LABEL, SIGNER), SR_ATTR(CKA_SIGN, sr_yes) };
+	CK_OBJECT_HANDLE public, private;
+	if (sr_key(sr_admin(), CKO_PRIVATE_KEY, SIGNER) == 0)
+		ck_assert_rv(p11->C_GenerateKeyPair(sr_admin(), &generate, publics, SR_COUNT(publics), privates,
+				     SR_COUNT(privates), &public, &private),
+			CKR_OK);
+}
+
+static void begin_signature(void)
+{
+	CK_MECHANISM sha256_rsa = { CKM_SHA256_RSA_PKCS, NULL, 0 };
+	ck_assert_rv(p11->C_SignInit(session, &sha256_rsa, sr_key(session, CKO_PRIVATE_KEY, SIGNER)), CKR_OK);
+	ck_assert_rv(p11->C_SignUpdate(session, (CK_BYTE_PTR) "begun", 5), CKR_OK);
+}
+
+static CK_RV finish_signature(void)
+{
+	static const CK_BYTE untouched[256];
+	CK_BYTE signature[256] = { 0 };
+	CK_ULONG len = sizeof signature;
+	CK_RV rv = p11->C_SignFinal(session, signature, &len);
+	if (rv != CKR_OK)
+		ck_assert_mem_eq(signature, untouched, sizeof untouched);
+	return rv;
+}
+
+/* It ends between the parts: by its TTL, by the end of what was approved, by revocation. */
+START_TEST(in_the_midst_of_a_signature)
+{
+	char request[SR_REQUEST_MAX];
+	make_signer();
+	if (_i == 1) {
+		sr_approver_add();
+		sr_token_asked_for("keys:sign:lapse/*", "2", string, request);
+	} else {
+		token = sr_token("keys:sign:lapse/*", _i == 0 ? "2" : "3600", NULL, string);
+	}
+	if (_i == 1)
+		sr_decide(request, "approved");
+	session = sr_as(string);
+	other = sr_open(SR_VAULT, 0);
+	CK_ULONG used = sr_events("key.used", "allowed", SIGNER);
+	begin_signature();
+	if (_i == 2)
+		sr_revoke(token);
+	else
+		let_expire();
+	ck_assert_rv(finish_signature(), CKR_USER_NOT_LOGGED_IN);
+	ck_assert_uint_eq(sr_device_error(session), _i == 2 ? SR_REASON_REVOKED : SR_REASON_EXPIRED);
+	ck_assert_rv_in(finish_signature(), CKR_OPERATION_NOT_INITIALIZED, CKR_USER_NOT_LOGGED_IN);
+	ck_assert_uint_eq(sr_state(session), CKS_RW_PUBLIC_SESSION);
+	ck_assert_uint_eq(sr_events("key.used", "allowed", SIGNER), used);
+}
+END_TEST
+
 /* The slots of an application have nothing to do with each other. */
 START_TEST(one_slot_only)
 {
@@ -269,6 +333,7 @@ Suite *sr_battery_lapse(void)
 	tcase_add_test(tcase, uses);
 	tcase_add_test(tcase, what_costs_no_use);
 	tcase_add_test(tcase, session_objects);
+	tcase_add_loop_test(tcase, in_the_midst_of_a_signature, 0, 3);
 	tcase_add_test(tcase, one_slot_only);
 	return suite;
 }
