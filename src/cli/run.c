@@ -1,5 +1,6 @@
 /* strongroom run: a command with secrets in its environment, and nowhere else. The tool becomes the command, so that
  * exit codes, signals and the terminal are the command's own. */
+#include "cli/approval.h"
 #include "cli/child_env.h"
 #include "cli/credential.h"
 #include "cli/lines.h"
@@ -123,6 +124,23 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 /* -- tokens ------------------------------------------------------------------------------------------------------- */
+/* Nobody is to decide on a token that is thrown away. What fails here is not told: the request ends by itself. */
+static void take_back(struct sr_tool *tool, const char *request)
+{
+	struct sr_template query, change = { .count = 0 };
+	CK_OBJECT_HANDLE handle;
+	CK_ULONG found = 0;
+	sr_template_class(&query, &sr_approval_class);
+	sr_template_text(&query, CKA_SR_ID, request);
+	sr_template_text(&change, CKA_SR_STATE, "canceled");
+	if (!request[0] || tool->p11->C_FindObjectsInit(tool->session, query.items, query.count) != CKR_OK)
+		return;
+	tool->p11->C_FindObjects(tool->session, &handle, 1, &found);
+	tool->p11->C_FindObjectsFinal(tool->session);
+	if (found)
+		tool->p11->C_SetAttributeValue(tool->session, handle, change.items, change.count);
+}
+
 /* A token that waits for approval is of no use to a command that runs now. */
 static int check_active(struct sr_tool *tool, CK_OBJECT_HANDLE handle, char *id, size_t cap)
 {
@@ -135,6 +153,7 @@ static int check_active(struct sr_tool *tool, CK_OBJECT_HANDLE handle, char *id,
 		sr_complain("%s: the values need an approval; issue a token for them, wait until it is approved and "
 			    "run with it",
 			tool->what);
+		take_back(tool, sr_json_text(token, "approval"));
 		exit_code = SR_EXIT_APPROVAL;
 	}
 	json_decref(token);

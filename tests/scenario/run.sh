@@ -84,6 +84,9 @@ exits 3 "a token by a token that cannot issue" as "$(token --scope 'secrets:read
 # -- refusals: nothing runs -----------------------------------------------------------------------------------------------
 exits 4 "a secret that is not there" run --env A=app/api B=app/none -- touch "$place/ran"
 exits 5 "a secret that needs an approval" run --env A=guarded/critical -- touch "$place/ran"
+same "and nobody is left to decide on it" "canceled" "$("$STRONGROOM" approval list --all --json | "$PYTHON" -c '
+import json, sys
+print(" ".join(r["state"] for r in json.load(sys.stdin)))')"
 exits 1 "a value with a NUL" run --env A=app/nul -- touch "$place/ran"
 exits 4 "a path outside the token's scope" as "$(token --scope 'secrets:read:app/api' --ttl 5m)" "$STRONGROOM" run --env A=app/db -- touch "$place/ran"
 exits 3 "a token that is used up" as "$(token --scope 'secrets:read:app/*' --ttl 5m --max-uses 1)" "$STRONGROOM" run --env A=app/db B=app/api -- touch "$place/ran"
