@@ -58,6 +58,11 @@ static void lapse(struct sr_call *call, CK_ULONG reason)
 	}
 	pthread_mutex_unlock(&call->client->lock);
 	sr_handles_bury(slot);
+	if (ended) {
+		struct sr_caller caller = sr_call_caller(call);
+		caller.identity = ended;
+		sr_login_lapsed(&caller, reason);
+	}
 	sr_identity_unref(ended);
 	adopt(call);
 }

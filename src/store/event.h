@@ -22,6 +22,7 @@
 	X(KEY_DERIVED, "key.derived")                     \
 	X(TOKEN_ISSUED, "token.issued")                   \
 	X(TOKEN_REVOKED, "token.revoked")                 \
+	X(TOKEN_EXPIRED, "token.expired")                 \
 	X(MEMBER_ADDED, "member.added")                   \
 	X(MEMBER_PASSPHRASE, "member.passphrase_changed") \
 	X(MEMBER_ROLE, "member.role_changed")             \

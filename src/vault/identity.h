@@ -26,6 +26,11 @@ void sr_wait_end(struct sr_wait *wait);
 /** sr_logout(caller, err): the session.logout event; the identity stays the caller's to release. */
 CK_RV sr_logout(const struct sr_caller *caller, struct sr_error *err);
 
+/** sr_login_lapsed(caller, reason): the login of CALLER->identity has ended by itself, as a call found: one record,
+ * token.expired with REASON, of a member or an agent session.logout. Nothing was released, so it holds nobody up where
+ * it cannot be written. */
+void sr_login_lapsed(const struct sr_caller *caller, CK_ULONG reason);
+
 /** sr_identity_check(caller, err): CKR_OK, or CKR_USER_NOT_LOGGED_IN with the reason EXPIRED, REVOKED, USED_UP (or the
  *  store's trouble): reads the standing, and where anything has changed since the last time the token and its ancestors
  *  again, by one index look-up each. Call it before each call that relies on the login. */

@@ -423,3 +423,12 @@ CK_RV sr_logout(const struct sr_caller *caller, struct sr_error *err)
 	act.caller = &unchecked;
 	return sr_act_commit(&act, err);
 }
+
+void sr_login_lapsed(const struct sr_caller *caller, CK_ULONG reason)
+{
+	struct sr_error err = SR_ERROR_INIT;
+	struct sr_act act;
+	bool token = caller->identity->type == SR_IDENTITY_TOKEN;
+	sr_act_begin(&act, caller, token ? SR_EVENT_TOKEN_EXPIRED : SR_EVENT_SESSION_LOGOUT, NULL);
+	sr_act_record(&act, sr_fail(&err, CKR_USER_NOT_LOGGED_IN, reason, "the login has ended"), &err);
+}

@@ -156,6 +156,11 @@ static CK_RV take_template(struct sr_policy_row *row, const struct sr_attrs *tem
 		if (attr)
 			rv = takers[i].take(row, attr, err);
 	}
+	/* who means the default says so: nobody lowers it by leaving something out */
+	if (rv == CKR_OK && row->tier == SR_TIER_CRITICAL && !sr_attrs_find(template, CKA_SR_APPROVALS))
+		rv = sr_fail(err, CKR_TEMPLATE_INCOMPLETE, SR_REASON_BAD_POLICY,
+			"policy not set: for critical it has to say how many approvals (CKA_SR_APPROVALS, "
+			"--approvals)");
 	return rv;
 }
 

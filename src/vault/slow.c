@@ -92,14 +92,25 @@ void sr_slow_free(struct sr_slow *slow)
 	free(slow);
 }
 
+/* The oldest that does not wait yet, else the oldest: who tries many names does not so clear the one that counts. */
+static struct tries *expendable(struct sr_slow *slow)
+{
+	struct tries *oldest = NULL;
+	for (struct tries *tries = slow->tries; tries; tries = tries->hh.next) {
+		if (!tries->users && tries->failures < SR_SLOW_FREE)
+			return tries;
+		if (!tries->users && !oldest)
+			oldest = tries;
+	}
+	return oldest;
+}
+
 /* Room for one more; false where everybody is still inside. */
 static bool make_room(struct sr_slow *slow)
 {
-	struct tries *tries = slow->tries;
 	if (HASH_COUNT(slow->tries) < SR_SLOW_SOURCES)
 		return true;
-	while (tries && tries->users)
-		tries = tries->hh.next;
+	struct tries *tries = expendable(slow);
 	if (!tries)
 		return false;
 	HASH_DEL(slow->tries, tries);

@@ -208,7 +208,7 @@ CK_RV sr_sign(CK_SESSION_HANDLE session, CK_MECHANISM_TYPE mechanism, CK_OBJECT_
 CK_RV sr_verify(CK_SESSION_HANDLE session, CK_MECHANISM_TYPE mechanism, CK_OBJECT_HANDLE key, const void *data,
 	CK_ULONG len, const CK_BYTE *signature, CK_ULONG signature_len);
 
-/** sr_events(event, status, path): how many records of the audit are so. */
+/** sr_events(event, status, path): how many records of the audit are so; PATH NULL: any. */
 CK_ULONG sr_events(const char *event, const char *status, const char *path);
 
 /** sr_chapter(name, set_up, tear_down): a suite's case with a place of its own; SET_UP and TEAR_DOWN go around each

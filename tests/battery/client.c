@@ -205,6 +205,6 @@ CK_ULONG sr_events(const char *event, const char *status, const char *path)
 {
 	CK_OBJECT_CLASS class = CKO_SR_EVENT;
 	CK_ATTRIBUTE query[] = { SR_ATTR(CKA_CLASS, class), SR_STRING(CKA_SR_EVENT, event),
-		SR_STRING(CKA_SR_STATUS, status), SR_STRING(CKA_SR_PATH, path) };
-	return sr_find_all(sr_admin(), query, SR_COUNT(query), NULL, 0);
+		SR_STRING(CKA_SR_STATUS, status), { CKA_SR_PATH, (void *)path, path ? strlen(path) : 0 } };
+	return sr_find_all(sr_admin(), query, SR_COUNT(query) - !path, NULL, 0);
 }

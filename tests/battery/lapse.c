@@ -293,7 +293,7 @@ START_TEST(in_the_midst_of_a_signature)
 		sr_decide(request, "approved");
 	session = sr_as(string);
 	other = sr_open(SR_VAULT, 0);
-	CK_ULONG used = sr_events("key.used", "allowed", SIGNER);
+	CK_ULONG used = sr_events("key.used", "allowed", SIGNER), lapses = sr_events("token.expired", "denied", NULL);
 	begin_signature();
 	if (_i == 2)
 		sr_revoke(token);
@@ -304,6 +304,7 @@ START_TEST(in_the_midst_of_a_signature)
 	ck_assert_rv_in(finish_signature(), CKR_OPERATION_NOT_INITIALIZED, CKR_USER_NOT_LOGGED_IN);
 	ck_assert_uint_eq(sr_state(session), CKS_RW_PUBLIC_SESSION);
 	ck_assert_uint_eq(sr_events("key.used", "allowed", SIGNER), used);
+	ck_assert_uint_eq(sr_events("token.expired", "denied", NULL), lapses + 1);
 }
 END_TEST
 

@@ -279,13 +279,24 @@ static void fill(unsigned count)
 
 START_TEST(the_oldest_goes_first)
 {
-	fail_times(&alice, 3);
+	fail_times(&alice, 2);
 	fill(SR_SLOW_SOURCES - 1);
+	fail_times(&alice, 2);
+	ck_assert_uint_eq(waits, 1); /* still known */
+}
+END_TEST
+
+START_TEST(who_does_not_wait_goes_before_who_does)
+{
+	struct sr_source bob;
+	sr_source_of("bob", &local, &bob);
+	fail_times(&bob, 2);
+	fail_times(&alice, 3);
+	fill(2 * SR_SLOW_SOURCES);
+	fail_times(&bob, 2);
+	ck_assert_uint_eq(waits, 0); /* forgotten */
 	fail_times(&alice, 1);
 	ck_assert_uint_eq(waits, 1); /* still known */
-	fill(SR_SLOW_SOURCES);
-	fail_times(&alice, 1);
-	ck_assert_uint_eq(waits, 1); /* forgotten */
 }
 END_TEST
 
@@ -561,6 +572,7 @@ Suite *sr_suite_slow(void)
 	tcase_add_test(alone, four_wait_and_more_are_refused);
 	tcase_add_test(alone, a_burst_has_no_more_for_nothing);
 	tcase_add_test(alone, the_oldest_goes_first);
+	tcase_add_test(alone, who_does_not_wait_goes_before_who_does);
 	tcase_add_test(alone, who_is_inside_stays);
 	suite_add_tcase(suite, alone);
 	TCase *in_vault = tcase_create("in a vault");

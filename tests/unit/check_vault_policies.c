@@ -100,6 +100,7 @@ START_TEST(policies_that_cannot_be_are_refused)
 		{ { "a/*", NULL, "2" }, CKR_TEMPLATE_INCOMPLETE, SR_REASON_BAD_POLICY },
 		{ { "a//*", "critical", "2" }, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_BAD_PATH },
 		{ { "a/*", "secret", "2" }, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_BAD_TEMPLATE },
+		{ { "a/*", "critical", NULL }, CKR_TEMPLATE_INCOMPLETE, SR_REASON_BAD_POLICY },
 		{ { "a/*", "critical", "0" }, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_BAD_POLICY },
 		{ { "a/*", "sensitive", "0" }, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_BAD_POLICY },
 		{ { "a/*", "critical", "11" }, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_BAD_NUMBER },

@@ -260,6 +260,15 @@ void sr_wait_end(struct sr_wait *wait)
 	free(wait);
 }
 
+void sr_login_lapsed(const struct sr_caller *caller, CK_ULONG reason)
+{
+	(void)caller;
+	(void)reason;
+	pthread_mutex_lock(&state.lock);
+	state.lapses++;
+	pthread_mutex_unlock(&state.lock);
+}
+
 CK_RV sr_logout(const struct sr_caller *caller, struct sr_error *err)
 {
 	(void)caller;

@@ -63,6 +63,7 @@ struct fake_vault {
 	unsigned living;     /* not released */
 	unsigned logins;     /* tried */
 	unsigned logouts;
+	unsigned lapses;  /* told */
 	unsigned waiting; /* sr_wait_begin, not ended */
 	unsigned glances; /* sr_wait_goes_on */
 	unsigned values;
