@@ -8,6 +8,7 @@
 
 static const char *const taken_out[] = { "STRONGROOM_PIN", "STRONGROOM_PIN_FILE" };
 
+#define CREDENTIAL_LEN 30
 #define TAKEN_OUT (sizeof taken_out / sizeof taken_out[0])
 
 static bool is_letter(char c)
@@ -22,6 +23,18 @@ static bool is_taken_out(const char *name, size_t len)
 			return true;
 	}
 	return false;
+}
+
+/* A token or an agent's key: of a slot with token-env, or whatever else holds it. */
+static bool is_credential(const char *value)
+{
+	return (strncmp(value, "srt_", 4) == 0 || strncmp(value, "srk_", 4) == 0) && strlen(value) == CREDENTIAL_LEN;
+}
+
+bool sr_env_passes(const char *entry)
+{
+	size_t len = strcspn(entry, "=");
+	return !is_taken_out(entry, len) && !(entry[len] == '=' && is_credential(entry + len + 1));
 }
 
 bool sr_env_name_valid(const char *name, size_t len)
@@ -47,7 +60,7 @@ bool sr_child_env_init(struct sr_child_env *env)
 		return false;
 	}
 	for (size_t i = 0; i < count; i++) {
-		if (!is_taken_out(environ[i], strcspn(environ[i], "=")))
+		if (sr_env_passes(environ[i]))
 			env->list[env->count++] = environ[i];
 	}
 	return true;

@@ -19,6 +19,10 @@ struct sr_child_env {
  *  STRONGROOM_PIN_FILE). */
 bool sr_env_name_valid(const char *name, size_t len);
 
+/** sr_env_passes(entry): whether a command that the tool starts gets this "NAME=VALUE" of its environment: not where
+ * the PIN may stand, nor any token or agent's key. */
+bool sr_env_passes(const char *entry);
+
 /** sr_child_env_init(env): takes the environment as it is now; false (and a line on standard error) without memory. */
 bool sr_child_env_init(struct sr_child_env *env);
 

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE 1 /* posix_spawn_file_actions_addclosefrom_np, pipe2 */
 #include "cli/command.h"
 
+#include "cli/child_env.h"
 #include "cli/output.h"
 
 #include <errno.h>
@@ -16,16 +17,15 @@
 
 extern char **environ;
 
-/* Everything but where the PIN may stand. The array alone is the caller's to free. */
-static char **without_pin(void)
+/* Everything but credentials. The array alone is the caller's to free. */
+static char **without_credentials(void)
 {
 	size_t count = 0, kept = 0;
 	while (environ[count])
 		count++;
 	char **clean = calloc(count + 1, sizeof *clean);
 	for (size_t i = 0; clean && i < count; i++) {
-		if (strncmp(environ[i], "STRONGROOM_PIN=", 15) != 0 &&
-			strncmp(environ[i], "STRONGROOM_PIN_FILE=", 20) != 0)
+		if (sr_env_passes(environ[i]))
 			clean[kept++] = environ[i];
 	}
 	return clean;
@@ -60,7 +60,7 @@ static int set_files(posix_spawn_file_actions_t *files, int in)
 static int start(const char *command, int in, pid_t *pid)
 {
 	char *argv[] = { (char *)"sh", (char *)"-c", (char *)command, NULL };
-	char **environment = without_pin();
+	char **environment = without_credentials();
 	posix_spawnattr_t attributes;
 	posix_spawn_file_actions_t files;
 	if (!environment)

@@ -34,6 +34,7 @@ if grep -q '^STRONGROOM_PIN\|^SOFTHSM2_CONF' "$place/env"; then die "the command
 ok "no PIN and no PIN file in the command's environment"
 reader=$(token --scope 'secrets:read:app/*' --ttl 10m)
 same "nor where the PIN was given there" '' "$(as "$reader" "$STRONGROOM" run --env DB=app/db -- sh -c 'printf %s "$STRONGROOM_PIN"')"
+same "nor a token by another name" '' "$(OTHER=$reader as "$reader" "$STRONGROOM" run --env DB=app/db -- sh -c 'printf %s "$OTHER"')"
 same "a token that cannot issue reads by itself" 'key two' "$(as "$reader" "$STRONGROOM" run --env A=app/api -- printenv A)"
 same "no arguments show a value" 0 "$(run --env A=app/api -- sh -c 'tr "\0" " " </proc/$$/cmdline' | grep -c 'key two' || true)"
 # shellcheck disable=SC2016 # the command's own
