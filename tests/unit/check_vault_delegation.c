@@ -185,9 +185,9 @@ static struct sr_identity *draw_parent(int number)
 }
 
 /* WHO logs in from somewhere that it may be used from. */
-static void use(struct sr_identity *who, const struct sr_buf *allowed_ips)
+static void use(struct sr_identity *who, struct sr_buf *allowed_ips)
 {
-	unsigned may = peers_of(allowed_ips->len ? (const char *)allowed_ips->data : ""), peer;
+	unsigned may = peers_of(sr_buf_string(allowed_ips)), peer;
 	do {
 		peer = draw(9);
 	} while (!(may & 1u << peer));

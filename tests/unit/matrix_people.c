@@ -124,7 +124,7 @@ static void bend_token(struct sr_token_row *row, enum matrix_state state)
 		make_owner(row->owner);
 		break;
 	case STATE_AGENT_CUT:
-		make_agent((const char *)row->scopes.data, &agent);
+		make_agent(sr_buf_string(&row->scopes), &agent);
 		snprintf(row->issuer, sizeof(row->issuer), "agent:%s", agent.name);
 		sr_identity_unref(people_agent(&keys_place, &agent));
 		break;
