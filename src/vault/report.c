@@ -250,7 +250,7 @@ static CK_RV check_approval(struct row_check *check, const char *id)
 /* A number of the state tree alone: that it is proven was the whole question. */
 static CK_RV check_cut(struct row_check *check, const char *what)
 {
-	if (strcmp(what, SR_CUT_TOKENS + strlen("cut:")) == 0)
+	if (strcmp(what, &SR_CUT_TOKENS[strlen("cut:")]) == 0)
 		return CKR_OK;
 	return sr_fail(&check->finding, CKR_DEVICE_ERROR, SR_REASON_CHAIN_BROKEN, "a record cuts what cannot be cut");
 }

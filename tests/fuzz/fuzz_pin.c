@@ -181,6 +181,7 @@ static void check_record(CK_RV rv, const struct sr_error *err)
 /* A name, or NULL, and the PIN in PIN. */
 static void log_in(const char *name, size_t name_len)
 {
+	static const struct sr_key session_key = { .object_class = CKO_PRIVATE_KEY };
 	static const struct sr_peer peer = { .kind = SR_PEER_EMBEDDED, .loopback = true };
 	struct sr_vault vault = { .id = "fuzz", .slow = sr_slow_new(), .refused = sr_refused_new() };
 	struct sr_caller caller = { &vault, &peer, "C_Login", NULL };
@@ -192,7 +193,7 @@ static void log_in(const char *name, size_t name_len)
 	check_record(rv, &err);
 	if (rv == CKR_OK && caller.identity->type != SR_IDENTITY_AGENT) { /* what was right is right once more */
 		events = 0;
-		must(sr_reauthenticate(&caller, name, name_len, pin, pin_len, &err) == CKR_OK);
+		must(sr_reauthenticate(&caller, &session_key, name, name_len, pin, pin_len, &err) == CKR_OK);
 		check_record(CKR_OK, &err);
 	}
 	sr_identity_unref(caller.identity);
