@@ -88,7 +88,8 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 /* -- set ------------------------------------------------------------------------------------------------------- */
 static const struct argp_option set_options[] = {
 	{ "tier", OPTION_TIER, "TIER", 0, "standard, sensitive or critical", 0 },
-	{ "approvals", OPTION_APPROVALS, "N", 0, "How many members must approve (default: the tier's)", 0 },
+	{ "approvals", OPTION_APPROVALS, "N", 0,
+		"How many members must approve (default: the tier's; critical must say it)", 0 },
 	{ "delay", OPTION_DELAY, "DURATION", 0, "From the last approval to the effect (default: the tier's)", 0 },
 	{ "timeout", OPTION_TIMEOUT, "DURATION", 0, "Until an undecided request ends (default: 1h)", 0 },
 	{ "break-glass", OPTION_BREAK_GLASS, NULL, 0, "One admin may decide alone, in an emergency", 0 },
