@@ -72,11 +72,6 @@ static void measure_rounds(struct sample *sample, int opening)
 	need(p11->C_Finalize(NULL), "C_Finalize");
 }
 
-static void report(const char *what, double few, double many)
-{
-	printf("%-28s %12.0f %12.0f %8.2f\n", what, few, many, many / few);
-}
-
 int main(int argc, char **argv)
 {
 	static struct sample few, many;
@@ -91,9 +86,9 @@ int main(int argc, char **argv)
 		measure_rounds(&many, i);
 	}
 	printf("%-28s %12d %12d %8s\n", "median us, secrets:", FEW, secrets, "ratio");
-	report("find by label", median(few.find, ROUNDS), median(many.find, ROUNDS));
-	report("first read of the value", median(few.read, ROUNDS), median(many.read, ROUNDS));
-	report("C_Initialize to C_Login", median(few.login, OPENINGS), median(many.login, OPENINGS));
+	place_report("find by label", median(few.find, ROUNDS), median(many.find, ROUNDS));
+	place_report("first read of the value", median(few.read, ROUNDS), median(many.read, ROUNDS));
+	place_report("C_Initialize to C_Login", median(few.login, OPENINGS), median(many.login, OPENINGS));
 	place_end();
 	return 0;
 }

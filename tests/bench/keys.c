@@ -97,11 +97,6 @@ static void measure(struct sample *sample)
 	need(p11->C_Finalize(NULL), "C_Finalize");
 }
 
-static void report(const char *what, double few, double many)
-{
-	printf("%-28s %12.0f %12.0f %8.2f\n", what, few, many, many / few);
-}
-
 int main(int argc, char **argv)
 {
 	static const char *const custodies[] = { "resident", "wrapped" };
@@ -116,10 +111,10 @@ int main(int argc, char **argv)
 		measure(&few);
 		measure(&many);
 		printf("%-10s median us, keys: %12d %12d %8s\n", custodies[i], FEW, keys, "ratio");
-		report("find by label", median(few.by_label, ROUNDS), median(many.by_label, ROUNDS));
-		report("find by CKA_ID", median(few.by_id, ROUNDS), median(many.by_id, ROUNDS));
-		report("first signature", median(few.sign, ROUNDS), median(many.sign, ROUNDS));
-		report("C_Initialize to C_Login", few.start, many.start);
+		place_report("find by label", median(few.by_label, ROUNDS), median(many.by_label, ROUNDS));
+		place_report("find by CKA_ID", median(few.by_id, ROUNDS), median(many.by_id, ROUNDS));
+		place_report("first signature", median(few.sign, ROUNDS), median(many.sign, ROUNDS));
+		place_report("C_Initialize to C_Login", few.start, many.start);
 	}
 	place_end();
 	return 0;

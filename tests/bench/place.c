@@ -114,3 +114,8 @@ double median(double *values, size_t count)
 	qsort(values, count, sizeof(*values), by_value);
 	return values[count / 2];
 }
+
+void place_report(const char *what, double few, double many)
+{
+	printf("%-28s %12.0f %12.0f %8.2f\n", what, few, many, many / few);
+}

@@ -38,4 +38,7 @@ double now_us(void);
 /** median(values, count): sorts them. */
 double median(double *values, size_t count);
 
+/** place_report(what, few, many): one line, with their ratio. */
+void place_report(const char *what, double few, double many);
+
 #endif

@@ -114,11 +114,6 @@ static void measure_rounds(struct sample *sample, int opening)
 	need(p11->C_Finalize(NULL), "C_Finalize");
 }
 
-static void report(const char *what, double few, double many)
-{
-	printf("%-28s %12.0f %12.0f %8.2f\n", what, few, many, many / few);
-}
-
 int main(int argc, char **argv)
 {
 	static struct sample few, many;
@@ -133,10 +128,10 @@ int main(int argc, char **argv)
 		measure_rounds(&many, i);
 	}
 	printf("%-28s %12d %12d %8s\n", "median us, live tokens:", FEW, tokens, "ratio");
-	report("C_Initialize to C_Login", median(few.start, OPENINGS), median(many.start, OPENINGS));
-	report("C_Login", median(few.login, ROUNDS), median(many.login, ROUNDS));
-	report("find and first read", median(few.read, ROUNDS), median(many.read, ROUNDS));
-	report("list by path", median(few.list, ROUNDS), median(many.list, ROUNDS));
+	place_report("C_Initialize to C_Login", median(few.start, OPENINGS), median(many.start, OPENINGS));
+	place_report("C_Login", median(few.login, ROUNDS), median(many.login, ROUNDS));
+	place_report("find and first read", median(few.read, ROUNDS), median(many.read, ROUNDS));
+	place_report("list by path", median(few.list, ROUNDS), median(many.list, ROUNDS));
 	free(few.pins);
 	free(many.pins);
 	place_end();
