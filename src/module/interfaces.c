@@ -5,7 +5,7 @@
 
 #define SR_ROW_240(name) .name = name,
 #define SR_ROW_300(name)
-#define SR_CALL(name, section, since, where, status, audit, params, args) SR_ROW_##since(name)
+#define SR_CALL(name, section, since, where, status, audit, signature) SR_ROW_##since(name)
 static const CK_FUNCTION_LIST list_2_40 = {
 	.version = { 2, 40 },
 #include "pkcs11/calls.def"
@@ -13,7 +13,7 @@ static const CK_FUNCTION_LIST list_2_40 = {
 #undef SR_CALL
 
 /* PKCS#11 3.1 kept the structure of 3.0. */
-#define SR_CALL(name, section, since, where, status, audit, params, args) .name = name,
+#define SR_CALL(name, section, since, where, status, audit, signature) .name = name,
 static const CK_FUNCTION_LIST_3_0 list_3_1 = {
 	.version = { 3, 1 },
 #include "pkcs11/calls.def"

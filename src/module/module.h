@@ -90,7 +90,7 @@ sr_pin_prompt sr_vendor_prompt(void);
 #define SR_OURS_CLIENT(name, params)
 #define SR_OURS_SESSION(name, params)
 #define SR_OURS_PARALLEL(name, params)
-#define SR_CALL(name, section, since, where, status, audit, params, args) SR_OURS_##where(name, params)
+#define SR_CALL(name, section, since, where, status, audit, signature) SR_OURS_##where(name, SR_PARAMS signature)
 #include "pkcs11/calls.def"
 #undef SR_CALL
 #undef SR_OURS_MODULE

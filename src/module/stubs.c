@@ -40,5 +40,6 @@
 		return sr_leave(&entry, rv == CKR_OK ? CKR_FUNCTION_NOT_PARALLEL : rv); \
 	}
 
-#define SR_CALL(name, section, since, where, status, audit, params, args) SR_STUB_##where(name, params, args)
+#define SR_CALL(name, section, since, where, status, audit, signature) \
+	SR_STUB_##where(name, SR_PARAMS signature, SR_ARGS signature)
 #include "pkcs11/calls.def"

@@ -39,7 +39,7 @@ static CK_RV no_session(void)
 	{                                                                                           \
 		return no_session();                                                                \
 	}
-#define SR_CALL(name, section, since, where, status, audit, params, args) SR_NONE_##where(name, params)
+#define SR_CALL(name, section, since, where, status, audit, signature) SR_NONE_##where(name, SR_PARAMS signature)
 #include "pkcs11/calls.def"
 #undef SR_CALL
 
@@ -47,7 +47,7 @@ static CK_RV no_session(void)
 #define SR_ROW_PARALLEL(name)
 #define SR_ROW_CLIENT(name) .name = none_##name,
 #define SR_ROW_SESSION(name) .name = none_##name,
-#define SR_CALL(name, section, since, where, status, audit, params, args) SR_ROW_##where(name)
+#define SR_CALL(name, section, since, where, status, audit, signature) SR_ROW_##where(name)
 
 #pragma GCC diagnostic ignored "-Woverride-init" /* the one call that succeeds takes its row's place */
 

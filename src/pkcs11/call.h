@@ -76,7 +76,7 @@ extern const struct sr_calls sr_client_calls;
 #define SR_HANDLER_PARALLEL(name, params)
 #define SR_HANDLER_CLIENT(name, params) CK_RV sr_##name(struct sr_call *call SR_AND params);
 #define SR_HANDLER_SESSION(name, params) CK_RV sr_##name(struct sr_call *call SR_AND params);
-#define SR_CALL(name, section, since, where, status, audit, params, args) SR_HANDLER_##where(name, params)
+#define SR_CALL(name, section, since, where, status, audit, signature) SR_HANDLER_##where(name, SR_PARAMS signature)
 #include "pkcs11/calls.def"
 #undef SR_CALL
 #undef SR_HANDLER_MODULE

@@ -3,11 +3,12 @@
 #define SR_PKCS11_CALLS_H
 
 #include "pkcs11/cryptoki.h"
+#include "pkcs11/signature.h"
 
 #define SR_UNPAREN(...) __VA_ARGS__
 #define SR_AND(...) __VA_OPT__(, ) __VA_ARGS__ /* the list in parentheses with a comma before it, nothing for () */
 
-#define SR_CALL(name, section, since, where, status, audit, params, args) SR_ID_##name,
+#define SR_CALL(name, section, since, where, status, audit, signature) SR_ID_##name,
 enum sr_call_id {
 #include "pkcs11/calls.def"
 	SR_CALL_COUNT
@@ -39,7 +40,7 @@ struct sr_client;
 #define SR_SLOT_PARALLEL(name, params)
 #define SR_SLOT_CLIENT(name, params) CK_RV (*name)(struct sr_client *, SR_UNPAREN params);
 #define SR_SLOT_SESSION(name, params) CK_RV (*name)(struct sr_client *, CK_SESSION_HANDLE session SR_AND params);
-#define SR_CALL(name, section, since, where, status, audit, params, args) SR_SLOT_##where(name, params)
+#define SR_CALL(name, section, since, where, status, audit, signature) SR_SLOT_##where(name, SR_PARAMS signature)
 struct sr_calls {
 #include "pkcs11/calls.def"
 };

@@ -89,7 +89,8 @@ static CK_RV call_end(struct sr_call *call, CK_RV rv)
 			rv = sr_##name(&call SR_AND args);                                                   \
 		return call_end(&call, rv);                                                                  \
 	}
-#define SR_CALL(name, section, since, where, status, audit, params, args) SR_STUB_##where(name, params, args)
+#define SR_CALL(name, section, since, where, status, audit, signature) \
+	SR_STUB_##where(name, SR_PARAMS signature, SR_ARGS signature)
 #include "pkcs11/calls.def"
 #undef SR_CALL
 
@@ -97,7 +98,7 @@ static CK_RV call_end(struct sr_call *call, CK_RV rv)
 #define SR_ENTRY_PARALLEL(name)
 #define SR_ENTRY_CLIENT(name) .name = client_##name,
 #define SR_ENTRY_SESSION(name) .name = client_##name,
-#define SR_CALL(name, section, since, where, status, audit, params, args) SR_ENTRY_##where(name)
+#define SR_CALL(name, section, since, where, status, audit, signature) SR_ENTRY_##where(name)
 
 const struct sr_calls sr_client_calls = {
 #include "pkcs11/calls.def"

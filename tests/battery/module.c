@@ -65,7 +65,7 @@ void sr_stop(void)
 #define SR_REFUSED_DONE false
 #define SR_REFUSED_BACKEND false
 #define SR_REFUSED_REFUSED true
-#define SR_CALL(name, section, since, where, status, audit, params, args) \
+#define SR_CALL(name, section, since, where, status, audit, signature) \
 	{ #name, offsetof(CK_FUNCTION_LIST_3_0, name), since, SR_SESSION_##where, SR_REFUSED_##status },
 const struct sr_row sr_rows[] = {
 #include "pkcs11/calls.def"

@@ -144,7 +144,7 @@ START_TEST(the_module_exports_every_row)
 	CK_INTERFACE *interface;
 	ck_assert_uint_eq(get(NULL, NULL, &interface, 0), CKR_OK);
 	CK_FUNCTION_LIST_3_0 *list = interface->pFunctionList;
-#define SR_CALL(name, section, since, where, status, audit, params, args) \
+#define SR_CALL(name, section, since, where, status, audit, signature) \
 	ck_assert_ptr_eq((void *)list->name, dlsym(module, #name));
 #include "pkcs11/calls.def"
 #undef SR_CALL

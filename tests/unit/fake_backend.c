@@ -89,7 +89,7 @@ static CK_RV refuse(struct sr_client *client)
 	{                                                                                           \
 		return refuse(client);                                                              \
 	}
-#define SR_CALL(name, section, since, where, status, audit, params, args) SR_FAKE_##where(name, params)
+#define SR_CALL(name, section, since, where, status, audit, signature) SR_FAKE_##where(name, SR_PARAMS signature)
 #include "pkcs11/calls.def"
 #undef SR_CALL
 
@@ -98,7 +98,7 @@ static CK_RV refuse(struct sr_client *client)
 #define SR_ROW_PARALLEL(name)
 #define SR_ROW_CLIENT(name) .name = fake_##name,
 #define SR_ROW_SESSION(name) .name = fake_##name,
-#define SR_CALL(name, section, since, where, status, audit, params, args) SR_ROW_##where(name)
+#define SR_CALL(name, section, since, where, status, audit, signature) SR_ROW_##where(name)
 static const struct sr_calls calls = {
 #include "pkcs11/calls.def"
 	.C_GetSlotList = get_slot_list,
