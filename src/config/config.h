@@ -16,6 +16,7 @@ struct sr_slot_config {
 	char *token_file;
 	char *token_env;
 	uint64_t wait_s; /* how long C_Login waits for an approval */
+	bool offered;    /* not the file's: the token comes with each call, from the application's side */
 };
 
 /* Asks for the PIN of the HSM token with this label; false when nobody answers. */

@@ -5,6 +5,7 @@
 #define SR_PKCS11_CALL_H
 
 #include "pkcs11/client.h"
+#include "pkcs11/host.h"
 
 /** struct sr_call: SESSION and SLOT are NULL in the calls of a client. IDENTITY: a reference, after sr_call_login.
  *  HANDLE: the object that the call names; it is dropped when the call answers CKR_USER_NOT_LOGGED_IN.
@@ -18,11 +19,16 @@ struct sr_call {
 	uint64_t epoch;
 	CK_OBJECT_HANDLE handle;
 	bool repeated;
+	const struct sr_peer *peer;   /* by whom it is judged */
+	const struct sr_offer *offer; /* the slot's token, where the call brings it */
 	struct sr_error err;
 };
 
 /** sr_call_caller(call): as the vault wants to know it. */
 struct sr_caller sr_call_caller(const struct sr_call *call);
+
+/** sr_call_take_origin(call): where the calling thread's calls come from (host.h). */
+void sr_call_take_origin(struct sr_call *call);
 
 /** sr_call_login(call): brings the slot's login up to date (lapse, a changed token file) and takes a reference to it.
  *  CKR_OK with call->identity NULL when nobody is logged in (any more); the store's trouble otherwise. */
@@ -41,6 +47,13 @@ CK_RV sr_call_refuse_public(struct sr_call *call);
 /** sr_slot_take_login(slot), under the client's lock: ends the login: its handles, its private objects. The identity is
  *  the caller's now, for the event and for the release. */
 struct sr_identity *sr_slot_take_login(struct sr_slot *slot);
+
+/** sr_call_token_has(config), sr_call_token_read(call, pin, len, stamp, err), sr_call_token_changed(call, stamp): the
+ *  functions of own_token.h for the call's slot, whether its token is here or comes with the call (host.h). */
+bool sr_call_token_has(const struct sr_slot_config *config);
+CK_RV sr_call_token_read(const struct sr_call *call, char pin[SR_TOKEN_FILE_MAX], size_t *len, struct sr_stamp *stamp,
+	struct sr_error *err);
+bool sr_call_token_changed(const struct sr_call *call, const struct sr_stamp *stamp);
 
 /** struct sr_credentials: what a login gives; PIN NULL: the slot's own token is used. */
 struct sr_credentials {

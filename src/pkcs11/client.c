@@ -3,6 +3,7 @@
 
 #include "pkcs11/builtin.h"
 #include "pkcs11/call.h"
+#include "pkcs11/host.h"
 #include "util/clock.h"
 
 #include <stdlib.h>
@@ -67,6 +68,7 @@ static bool copy_config(struct sr_config *to, const struct sr_config *from)
 		      copy_text(&to->heads, from->heads) && copy_text(&to->mechanisms, from->mechanisms);
 	for (size_t i = 0; copied && i < from->slot_count; i++) {
 		to->slots[i].wait_s = from->slots[i].wait_s;
+		to->slots[i].offered = from->slots[i].offered;
 		copied = copy_text(&to->slots[i].name, from->slots[i].name) &&
 			 copy_text(&to->slots[i].token_file, from->slots[i].token_file) &&
 			 copy_text(&to->slots[i].token_env, from->slots[i].token_env);
@@ -110,21 +112,48 @@ static void set_up(struct sr_client *client)
 	}
 }
 
-CK_RV sr_client_open(const struct sr_config *config, struct sr_client **client, struct sr_error *err)
+static CK_RV make(const struct sr_config *config, struct sr_client **client, struct sr_error *err)
 {
 	struct sr_client *made = calloc(1, sizeof *made);
 	if (!made)
 		return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory for a client context");
 	bool copied = copy_config(&made->config, config);
 	set_up(made);
-	CK_RV rv = copied ? sr_client_ready(made, err)
-			  : sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory for the configuration");
+	if (!copied) {
+		sr_client_close(made);
+		return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory for the configuration");
+	}
+	*client = made;
+	return CKR_OK;
+}
+
+CK_RV sr_client_open(const struct sr_config *config, struct sr_client **client, struct sr_error *err)
+{
+	struct sr_client *made;
+	CK_RV rv = make(config, &made, err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = sr_client_ready(made, err);
 	if (rv == CKR_HOST_MEMORY) {
 		sr_client_close(made);
 		return rv;
 	}
 	sr_slots_number(made);
 	*client = made;
+	return CKR_OK;
+}
+
+CK_RV sr_host_open(const struct sr_config *config, struct sr_vault *vault, const struct sr_peer *peer,
+	struct sr_client **client, struct sr_error *err)
+{
+	CK_RV rv = make(config, client, err);
+	if (rv != CKR_OK)
+		return rv;
+	(*client)->vault = vault;
+	(*client)->shared = true;
+	(*client)->peer = *peer;
+	sr_slots_serials(*client);
+	sr_slots_number(*client);
 	return CKR_OK;
 }
 
@@ -184,7 +213,8 @@ void sr_client_close(struct sr_client *client)
 		sr_sessions_close(client, &client->slots[i], "C_Finalize", NULL);
 		sr_handles_free(&client->slots[i]);
 	}
-	sr_vault_close(client->vault);
+	if (!client->shared)
+		sr_vault_close(client->vault);
 	sr_config_clear(&client->config);
 	pthread_cond_destroy(&client->login_done);
 	pthread_cond_destroy(&client->cut_off);

@@ -97,6 +97,7 @@ struct sr_client {
 	bool ending;
 	pthread_mutex_t opening;
 	struct sr_vault *vault; /* set once, under LOCK; stays until the client closes */
+	bool shared;            /* the vault is not the client's to close */
 	struct sr_error absent; /* why there is no vault */
 	int64_t next_try_ms;    /* guarded by OPENING */
 	bool numbered;          /* slot ids come from the vault's id */

@@ -22,7 +22,8 @@ const struct sr_error *sr_last_error_get(void)
 static void call_begin(struct sr_call *call, struct sr_client *client, enum sr_call_id id)
 {
 	sr_crypto_errors_begin();
-	*call = (struct sr_call){ .id = id, .client = client };
+	*call = (struct sr_call){ .id = id, .client = client, .peer = &client->peer };
+	sr_call_take_origin(call);
 }
 
 /* The process is at its end (close_client in backend.c). */
@@ -57,7 +58,7 @@ static CK_RV call_end(struct sr_call *call, CK_RV rv)
 		sr_last_error_set(&call->err);
 	/* A slot with a token of its own may be back at the next call, for programs that keep a handle and only try
 	 * again */
-	if (rv == CKR_USER_NOT_LOGGED_IN && call->handle && !sr_own_token_has(call->slot->config))
+	if (rv == CKR_USER_NOT_LOGGED_IN && call->handle && !sr_call_token_has(call->slot->config))
 		sr_handle_drop(call, call->handle);
 	sr_identity_unref(call->identity);
 	if (call->session) {

@@ -7,7 +7,7 @@
 struct sr_caller sr_call_caller(const struct sr_call *call)
 {
 	return (struct sr_caller){ .vault = call->client->vault,
-		.peer = &call->client->peer,
+		.peer = call->peer,
 		.function = sr_call_rows[call->id].name,
 		.identity = call->identity };
 }
@@ -53,7 +53,7 @@ static void lapse(struct sr_call *call, CK_ULONG reason)
 		ended = slot->identity;
 		end_epoch(slot, true);
 		slot->lapse_reason = reason;
-		if (!sr_own_token_has(slot->config))
+		if (!sr_call_token_has(slot->config))
 			sr_handles_lapse(slot);
 	}
 	pthread_mutex_unlock(&call->client->lock);
@@ -131,7 +131,7 @@ static CK_RV ask_vault(struct sr_call *call, const struct sr_credentials *creden
 	}
 	char pin[SR_TOKEN_FILE_MAX];
 	size_t len = 0;
-	CK_RV rv = sr_own_token_read(call->slot->config, pin, &len, stamp, &call->err);
+	CK_RV rv = sr_call_token_read(call, pin, &len, stamp, &call->err);
 	if (rv == CKR_OK) {
 		*asked = true;
 		rv = sr_login(&caller, CKU_USER, NULL, 0, pin, len, identity, &call->err);
@@ -173,14 +173,14 @@ static bool token_is_new(struct sr_call *call)
 	bool waits = call->slot->waits;
 	struct sr_stamp stamp = call->slot->stamp;
 	pthread_mutex_unlock(&call->client->lock);
-	return wanted && (sr_own_token_changed(call->slot->config, &stamp) || (waits && !sr_own_token_waits(call)));
+	return wanted && (sr_call_token_changed(call, &stamp) || (waits && !sr_own_token_waits(call)));
 }
 
 /* The login has lapsed for REASON. True when there is one again: of the slot's own token, or because another thread was
  * quicker. False too when another thread has logged out in the meantime: nobody asks for a call without a login. */
 static bool revive(struct sr_call *call, CK_ULONG reason)
 {
-	bool again = sr_own_token_has(call->slot->config) && !call->repeated && log_in_again(call) == CKR_OK;
+	bool again = sr_call_token_has(call->slot->config) && !call->repeated && log_in_again(call) == CKR_OK;
 	if (!again)
 		lapse(call, reason);
 	return call->identity;

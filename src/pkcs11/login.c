@@ -15,7 +15,7 @@ static CK_RV check_user_type(struct sr_call *call, CK_USER_TYPE type)
  * same (pkcs11-tool does) is ignored. */
 static CK_RV check_pin(struct sr_call *call, struct sr_credentials *credentials)
 {
-	bool own = sr_own_token_has(call->slot->config);
+	bool own = sr_call_token_has(call->slot->config);
 	if (!credentials->pin && (credentials->pin_len || !own))
 		return sr_fail(&call->err, CKR_ARGUMENTS_BAD, SR_REASON_NONE,
 			"pPin is NULL, and the slot has no token-file or token-env");
@@ -40,7 +40,7 @@ static CK_RV ask_again(
 	char pin[SR_TOKEN_FILE_MAX];
 	size_t len = 0;
 	struct sr_stamp stamp;
-	CK_RV rv = sr_own_token_read(call->slot->config, pin, &len, &stamp, &call->err);
+	CK_RV rv = sr_call_token_read(call, pin, &len, &stamp, &call->err);
 	if (rv == CKR_OK)
 		rv = sr_reauthenticate(&caller, waiting->key, NULL, 0, pin, len, &call->err);
 	sr_cleanse(pin, sizeof pin);

@@ -13,6 +13,7 @@ struct sr_stamp {
 	ino_t inode;
 	off_t size;
 	struct timespec changed;
+	uint64_t generation; /* of one that was offered */
 };
 
 #define SR_TOKEN_FILE_MAX 256

@@ -181,7 +181,7 @@ CK_RV sr_C_GetTokenInfo(struct sr_call *call, CK_SLOT_ID id, CK_TOKEN_INFO_PTR i
 		.ulTotalPrivateMemory = CK_UNAVAILABLE_INFORMATION,
 		.ulFreePrivateMemory = CK_UNAVAILABLE_INFORMATION,
 	};
-	if (sr_own_token_has(slot->config))
+	if (sr_call_token_has(slot->config))
 		info->flags |= CKF_PROTECTED_AUTHENTICATION_PATH;
 	pad(info->manufacturerID, sizeof info->manufacturerID, MAKER);
 	pad(info->model, sizeof info->model, MAKER);

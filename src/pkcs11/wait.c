@@ -66,7 +66,7 @@ static struct sr_wait *begin_wait(struct sr_call *call, const struct sr_caller *
 	size_t len = 0;
 	struct sr_error err = SR_ERROR_INIT;
 	struct sr_wait *wait = NULL;
-	if (sr_own_token_read(call->slot->config, pin, &len, stamp, &err) == CKR_OK)
+	if (sr_call_token_read(call, pin, &len, stamp, &err) == CKR_OK)
 		wait = sr_wait_begin(caller, pin, len);
 	sr_cleanse(pin, sizeof pin);
 	return wait;
@@ -86,7 +86,7 @@ static enum outcome wait_once(struct sr_call *call, int64_t until_ms)
 			outcome = CUT_OFF;
 		else if (boot_ms() >= until_ms)
 			outcome = TIME_OVER;
-		else if (!wait || sr_own_token_changed(call->slot->config, &stamp))
+		else if (!wait || sr_call_token_changed(call, &stamp))
 			break;
 	} while (outcome == ASK_AGAIN && sr_wait_goes_on(&caller, wait));
 	sr_wait_end(wait);

@@ -1,0 +1,80 @@
+/* Where a call comes from, and what else a process asks that serves others. */
+#include "pkcs11/host.h"
+
+#include "pkcs11/call.h"
+#include "pkcs11/session.h"
+
+#include <string.h>
+
+/* The thread's own, because the calls of the table have no argument for it: plain data that needs no destructor. */
+static _Thread_local const struct sr_origin *origin;
+
+void sr_origin_set(const struct sr_origin *from)
+{
+	origin = from;
+}
+
+void sr_call_take_origin(struct sr_call *call)
+{
+	if (!origin)
+		return;
+	call->peer = origin->peer;
+	call->offer = origin->offer;
+}
+
+/* -- the token of a slot that logs itself in ------------------------------------------------------------------------
+ */
+bool sr_call_token_has(const struct sr_slot_config *config)
+{
+	return config && (config->offered || sr_own_token_has(config));
+}
+
+static CK_RV read_offer(const struct sr_offer *offer, char pin[SR_TOKEN_FILE_MAX], size_t *len, struct sr_stamp *stamp,
+	struct sr_error *err)
+{
+	*stamp = (struct sr_stamp){ 0 };
+	if (!offer || !offer->pin || !offer->len || offer->len > SR_TOKEN_FILE_MAX)
+		return sr_fail(err, CKR_FUNCTION_FAILED, SR_REASON_BAD_CONFIG, "%s",
+			offer && offer->text ? offer->text : "the slot's token was not given");
+	memcpy(pin, offer->pin, offer->len);
+	*len = offer->len;
+	stamp->generation = offer->generation;
+	return CKR_OK;
+}
+
+CK_RV sr_call_token_read(const struct sr_call *call, char pin[SR_TOKEN_FILE_MAX], size_t *len, struct sr_stamp *stamp,
+	struct sr_error *err)
+{
+	if (call->slot->config->offered)
+		return read_offer(call->offer, pin, len, stamp, err);
+	return sr_own_token_read(call->slot->config, pin, len, stamp, err);
+}
+
+bool sr_call_token_changed(const struct sr_call *call, const struct sr_stamp *stamp)
+{
+	const struct sr_slot_config *config = call->slot->config;
+	if (config && config->offered)
+		return call->offer && call->offer->pin && call->offer->generation != stamp->generation;
+	return sr_own_token_changed(config, stamp);
+}
+
+/* -- clients of a host --------------------------------------------------------------------------------------------- */
+size_t sr_host_slots(struct sr_client *client, CK_SLOT_ID *ids)
+{
+	for (size_t i = 0; i < client->slot_count; i++)
+		ids[i] = client->slots[i].id;
+	return client->slot_count;
+}
+
+CK_RV sr_host_waits(struct sr_client *client, CK_SESSION_HANDLE handle, bool *waits)
+{
+	struct sr_call call = { .id = SR_ID_C_Login, .client = client, .peer = &client->peer };
+	sr_call_take_origin(&call);
+	call.session = sr_session_enter(client, handle);
+	if (!call.session)
+		return CKR_SESSION_HANDLE_INVALID;
+	call.slot = call.session->slot;
+	*waits = sr_call_token_has(call.slot->config) && sr_own_token_waits(&call);
+	sr_session_leave(client, call.session);
+	return CKR_OK;
+}

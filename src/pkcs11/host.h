@@ -1,0 +1,47 @@
+/* What a process that serves others needs of the call layer, beside the calls: many client contexts on one vault, and
+ * whose call it is that a thread makes. The daemon's; embedded there is one client, and the process is its own caller.
+ */
+#ifndef SR_PKCS11_HOST_H
+#define SR_PKCS11_HOST_H
+
+#include "config/config.h"
+#include "pkcs11/calls.h"
+#include "policy/address.h"
+#include "util/error.h"
+#include "vault/vault.h"
+
+/** struct sr_offer: the token of a slot that logs itself in, as the application's side has just read it: LEN bytes at
+ *  PIN, which are good for one call. GENERATION: another number for another content. PIN NULL: it could not be read,
+ * and TEXT says why. */
+struct sr_offer {
+	const char *pin;
+	size_t len;
+	uint64_t generation;
+	const char *text;
+};
+
+/** struct sr_origin: where a call comes from: the PEER of its connection, by which it is judged, and what it brings. */
+struct sr_origin {
+	const struct sr_peer *peer;
+	const struct sr_offer *offer; /* NULL: none */
+};
+
+/** sr_origin_set(origin): of the calls that this thread makes from now on; NULL: the client's own. What it points to
+ *  stays until it is set again. */
+void sr_origin_set(const struct sr_origin *origin);
+
+/** sr_host_open(config, vault, peer, client, err): a client context on a vault that is open, and that outlives it.
+ *  CONFIG is copied; of its slots NAME and OFFERED count. PEER: who opened it, for what happens between calls. It is
+ *  closed by sr_client_close. */
+CK_RV sr_host_open(const struct sr_config *config, struct sr_vault *vault, const struct sr_peer *peer,
+	struct sr_client **client, struct sr_error *err);
+
+/** sr_host_slots(client, ids): the slot ids in the order of the configuration, the default slot last; how many. IDS has
+ *  room for SR_SLOTS_MAX + 1. */
+size_t sr_host_slots(struct sr_client *client, CK_SLOT_ID *ids);
+
+/** sr_host_waits(client, session, waits): whether the token that the call brings waits for its approval. Leaves no
+ *  event. CKR_SESSION_HANDLE_INVALID. */
+CK_RV sr_host_waits(struct sr_client *client, CK_SESSION_HANDLE session, bool *waits);
+
+#endif
