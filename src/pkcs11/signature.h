@@ -2,6 +2,7 @@
  *
  *   PLAIN(type, name)      what only the process itself can use
  *   NUMBER(type, name)     a number that is given
+ *   SLOT(name)             a slot's id
  *   OBJECT(name)           an object's handle that is given
  *   BYTES(name)            bytes that are given, and their number
  *   LABEL(name)            the 32 bytes of a token's label
@@ -44,6 +45,7 @@
 
 #define SR_PARAM_PLAIN(type, name) type name
 #define SR_PARAM_NUMBER(type, name) type name
+#define SR_PARAM_SLOT(name) CK_SLOT_ID name
 #define SR_PARAM_OBJECT(name) CK_OBJECT_HANDLE name
 #define SR_PARAM_BYTES(name) CK_BYTE_PTR name, CK_ULONG name##_len
 #define SR_PARAM_LABEL(name) CK_UTF8CHAR_PTR name
@@ -64,6 +66,7 @@
 
 #define SR_ARG_PLAIN(type, name) name
 #define SR_ARG_NUMBER(type, name) name
+#define SR_ARG_SLOT(name) name
 #define SR_ARG_OBJECT(name) name
 #define SR_ARG_BYTES(name) name, name##_len
 #define SR_ARG_LABEL(name) name

@@ -16,6 +16,7 @@
 #define SR_WIRE_CALLS_MAX 4u    /* calls in one request */
 #define SR_WIRE_SLOTS_MAX 33u
 #define SR_WIRE_SECRET_LEN 32u
-#define SR_WIRE_ID_MAX 64u
+#define SR_OFFER_MAX 256u /* a token string: SR_TOKEN_FILE_MAX */
+#define SR_WIRE_ID_MAX 520u
 
 #endif

@@ -1,0 +1,44 @@
+/* The server's side of a request: read, done, answered. Made from the table of calls; nothing here knows of sockets. */
+#ifndef SR_WIRE_SERVER_H
+#define SR_WIRE_SERVER_H
+
+#include "pkcs11/host.h"
+#include "policy/address.h"
+#include "wire/message.h"
+
+/** struct sr_described: what an object's handle stands for, for a client that may have to ask for it again after its
+ *  context was lost. ID "": an object of the session, which nothing brings back. */
+struct sr_described {
+	CK_OBJECT_CLASS object_class;
+	bool named;
+	char id[SR_WIRE_ID_MAX];
+};
+
+/** struct sr_service: what a request is carried out by. The functions but CALLS may be NULL in tests.
+ *  from             whose the thread's next call is: the connection's peer, and the token that the call brings
+ *  waits            as sr_host_waits
+ *  describe         what a handle stands for
+ *  restore_session, restore_object: as sr_host_restore_*
+ *  last_error       of the thread's last call */
+struct sr_service {
+	const struct sr_calls *calls;
+	void (*from)(const struct sr_peer *peer, const struct sr_offer *offer);
+	CK_RV (*waits)(struct sr_client *client, CK_SESSION_HANDLE session, bool *waits);
+	bool (*describe)(
+		struct sr_client *client, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE handle, struct sr_described *out);
+	CK_RV(*restore_session)
+	(struct sr_client *client, CK_SESSION_HANDLE session, CK_SLOT_ID slot, CK_FLAGS flags, bool logged_in);
+	CK_RV(*restore_object)
+	(struct sr_client *client, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE handle,
+		const struct sr_described *described);
+	const struct sr_error *(*last_error)(void);
+};
+
+/** sr_serve(service, client, peer, request, answer): carries out the calls in REQUEST (a message's body, which it
+ *  changes), one after the other until one fails, and writes the answers. False: this is no request; ANSWER is for
+ *  nobody then, and the connection is to be closed. What is in REQUEST and ANSWER may be secret: the caller clears
+ *  both. Any thread; calls of one session wait for each other. */
+bool sr_serve(const struct sr_service *service, struct sr_client *client, const struct sr_peer *peer,
+	struct sr_buf *request, struct sr_buf *answer);
+
+#endif
