@@ -178,6 +178,8 @@
 	X(ROLLED_BACK, 54, "rolled_back") /* the database is older than the heads file or the HSM's anchor */    \
 	X(CHAIN_BROKEN, 55, "chain_broken")                                                                      \
 	X(CLOCK_NOT_BACK, 56, "clock_not_back") /* it is not behind the newest record */                         \
+	X(SERVER_AWAY, 57, "server_away")       /* nothing answers where strongroomd should be */                \
+	X(SERVER_REFUSED, 58, "server_refused") /* not the right server, or no TLS 1.3 */                        \
 	X(HSM_MISSING, 60, "hsm_missing")       /* module or token not there */                                  \
 	X(HSM_PIN, 61, "hsm_pin")                                                                                \
 	X(HSM_KEY_REFUSED, 62, "hsm_key_refused") /* imported, extractable, missing or with surplus rights */    \

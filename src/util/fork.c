@@ -1,4 +1,4 @@
-/* The private library's one fork handler. It counts, and puts the process-wide locks back as they were at load time by
+/* A private library's one fork handler. It counts, and puts the process-wide locks back as they were at load time by
  * plain stores: it takes no lock, calls nothing and cannot block the fork. */
 #include "util/fork.h"
 
@@ -9,6 +9,7 @@
 static pthread_once_t watch = PTHREAD_ONCE_INIT;
 static atomic_uint forks;
 static pthread_mutex_t locks[SR_LOCKS] = {
+	PTHREAD_MUTEX_INITIALIZER,
 	PTHREAD_MUTEX_INITIALIZER,
 	PTHREAD_MUTEX_INITIALIZER,
 	PTHREAD_MUTEX_INITIALIZER,

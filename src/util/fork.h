@@ -7,7 +7,7 @@ unsigned sr_forks(void);
 
 /** Process-wide locks, one for each thing that is. A forked child finds them open: the thread that held one is not
  *  there. What such a thread had half done is told by sr_forks, and not used. */
-enum sr_lock { SR_LOCK_CRYPTO, SR_LOCK_SOFTHSM, SR_LOCK_SQLITE, SR_LOCKS };
+enum sr_lock { SR_LOCK_CRYPTO, SR_LOCK_SOFTHSM, SR_LOCK_SQLITE, SR_LOCK_TLS, SR_LOCKS };
 
 void sr_lock(enum sr_lock lock);
 void sr_unlock(enum sr_lock lock);
