@@ -4,6 +4,7 @@
 
 #include "module/backend.h"
 #include "pkcs11/calls.h"
+#include "wire/tls.h"
 
 #include <stdbool.h>
 #include <time.h>
@@ -68,10 +69,13 @@ bool sr_state_is_closed(void);
 /** sr_locking_read(args, locking, err): the four cases of PKCS#11 v3.1, 5.4.1. ARGS may be NULL. */
 CK_RV sr_locking_read(const CK_C_INITIALIZE_ARGS *args, struct sr_locking *locking, struct sr_error *err);
 
-/* -- library.c: libstrongroom-vault.so ------------------------------------------------------------------------- */
+/* -- library.c: libstrongroom-vault.so, libstrongroom-tls.so ---------------------------------------------------- */
 /** sr_library_load(backend, err): loads the private library once in a process. CKR_GENERAL_ERROR and a reason where it
  *  is missing or of another version. Any thread. */
 CK_RV sr_library_load(const struct sr_backend **backend, struct sr_error *err);
+
+/** sr_library_tls(connect, err): likewise the library for tls: servers, which gives sr_tls_connect. */
+CK_RV sr_library_tls(sr_tls_connect_fn **connect, struct sr_error *err);
 
 /** sr_library_after_fork(): in a forked child, which has one thread. */
 void sr_library_after_fork(void);
