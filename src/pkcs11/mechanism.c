@@ -170,18 +170,9 @@ static CK_RV take_ctr(const struct taking *taking)
 	return keep(taking, &params, sizeof params, 0);
 }
 
-/* CK_GCM_PARAMS as it was before ulIvBits: PKCS#11 v2.30, and the pages of v2.40 without its header. */
-struct old_gcm_params {
-	CK_BYTE_PTR iv;
-	CK_ULONG iv_len;
-	CK_BYTE_PTR aad;
-	CK_ULONG aad_len;
-	CK_ULONG tag_bits;
-};
-
 static bool has_gcm(const struct taking *taking, CK_GCM_PARAMS *params)
 {
-	struct old_gcm_params old;
+	struct sr_old_gcm_params old;
 	if (has_structure(taking, params, sizeof *params))
 		return true;
 	if (!has_structure(taking, &old, sizeof old))

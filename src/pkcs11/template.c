@@ -1,110 +1,28 @@
 /* Templates from outside. What a template says is read once, for it may change under our eyes in another thread. */
 #include "pkcs11/template.h"
 
+#include "pkcs11/attribute_kind.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { KIND_BYTES, KIND_BOOL, KIND_ULONG, KIND_DATE, KIND_MECHANISMS };
-
-#define CREATE SR_TEMPLATE_CREATE
-#define PAIR (SR_TEMPLATE_GENERATE_PUBLIC | SR_TEMPLATE_GENERATE_PRIVATE)
-#define NEW_KEY (SR_TEMPLATE_GENERATE | PAIR | SR_TEMPLATE_UNWRAP | SR_TEMPLATE_DERIVE)
-#define NEW (CREATE | NEW_KEY)
-#define MADE (NEW | SR_TEMPLATE_COPY)
-#define ALL (MADE | SR_TEMPLATE_SET)
-#define OLD_ALL (CREATE | SR_TEMPLATE_COPY | SR_TEMPLATE_SET) /* of what no key has */
-#define NEVER 0u
+#define NEW_KEY                                                                                                   \
+	(SR_TEMPLATE_GENERATE | SR_TEMPLATE_GENERATE_PUBLIC | SR_TEMPLATE_GENERATE_PRIVATE | SR_TEMPLATE_UNWRAP | \
+		SR_TEMPLATE_DERIVE)
 
 #define DATA 1u   /* belongs to CKO_DATA objects */
 #define SECRET 2u /* a value, or what tells of one */
 
-/* The attributes of the standard. USES: the templates, searches apart, in which it may stand: table 13 of PKCS#11 v3.1
- * and its footnotes at each object's table. 2 and 4 (not where it is created, not where it is generated) and 6 (not
- * where it is unwrapped) are rules about all keys here; 1, 3, 5 (must stand there) and what belongs to which class are
- * the vault's. CKA_MODULUS_BITS and CKA_VALUE_LEN are taken at C_CreateObject too, for programs that send them. */
+#define SR_ATTRIBUTE(type, kind, uses, flags) { type, SR_ATTRIBUTE_##kind, uses, flags },
 static const struct row {
 	CK_ATTRIBUTE_TYPE type;
-	enum kind kind;
+	enum sr_attribute_kind kind;
 	unsigned uses;
 	unsigned flags;
 } rows[] = {
-	{ CKA_CLASS, KIND_ULONG, NEW, DATA },
-	{ CKA_TOKEN, KIND_BOOL, MADE, DATA },
-	{ CKA_PRIVATE, KIND_BOOL, MADE, DATA },
-	{ CKA_LABEL, KIND_BYTES, ALL, DATA },
-	{ CKA_UNIQUE_ID, KIND_BYTES, NEVER, DATA },
-	{ CKA_APPLICATION, KIND_BYTES, OLD_ALL, DATA },
-	{ CKA_VALUE, KIND_BYTES, OLD_ALL, DATA | SECRET },
-	{ CKA_OBJECT_ID, KIND_BYTES, OLD_ALL, DATA },
-	{ CKA_MODIFIABLE, KIND_BOOL, MADE, DATA },
-	{ CKA_COPYABLE, KIND_BOOL, ALL, DATA },
-	{ CKA_DESTROYABLE, KIND_BOOL, MADE, DATA },
-	/* certificates: 4.6 */
-	{ CKA_CERTIFICATE_TYPE, KIND_ULONG, CREATE, 0 },
-	{ CKA_ISSUER, KIND_BYTES, OLD_ALL, 0 },
-	{ CKA_SERIAL_NUMBER, KIND_BYTES, OLD_ALL, 0 },
-	{ CKA_AC_ISSUER, KIND_BYTES, OLD_ALL, 0 },
-	{ CKA_OWNER, KIND_BYTES, CREATE, 0 },
-	{ CKA_ATTR_TYPES, KIND_BYTES, OLD_ALL, 0 },
-	{ CKA_TRUSTED, KIND_BOOL, ALL, 0 },
-	{ CKA_CERTIFICATE_CATEGORY, KIND_ULONG, CREATE, 0 },
-	{ CKA_JAVA_MIDP_SECURITY_DOMAIN, KIND_ULONG, CREATE, 0 },
-	{ CKA_URL, KIND_BYTES, CREATE, 0 },
-	{ CKA_HASH_OF_SUBJECT_PUBLIC_KEY, KIND_BYTES, CREATE, 0 },
-	{ CKA_HASH_OF_ISSUER_PUBLIC_KEY, KIND_BYTES, CREATE, 0 },
-	{ CKA_NAME_HASH_ALGORITHM, KIND_ULONG, CREATE, 0 },
-	{ CKA_CHECK_VALUE, KIND_BYTES, CREATE | SR_TEMPLATE_COPY, SECRET },
-	/* keys: 4.7 to 4.10 */
-	{ CKA_KEY_TYPE, KIND_ULONG, NEW, 0 },
-	{ CKA_SUBJECT, KIND_BYTES, ALL, 0 },
-	{ CKA_ID, KIND_BYTES, ALL, 0 },
-	{ CKA_SENSITIVE, KIND_BOOL, ALL, 0 },
-	{ CKA_ENCRYPT, KIND_BOOL, ALL, 0 },
-	{ CKA_DECRYPT, KIND_BOOL, ALL, 0 },
-	{ CKA_WRAP, KIND_BOOL, ALL, 0 },
-	{ CKA_UNWRAP, KIND_BOOL, ALL, 0 },
-	{ CKA_SIGN, KIND_BOOL, ALL, 0 },
-	{ CKA_SIGN_RECOVER, KIND_BOOL, ALL, 0 },
-	{ CKA_VERIFY, KIND_BOOL, ALL, 0 },
-	{ CKA_VERIFY_RECOVER, KIND_BOOL, ALL, 0 },
-	{ CKA_DERIVE, KIND_BOOL, ALL, 0 },
-	{ CKA_START_DATE, KIND_DATE, ALL, 0 },
-	{ CKA_END_DATE, KIND_DATE, ALL, 0 },
-	{ CKA_EXTRACTABLE, KIND_BOOL, ALL, 0 },
-	{ CKA_LOCAL, KIND_BOOL, NEVER, 0 },
-	{ CKA_NEVER_EXTRACTABLE, KIND_BOOL, NEVER, 0 },
-	{ CKA_ALWAYS_SENSITIVE, KIND_BOOL, NEVER, 0 },
-	{ CKA_KEY_GEN_MECHANISM, KIND_ULONG, NEVER, 0 },
-	{ CKA_ALWAYS_AUTHENTICATE, KIND_BOOL, MADE, 0 },
-	{ CKA_WRAP_WITH_TRUSTED, KIND_BOOL, ALL, 0 },
-	{ CKA_ALLOWED_MECHANISMS, KIND_MECHANISMS, NEW, 0 },
-	{ CKA_PUBLIC_KEY_INFO, KIND_BYTES, CREATE, 0 },
-	/* their components: 6.1 to 6.4 and so on */
-	{ CKA_MODULUS, KIND_BYTES, CREATE, 0 },
-	{ CKA_MODULUS_BITS, KIND_ULONG, CREATE | SR_TEMPLATE_GENERATE_PUBLIC, 0 },
-	{ CKA_PUBLIC_EXPONENT, KIND_BYTES, CREATE | SR_TEMPLATE_GENERATE_PUBLIC, 0 },
-	{ CKA_PRIVATE_EXPONENT, KIND_BYTES, CREATE, SECRET },
-	{ CKA_PRIME_1, KIND_BYTES, CREATE, SECRET },
-	{ CKA_PRIME_2, KIND_BYTES, CREATE, SECRET },
-	{ CKA_EXPONENT_1, KIND_BYTES, CREATE, SECRET },
-	{ CKA_EXPONENT_2, KIND_BYTES, CREATE, SECRET },
-	{ CKA_COEFFICIENT, KIND_BYTES, CREATE, SECRET },
-	{ CKA_EC_PARAMS, KIND_BYTES, CREATE | SR_TEMPLATE_GENERATE_PUBLIC, 0 },
-	{ CKA_EC_POINT, KIND_BYTES, CREATE, 0 },
-	{ CKA_VALUE_LEN, KIND_ULONG, CREATE | SR_TEMPLATE_GENERATE | SR_TEMPLATE_UNWRAP | SR_TEMPLATE_DERIVE, SECRET },
-	{ CKA_PRIME, KIND_BYTES, CREATE | SR_TEMPLATE_GENERATE_PUBLIC, 0 },
-	{ CKA_SUBPRIME, KIND_BYTES, CREATE | SR_TEMPLATE_GENERATE_PUBLIC, 0 },
-	{ CKA_BASE, KIND_BYTES, CREATE | SR_TEMPLATE_GENERATE_PUBLIC, 0 },
-	{ CKA_PRIME_BITS, KIND_ULONG, SR_TEMPLATE_GENERATE, 0 },
-	{ CKA_SUB_PRIME_BITS, KIND_ULONG, SR_TEMPLATE_GENERATE, 0 },
-	{ CKA_VALUE_BITS, KIND_ULONG, SR_TEMPLATE_GENERATE_PRIVATE, SECRET },
-	/* built in: 4.3, 4.12, 4.13 */
-	{ CKA_HW_FEATURE_TYPE, KIND_ULONG, NEVER, 0 },
-	{ CKA_RESET_ON_INIT, KIND_BOOL, NEVER, 0 },
-	{ CKA_HAS_RESET, KIND_BOOL, NEVER, 0 },
-	{ CKA_MECHANISM_TYPE, KIND_ULONG, NEVER, 0 },
-	{ CKA_PROFILE_ID, KIND_ULONG, NEVER, 0 },
+#include "pkcs11/attributes.def"
 };
+#undef SR_ATTRIBUTE
 
 static const struct row *find_row(CK_ATTRIBUTE_TYPE type)
 {
@@ -147,19 +65,19 @@ static CK_RV check_length(const CK_ATTRIBUTE *given, struct sr_error *err)
 		length_limit(given->type));
 }
 
-static bool kind_fits(enum kind kind, const CK_ATTRIBUTE *given)
+static bool kind_fits(enum sr_attribute_kind kind, const CK_ATTRIBUTE *given)
 {
 	switch (kind) {
-	case KIND_BOOL:
+	case SR_ATTRIBUTE_BOOL:
 		return given->ulValueLen == sizeof(CK_BBOOL) && *(const CK_BBOOL *)given->pValue <= CK_TRUE;
-	case KIND_ULONG:
+	case SR_ATTRIBUTE_ULONG:
 		return given->ulValueLen == sizeof(CK_ULONG);
-	case KIND_DATE:
+	case SR_ATTRIBUTE_DATE:
 		return given->ulValueLen == 0 || given->ulValueLen == sizeof(CK_DATE);
-	case KIND_MECHANISMS:
+	case SR_ATTRIBUTE_MECHANISMS:
 		return given->ulValueLen % sizeof(CK_MECHANISM_TYPE) == 0 &&
 		       given->ulValueLen / sizeof(CK_MECHANISM_TYPE) <= SR_ALLOWED_MECHANISMS_MAX;
-	case KIND_BYTES:
+	case SR_ATTRIBUTE_BYTES:
 		break;
 	}
 	return true;

@@ -26,6 +26,16 @@ enum sr_parameter {
 	SR_PARAMETER_COUNT
 };
 
+/** struct sr_old_gcm_params: CK_GCM_PARAMS as it was before ulIvBits: PKCS#11 v2.30, and the pages of v2.40 without its
+ * header. Both are taken, told by their length. */
+struct sr_old_gcm_params {
+	CK_BYTE_PTR iv;
+	CK_ULONG iv_len;
+	CK_BYTE_PTR aad;
+	CK_ULONG aad_len;
+	CK_ULONG tag_bits;
+};
+
 /** struct sr_mechanism_row: FLAGS are the CKF_* functions that it can be offered for (CKF_SIGN, ...,
  * CKF_MESSAGE_ENCRYPT, CKF_GENERATE_KEY_PAIR, CKF_DIGEST); 0: never. KEY_TYPE: of the keys that it works with or makes,
  * CK_UNAVAILABLE_INFORMATION for none; KEY_TYPE_2: a second one, or the same. MULTI_PART: may be used in parts. WEAK:
