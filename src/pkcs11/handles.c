@@ -3,6 +3,7 @@
 
 #include "pkcs11/builtin.h"
 #include "pkcs11/call.h"
+#include "pkcs11/host.h"
 #include "vault/keys.h"
 
 #include <stdio.h>
@@ -100,15 +101,20 @@ static void free_object(struct sr_slot *slot, struct sr_object *object)
 	free(object);
 }
 
-/* Gives OBJECT its number and puts it into the tables; false when there is no memory. */
-static bool enter(struct sr_slot *slot, struct sr_object *object)
+/* Puts OBJECT, which has its number, into the tables; false when there is no memory. */
+static bool enter_as(struct sr_slot *slot, struct sr_object *object)
 {
 	struct sr_handles *handles = &slot->handles;
-	object->handle = slot->client->next_object++;
 	HASH_ADD(hh, handles->by_handle, handle, sizeof object->handle, object);
 	if (object->key && object->hh.tbl)
 		HASH_ADD_KEYPTR(hh_key, handles->by_key, object->key, strlen(object->key), object);
 	return object->hh.tbl && (!object->key || object->hh_key.tbl);
+}
+
+static bool enter(struct sr_slot *slot, struct sr_object *object)
+{
+	object->handle = slot->client->next_object++;
+	return enter_as(slot, object);
 }
 
 static CK_RV fill_ref(const struct sr_call *call, const struct sr_object *object, struct sr_ref *ref)
@@ -170,7 +176,9 @@ CK_RV sr_handle_resolve(struct sr_call *call, CK_OBJECT_HANDLE handle, struct sr
 	return rv;
 }
 
-static struct sr_object *new_vault_object(struct sr_slot *slot, const struct sr_class *class, const char *key)
+/* HANDLE 0: the next number. */
+static struct sr_object *new_vault_object(
+	struct sr_slot *slot, const struct sr_class *class, const char *key, CK_OBJECT_HANDLE handle)
 {
 	struct sr_object *object = calloc(1, sizeof *object);
 	if (!object)
@@ -178,27 +186,35 @@ static struct sr_object *new_vault_object(struct sr_slot *slot, const struct sr_
 	object->class = class;
 	object->is_private = true;
 	object->key = strdup(key);
-	if (object->key && enter(slot, object))
+	object->handle = handle;
+	if (object->key && (handle ? enter_as(slot, object) : enter(slot, object)))
 		return object;
 	free_object(slot, object);
 	return NULL;
+}
+
+/* 0: the id is too long. */
+static size_t make_key(const struct sr_class *class, const char *id, char key[KEY_MAX])
+{
+	int len = snprintf(key, KEY_MAX, "%016lx:%s", class->object_class, id);
+	return len > 0 && len < KEY_MAX ? (size_t)len : 0;
 }
 
 CK_RV sr_handle_of(
 	struct sr_call *call, const struct sr_class *class, const char *id, bool named, CK_OBJECT_HANDLE *handle)
 {
 	char key[KEY_MAX];
-	int len = snprintf(key, sizeof key, "%016lx:%s", class->object_class, id);
-	if (len < 0 || (size_t)len >= sizeof key)
+	size_t len = make_key(class, id, key);
+	if (!len)
 		return sr_fail(&call->err, CKR_GENERAL_ERROR, SR_REASON_INTERNAL, "an object's id is too long");
 	struct sr_slot *slot = call->slot;
 	struct sr_object *object = NULL;
 	pthread_mutex_lock(&call->client->lock);
 	bool same_login = slot->identity && slot->epoch == call->epoch;
 	if (same_login) {
-		HASH_FIND(hh_key, slot->handles.by_key, key, (size_t)len, object);
+		HASH_FIND(hh_key, slot->handles.by_key, key, len, object);
 		if (!object)
-			object = new_vault_object(slot, class, key);
+			object = new_vault_object(slot, class, key, 0);
 	}
 	if (object) {
 		object->named = object->named || named;
@@ -208,6 +224,41 @@ CK_RV sr_handle_of(
 	if (!same_login)
 		return sr_call_refuse_public(call);
 	return object ? CKR_OK : sr_fail(&call->err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory for a handle");
+}
+
+bool sr_handle_describe(struct sr_slot *slot, CK_OBJECT_HANDLE handle, struct sr_described *described)
+{
+	pthread_mutex_lock(&slot->client->lock);
+	const struct sr_object *object = find_handle(slot, handle);
+	bool lasts = object && object->class;
+	if (lasts) {
+		described->object_class = object->class->object_class;
+		described->named = object->named;
+		memcpy(described->id, object->key + KEY_CLASS_LEN, strlen(object->key + KEY_CLASS_LEN) + 1);
+	}
+	pthread_mutex_unlock(&slot->client->lock);
+	return lasts;
+}
+
+CK_RV sr_handle_restore(struct sr_slot *slot, CK_OBJECT_HANDLE handle, const struct sr_class *class,
+	const struct sr_described *described)
+{
+	char key[KEY_MAX];
+	struct sr_object *object = NULL;
+	size_t len = make_key(class, described->id, key);
+	pthread_mutex_lock(&slot->client->lock);
+	bool usable =
+		len && handle >= SR_BUILTIN_END && handle < slot->client->next_object && !find_handle(slot, handle);
+	if (usable)
+		HASH_FIND(hh_key, slot->handles.by_key, key, len, object);
+	usable = usable && !object;
+	object = usable ? new_vault_object(slot, class, key, handle) : NULL;
+	if (object)
+		object->named = described->named;
+	pthread_mutex_unlock(&slot->client->lock);
+	if (!usable)
+		return CKR_OBJECT_HANDLE_INVALID;
+	return object ? CKR_OK : CKR_HOST_MEMORY;
 }
 
 void sr_handle_keep_once(struct sr_call *call, CK_OBJECT_HANDLE handle, struct sr_buf *once)

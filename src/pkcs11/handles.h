@@ -79,6 +79,13 @@ CK_RV sr_handle_resolve(struct sr_call *call, CK_OBJECT_HANDLE handle, struct sr
 CK_RV sr_handle_of(
 	struct sr_call *call, const struct sr_class *class, const char *id, bool named, CK_OBJECT_HANDLE *handle);
 
+/** sr_handle_describe(slot, handle, described), sr_handle_restore(slot, handle, class, described):
+ *  host.h's, for a slot; they take the client's lock. */
+struct sr_described;
+bool sr_handle_describe(struct sr_slot *slot, CK_OBJECT_HANDLE handle, struct sr_described *described);
+CK_RV sr_handle_restore(struct sr_slot *slot, CK_OBJECT_HANDLE handle, const struct sr_class *class,
+	const struct sr_described *described);
+
 /** sr_handle_keep_once(call, handle, once), sr_handle_take_once(call, handle, once): gives ONCE to the handle for this
  *  session, and takes it away again, for good. */
 void sr_handle_keep_once(struct sr_call *call, CK_OBJECT_HANDLE handle, struct sr_buf *once);

@@ -78,3 +78,65 @@ CK_RV sr_host_waits(struct sr_client *client, CK_SESSION_HANDLE handle, bool *wa
 	sr_session_leave(client, call.session);
 	return CKR_OK;
 }
+
+/* -- what was lost ------------------------------------------------------------------------------------------------- */
+bool sr_host_begin_numbers(struct sr_client *client, CK_SESSION_HANDLE sessions, CK_OBJECT_HANDLE objects)
+{
+	const CK_ULONG last = CK_UNAVAILABLE_INFORMATION / 2; /* room for as many again */
+	if (sessions >= last || objects >= last)
+		return false;
+	pthread_mutex_lock(&client->lock);
+	if (sessions >= client->next_session)
+		client->next_session = sessions + 1;
+	if (objects >= client->next_object)
+		client->next_object = objects + 1;
+	pthread_mutex_unlock(&client->lock);
+	return true;
+}
+
+CK_RV sr_host_restore_session(
+	struct sr_client *client, CK_SESSION_HANDLE session, CK_SLOT_ID id, CK_FLAGS flags, bool logged_in)
+{
+	struct sr_error ignored = SR_ERROR_INIT;
+	struct sr_slot *slot = sr_slot_find(client, id);
+	if (!slot)
+		return CKR_SLOT_ID_INVALID;
+	CK_RV rv = sr_session_restore(client, slot, session, flags, &ignored);
+	if (rv != CKR_OK || !logged_in)
+		return rv;
+	pthread_mutex_lock(&client->lock);
+	if (!slot->identity) {
+		slot->lapsed = true;
+		slot->ended_by_lapse = true;
+		slot->wanted = true;
+		slot->lapse_reason = SR_REASON_SERVER_AWAY;
+	}
+	pthread_mutex_unlock(&client->lock);
+	return CKR_OK;
+}
+
+/* The slot of an open session, NULL for none. */
+static struct sr_slot *slot_of(struct sr_client *client, CK_SESSION_HANDLE handle)
+{
+	struct sr_session *session = sr_session_enter(client, handle);
+	if (!session)
+		return NULL;
+	struct sr_slot *slot = session->slot;
+	sr_session_leave(client, session);
+	return slot;
+}
+
+bool sr_host_describe(
+	struct sr_client *client, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE handle, struct sr_described *described)
+{
+	struct sr_slot *slot = slot_of(client, session);
+	return slot && sr_handle_describe(slot, handle, described);
+}
+
+CK_RV sr_host_restore_object(struct sr_client *client, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE handle,
+	const struct sr_described *described)
+{
+	struct sr_slot *slot = slot_of(client, session);
+	const struct sr_class *class = sr_class_find(described->object_class);
+	return slot && class ? sr_handle_restore(slot, handle, class, described) : CKR_OBJECT_HANDLE_INVALID;
+}

@@ -44,4 +44,34 @@ size_t sr_host_slots(struct sr_client *client, CK_SLOT_ID *ids);
  *  event. CKR_SESSION_HANDLE_INVALID. */
 CK_RV sr_host_waits(struct sr_client *client, CK_SESSION_HANDLE session, bool *waits);
 
+/* What an application had in a client context that was lost, told to its new one; numbers stay what they were. The
+ * caller has been believed so far that these were its own: nothing here gives a right, a handle is judged whenever it
+ * is used. */
+
+/** sr_host_begin_numbers(client, sessions, objects): handles from now on are above these. False: they are out of
+ *  reach. */
+bool sr_host_begin_numbers(struct sr_client *client, CK_SESSION_HANDLE sessions, CK_OBJECT_HANDLE objects);
+
+/** sr_host_restore_session(client, session, slot, flags, logged_in): LOGGED_IN: a login ended without the application's
+ * doing, so that the slot has lapsed. CKR_SESSION_COUNT, CKR_SLOT_ID_INVALID, CKR_SESSION_HANDLE_INVALID for a number
+ * that is in use or was never given, CKR_HOST_MEMORY. */
+CK_RV sr_host_restore_session(
+	struct sr_client *client, CK_SESSION_HANDLE session, CK_SLOT_ID slot, CK_FLAGS flags, bool logged_in);
+
+/** struct sr_described: what an object's handle stands for. ID "": an object of the session, which nothing brings
+ *  back. */
+#define SR_DESCRIBED_ID_MAX 520
+struct sr_described {
+	CK_OBJECT_CLASS object_class;
+	bool named;
+	char id[SR_DESCRIBED_ID_MAX];
+};
+
+/** sr_host_describe(client, session, handle, described): false where there is nothing to say of it.
+ *  sr_host_restore_object(client, session, handle, described): the handle stands for that again, in SESSION's slot. */
+bool sr_host_describe(
+	struct sr_client *client, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE handle, struct sr_described *described);
+CK_RV sr_host_restore_object(struct sr_client *client, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE handle,
+	const struct sr_described *described);
+
 #endif

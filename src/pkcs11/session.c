@@ -49,36 +49,43 @@ void sr_session_leave(struct sr_client *client, struct sr_session *session)
 	unref(client, session);
 }
 
-static CK_RV enter_session(struct sr_call *call, struct sr_session *session)
+/* Under the client's lock; the session has its number. */
+static CK_RV enter_session(struct sr_client *client, struct sr_session *session, struct sr_error *err)
 {
-	struct sr_client *client = call->client;
 	if (client->session_count >= SR_SESSIONS_MAX)
-		return sr_fail(&call->err, CKR_SESSION_COUNT, SR_REASON_TOO_LARGE,
+		return sr_fail(err, CKR_SESSION_COUNT, SR_REASON_TOO_LARGE,
 			"an application may have %d sessions open: close some", SR_SESSIONS_MAX);
-	session->handle = client->next_session;
 	HASH_ADD(hh, client->sessions, handle, sizeof session->handle, session);
 	if (!session->hh.tbl)
 		return CKR_HOST_MEMORY;
-	client->next_session++;
 	client->session_count++;
 	session->slot->sessions++;
 	session->slot->rw_sessions += (session->flags & CKF_RW_SESSION) != 0;
 	return CKR_OK;
 }
 
-static CK_RV open_session(struct sr_call *call, struct sr_slot *slot, CK_FLAGS flags, CK_SESSION_HANDLE *handle)
+static struct sr_session *new_session(struct sr_slot *slot, CK_FLAGS flags)
 {
 	struct sr_session *session = calloc(1, sizeof *session);
 	if (!session)
-		return CKR_HOST_MEMORY;
+		return NULL;
 	session->slot = slot;
 	session->flags = flags & (CKF_RW_SESSION | CKF_SERIAL_SESSION);
 	session->refs = 1; /* the table's */
 	pthread_mutex_init(&session->lock, NULL);
+	return session;
+}
+
+static CK_RV open_session(struct sr_call *call, struct sr_slot *slot, CK_FLAGS flags, CK_SESSION_HANDLE *handle)
+{
+	struct sr_session *session = new_session(slot, flags);
+	if (!session)
+		return CKR_HOST_MEMORY;
 	pthread_mutex_lock(&call->client->lock);
-	CK_RV rv = enter_session(call, session);
+	session->handle = call->client->next_session;
+	CK_RV rv = enter_session(call->client, session, &call->err);
 	if (rv == CKR_OK)
-		*handle = session->handle;
+		*handle = call->client->next_session++;
 	pthread_mutex_unlock(&call->client->lock);
 	if (rv != CKR_OK)
 		unref(call->client, session);
@@ -100,6 +107,22 @@ CK_RV sr_C_OpenSession(struct sr_call *call, CK_SLOT_ID id, CK_FLAGS flags, CK_V
 		return sr_fail(&call->err, CKR_SLOT_ID_INVALID, SR_REASON_NONE, "there is no slot %lu", id);
 	CK_RV rv = sr_client_ready(call->client, &call->err);
 	return rv == CKR_OK ? open_session(call, slot, flags, handle) : rv;
+}
+
+CK_RV sr_session_restore(
+	struct sr_client *client, struct sr_slot *slot, CK_SESSION_HANDLE handle, CK_FLAGS flags, struct sr_error *err)
+{
+	struct sr_session *session = new_session(slot, flags);
+	if (!session)
+		return CKR_HOST_MEMORY;
+	session->handle = handle;
+	pthread_mutex_lock(&client->lock);
+	bool usable = handle && handle < client->next_session && !find_session(client, handle);
+	CK_RV rv = usable ? enter_session(client, session, err) : CKR_SESSION_HANDLE_INVALID;
+	pthread_mutex_unlock(&client->lock);
+	if (rv != CKR_OK)
+		unref(client, session);
+	return rv;
 }
 
 /* Takes a locked session out of everything. With the slot's last one its login ends: the event is written when all is

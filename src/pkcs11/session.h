@@ -12,4 +12,8 @@ void sr_session_leave(struct sr_client *client, struct sr_session *session);
 void sr_search_end(struct sr_session *session);
 void sr_digest_end(struct sr_session *session);
 
+/** sr_session_restore(client, slot, handle, flags, err): host.h's restored session. */
+CK_RV sr_session_restore(
+	struct sr_client *client, struct sr_slot *slot, CK_SESSION_HANDLE handle, CK_FLAGS flags, struct sr_error *err);
+
 #endif

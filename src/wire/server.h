@@ -6,14 +6,6 @@
 #include "policy/address.h"
 #include "wire/message.h"
 
-/** struct sr_described: what an object's handle stands for, for a client that may have to ask for it again after its
- *  context was lost. ID "": an object of the session, which nothing brings back. */
-struct sr_described {
-	CK_OBJECT_CLASS object_class;
-	bool named;
-	char id[SR_WIRE_ID_MAX];
-};
-
 /** struct sr_service: what a request is carried out by. The functions but CALLS may be NULL in tests.
  *  from             whose the thread's next call is: the connection's peer, and the token that the call brings
  *  waits            as sr_host_waits
