@@ -95,9 +95,11 @@ struct sr_place {
 };
 extern struct sr_place sr_place;
 
-/** sr_place_make(), sr_place_remove(): an unchecked fixture; the vault is made by processes of their own. */
+/** sr_place_make(), sr_place_remove(): an unchecked fixture: a copy of the one vault that is made for all of them, by
+ *  processes of their own. sr_place_end(): after the last test, removes that one. */
 void sr_place_make(void);
 void sr_place_remove(void);
+void sr_place_end(void);
 
 /** sr_place_write(path, text): the file's whole content, put there by a rename. */
 void sr_place_write(const char *path, const char *text);

@@ -1,6 +1,7 @@
 /* check_battery [CHAPTER...]: runs the chapters named, or all, over the module that STRONGROOM_MODULE names, with the
  * tool that STRONGROOM names. Check's own variables (CK_FORK, CK_VERBOSITY, CK_TIMEOUT_MULTIPLIER) work as its manual
  * says. */
+#include "tests/battery/battery.h"
 #include "tests/battery/suites.h"
 
 #include <stdbool.h>
@@ -15,6 +16,7 @@ static const struct {
 	Suite *(*make)(void);
 } chapters[] = {
 #define SR_CHAPTER(name) { #name, sr_battery_##name },
+#include "tests/battery/battery.h"
 #include "tests/battery/suites.h"
 };
 
@@ -55,6 +57,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; argc == 1 && i < CHAPTERS; i++)
 		srunner_add_suite(runner, chapters[i].make());
 	srunner_run_all(runner, CK_ENV);
+	sr_place_end();
 	int failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
 	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -1,9 +1,9 @@
-/* A directory with a vault in it. The process that runs Check never loads the module for this: the tool makes the
- * vault, and a child fills it. */
+/* A directory with a vault in it. One is made for a run of the tests, and each chapter's part gets a copy. The process
+ * that runs Check never loads the module for this: the tool makes the vault, and a child fills it. */
 #include "tests/battery/battery.h"
+#include "tests/common/directory.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 struct sr_place sr_place;
+
+static struct sr_place template; /* what the others are copied from; no DIR: not made yet */
 
 static void text_to(char *out, size_t size, const char *name)
 {
@@ -189,31 +191,48 @@ static void make_tokens(void)
 	ck_assert_int_eq(got, (ssize_t)sizeof sr_place);
 }
 
-void sr_place_make(void)
+/* Without links in its name, because the tool writes into the vault where that lies. */
+static void name_place(void)
 {
-	const char *base = getenv("TMPDIR");
-	memset(&sr_place, 0, sizeof sr_place);
-	unsetenv(SR_TOKEN_ENV);
-	int len = snprintf(sr_place.dir, sizeof sr_place.dir, "%s/strongroom.XXXXXX", base && base[0] ? base : "/tmp");
+	char base[PATH_MAX];
+	const char *wanted = getenv("TMPDIR");
+	ck_assert_ptr_nonnull(realpath(wanted && wanted[0] ? wanted : "/tmp", base));
+	int len = snprintf(sr_place.dir, sizeof sr_place.dir, "%s/strongroom.XXXXXX", base);
 	ck_assert(len > 0 && (size_t)len < sizeof sr_place.dir);
 	ck_assert_ptr_nonnull(mkdtemp(sr_place.dir));
 	text_to(sr_place.conf, sizeof sr_place.conf, "battery.conf");
 	text_to(sr_place.first, sizeof sr_place.first, "first.token");
 	text_to(sr_place.second, sizeof sr_place.second, "second.token");
 	text_to(sr_place.waiting, sizeof sr_place.waiting, "waiting.token");
-	make_vault();
-	make_tokens();
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+/* The first who needs it makes it, which is before any test runs in this process. */
+static void make_template(void)
 {
-	(void)st;
-	(void)type;
-	(void)at;
-	return remove(path);
+	memset(&sr_place, 0, sizeof sr_place);
+	name_place();
+	make_vault();
+	make_tokens();
+	template = sr_place;
+}
+
+void sr_place_make(void)
+{
+	unsetenv(SR_TOKEN_ENV);
+	if (!template.dir[0])
+		make_template();
+	sr_place = template;
+	name_place();
+	directory_copy(template.dir, sr_place.dir);
 }
 
 void sr_place_remove(void)
 {
-	nftw(sr_place.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	directory_remove(sr_place.dir);
+}
+
+void sr_place_end(void)
+{
+	if (template.dir[0])
+		directory_remove(template.dir);
 }

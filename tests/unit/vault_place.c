@@ -1,6 +1,8 @@
 /* The place where the tests of the vault happen. */
 #include "tests/unit/vault_place.h"
 
+#include "tests/common/directory.h"
+
 #include "util/clock.h"
 
 #include <check.h>
@@ -73,7 +75,7 @@ void vault_place_remove(struct vault_place *place)
 	stop(place);
 	sr_config_clear(&place->config);
 	sr_clock_replace(NULL);
-	vault_template_remove(place->dir);
+	directory_remove(place->dir);
 }
 
 CK_RV vault_login(struct vault_place *place, const char *pin)

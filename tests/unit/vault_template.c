@@ -1,19 +1,15 @@
-/* See the header. A vault knows the directory it lies in: a copy has a name of the same length, and its two text files
- * are written anew. */
-#define _GNU_SOURCE 1 /* nftw, mkdtemp, memmem */
-
+/* See the header. */
 #include "tests/unit/vault_template.h"
+
+#include "tests/common/directory.h"
 
 #include "util/crypto.h"
 #include "vault/objects.h"
 
 #include <check.h>
-#include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define PRODUCT_LOG2N 15
@@ -42,68 +38,6 @@ void vault_template_full_cost(bool full)
 	full_cost = full;
 }
 
-/* -- directories ------------------------------------------------------------------------------------------------- */
-
-static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *where)
-{
-	(void)info;
-	(void)kind;
-	(void)where;
-	return remove(path);
-}
-
-void vault_template_remove(const char *dir)
-{
-	nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static void read_file(const char *path, struct sr_buf *content)
-{
-	char part[4096];
-	ssize_t got;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ck_assert_msg(fd >= 0, "%s", path);
-	while ((got = read(fd, part, sizeof(part))) > 0)
-		sr_buf_append(content, part, (size_t)got);
-	ck_assert_int_eq(got, 0);
-	close(fd);
-}
-
-static void write_file(const char *path, const struct sr_buf *content, mode_t mode)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-	ck_assert_msg(fd >= 0, "%s", path);
-	ck_assert_int_eq(write(fd, content->data, content->len), (ssize_t)content->len);
-	close(fd);
-}
-
-static void rename_within(struct sr_buf *content, const char *from, const char *to)
-{
-	size_t len = strlen(from);
-	for (uint8_t *at = content->data; (at = memmem(at, content->len - (size_t)(at - content->data), from, len));
-		at += len)
-		memcpy(at, to, len);
-}
-
-static const char *copying, *copying_to;
-
-static int copy_one(const char *path, const struct stat *info, int kind, struct FTW *where)
-{
-	struct sr_buf content = SR_BUF_INIT;
-	char to[256];
-	if (where->level == 0)
-		return 0;
-	snprintf(to, sizeof(to), "%s%s", copying_to, path + strlen(copying));
-	if (kind == FTW_D)
-		return mkdir(to, info->st_mode & 07777);
-	read_file(path, &content);
-	if (strstr(path, ".conf"))
-		rename_within(&content, copying, copying_to);
-	write_file(to, &content, info->st_mode & 07777);
-	sr_buf_clear(&content);
-	return 0;
-}
-
 /* -- the template ------------------------------------------------------------------------------------------------ */
 
 void vault_template_begin(void)
@@ -117,7 +51,7 @@ void vault_template_begin(void)
 void vault_template_end(void)
 {
 	for (int full = 0; full < 2; full++)
-		vault_template_remove(templates[full]);
+		directory_remove(templates[full]);
 }
 
 /* The test that first needs it makes it, for those after it too. One that dies meanwhile leaves half a vault behind,
@@ -133,7 +67,7 @@ static void make_template(const char *template)
 	snprintf(done, sizeof(done), "%s/strongroom.conf", template);
 	if (access(done, F_OK) == 0)
 		return;
-	vault_template_remove(template);
+	directory_remove(template);
 	sr_error_clear(&err);
 	ck_assert_msg(sr_vault_create(&plan, NULL, &result, &err) == CKR_OK, "%s", err.text);
 	free(result);
@@ -145,8 +79,5 @@ void vault_template_copy(char dir[64])
 	make_template(template);
 	snprintf(dir, 64, "/tmp/strongroom-vault-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
-	ck_assert_uint_eq(strlen(dir), strlen(template));
-	copying = template;
-	copying_to = dir;
-	ck_assert_int_eq(nftw(template, copy_one, 8, FTW_PHYS), 0);
+	directory_copy(template, dir);
 }

@@ -10,9 +10,6 @@
 /** vault_template_copy(dir): a vault in a directory of its own, whose name is written to DIR (64 bytes). */
 void vault_template_copy(char dir[64]);
 
-/** vault_template_remove(dir): the directory and all in it. */
-void vault_template_remove(const char *dir);
-
 /** vault_template_full_cost(full): whether passphrases from now on cost what they cost outside, as they must where
  * another program logs in too. */
 void vault_template_full_cost(bool full);

@@ -1,0 +1,12 @@
+/* Whole directories: a vault is made once for a run of tests, and copied for those who need one of their own. */
+#ifndef SR_TESTS_DIRECTORY_H
+#define SR_TESTS_DIRECTORY_H
+
+/** directory_copy(from, to): all that FROM holds, into TO, which exists. A vault knows the directory it lies in: where
+ * a configuration says FROM it says TO afterwards, so the two names are of the same length. */
+void directory_copy(const char *from, const char *to);
+
+/** directory_remove(dir): the directory and all in it; nothing where there is none. */
+void directory_remove(const char *dir);
+
+#endif
