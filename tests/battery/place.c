@@ -191,15 +191,9 @@ static void make_tokens(void)
 	ck_assert_int_eq(got, (ssize_t)sizeof sr_place);
 }
 
-/* Without links in its name, because the tool writes into the vault where that lies. */
 static void name_place(void)
 {
-	char base[PATH_MAX];
-	const char *wanted = getenv("TMPDIR");
-	ck_assert_ptr_nonnull(realpath(wanted && wanted[0] ? wanted : "/tmp", base));
-	int len = snprintf(sr_place.dir, sizeof sr_place.dir, "%s/strongroom.XXXXXX", base);
-	ck_assert(len > 0 && (size_t)len < sizeof sr_place.dir);
-	ck_assert_ptr_nonnull(mkdtemp(sr_place.dir));
+	directory_make(sr_place.dir, sizeof sr_place.dir, "strongroom");
 	text_to(sr_place.conf, sizeof sr_place.conf, "battery.conf");
 	text_to(sr_place.first, sizeof sr_place.first, "first.token");
 	text_to(sr_place.second, sizeof sr_place.second, "second.token");

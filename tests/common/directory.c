@@ -11,6 +11,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+const char *directory_base(void)
+{
+	static char base[PATH_MAX];
+	const char *wanted = getenv("TMPDIR");
+	if (!realpath(wanted && wanted[0] ? wanted : "/tmp", base)) {
+		perror("TMPDIR");
+		exit(2); /* nor is this always asked in a test, where Check would end it */
+	}
+	return base;
+}
+
+void directory_make(char *dir, size_t size, const char *name)
+{
+	int len = snprintf(dir, size, "%s/%s-XXXXXX", directory_base(), name);
+	ck_assert(len > 0 && (size_t)len < size);
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+}
+
 static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *where)
 {
 	(void)info;

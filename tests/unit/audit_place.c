@@ -1,5 +1,6 @@
 /* The place where the tests of the audit happen. */
 #include "tests/unit/audit_place.h"
+#include "tests/common/directory.h"
 
 #include "audit/anchor.h"
 
@@ -42,8 +43,7 @@ void place_make(struct audit_place *place)
 {
 	struct sr_error err = SR_ERROR_INIT;
 	memset(place, 0, sizeof *place);
-	snprintf(place->dir, sizeof place->dir, "/tmp/strongroom-audit-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(place->dir));
+	directory_make(place->dir, sizeof place->dir, "strongroom-audit");
 	snprintf(place->heads, sizeof place->heads, "%s/heads", place->dir);
 	must(sr_hsm_make_softhsm(place->dir, "audit", &place->uri, &place->conf, &err), err);
 	open_hsm(place);

@@ -3,6 +3,7 @@
 
 #include "hsm/hsm.h"
 #include "hsm/internal.h"
+#include "tests/common/directory.h"
 #include "tests/unit/suites.h"
 #include "util/crypto.h"
 
@@ -47,8 +48,7 @@ static struct sr_hsm_config config_of(const char *with_uri)
 static void set_up_token(void)
 {
 	unsetenv("SOFTHSM2_CONF");
-	strcpy(dir, "/tmp/strongroom-hsm-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	directory_make(dir, sizeof dir, "strongroom-hsm");
 	sr_error_clear(&err);
 	ck_assert_msg(sr_hsm_make_softhsm(dir, "test vault", &uri, &conf, &err) == CKR_OK, "%s", err.text);
 	sr_buf_text(&aad, "vault/path/1/standard");

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE 1 /* nftw, mkdtemp */
 
 #include "tests/unit/hsm_rig.h"
+#include "tests/common/directory.h"
 
 #include <ftw.h>
 #include <p11-kit/p11-kit.h>
@@ -54,8 +55,7 @@ void hsm_rig_open(void)
 void hsm_rig_set_up(void)
 {
 	unsetenv("SOFTHSM2_CONF");
-	strcpy(dir, "/tmp/strongroom-hsm-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	directory_make(dir, sizeof dir, "strongroom-hsm");
 	sr_error_clear(&rig_err);
 	assert_ok(sr_hsm_make_softhsm(dir, "test vault", &uri, &conf, &rig_err));
 	const struct sr_hsm_config config = { .uri = sr_buf_string(&uri), .softhsm_conf = sr_buf_string(&conf) };

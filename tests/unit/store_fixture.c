@@ -1,4 +1,5 @@
 #include "store_fixture.h"
+#include "tests/common/directory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,8 +21,7 @@ const char *store_file(const char *name)
 
 void store_dir(void)
 {
-	strcpy(store_dir_path, "/tmp/sr-store-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(store_dir_path));
+	directory_make(store_dir_path, sizeof store_dir_path, "sr-store");
 }
 
 void store_start(void)

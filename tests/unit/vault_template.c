@@ -43,8 +43,8 @@ void vault_template_full_cost(bool full)
 void vault_template_begin(void)
 {
 	for (int full = 0; full < 2; full++)
-		snprintf(templates[full], sizeof(templates[full]), "/tmp/strongroom-vault-%c%05d", full ? 'f' : 't',
-			(int)getpid() % 100000);
+		snprintf(templates[full], sizeof(templates[full]), "%s/strongroom-vault-%c%05d", directory_base(),
+			full ? 'f' : 't', (int)getpid() % 100000);
 	vault_template_end();
 }
 
@@ -77,7 +77,6 @@ void vault_template_copy(char dir[64])
 {
 	const char *template = templates[full_cost];
 	make_template(template);
-	snprintf(dir, 64, "/tmp/strongroom-vault-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	directory_make(dir, 64, "strongroom-vault");
 	directory_copy(template, dir);
 }
