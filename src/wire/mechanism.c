@@ -242,8 +242,8 @@ static void get_cbc_data(struct sr_in *in, union structure *to, size_t size)
 }
 
 /* -- which is which ------------------------------------------------------------------------------------------------ */
-/* SIZES: what the call layer takes as this parameter, none where it takes none; of the second sort are AES's and DES's
- * in turn, and CK_GCM_PARAMS of old. */
+/* SIZES: of what the call layer takes as this parameter, 0 for nothing; the second is that of DES, of
+ * CKM_AES_KEY_WRAP_KWP, and of CK_GCM_PARAMS as it was. */
 static const struct serialiser {
 	size_t sizes[2];
 	void (*put)(struct sr_buf *out, const union structure *from, size_t size);
