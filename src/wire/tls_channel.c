@@ -38,6 +38,8 @@ static int socket_write(BIO *bio, const char *from, int len)
 	} while (sent < 0 && errno == EINTR);
 	if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		BIO_set_retry_write(bio);
+	else if (sent < 0)
+		tls->ended = true;
 	return (int)sent;
 }
 

@@ -44,7 +44,7 @@ void sr_tls_leave(const struct sr_tls_server *settings);
 
 /* -- tls_channel.c ---------------------------------------------------------------------------------------------- */
 /** struct sr_tls: a connection. NO_WAIT: the socket is used as if it did not block, whatever it is. SETTLED: the
- *  handshake is behind us. ENDED: the peer's side of the socket is at its end. FAILED: nothing more is to be had. */
+ *  handshake is behind us. ENDED: nothing more comes or goes on the socket. FAILED: nothing more is to be had. */
 struct sr_tls {
 	struct sr_channel channel;
 	struct sr_tls_server *settings;

@@ -75,10 +75,11 @@ void sr_tls_leave(const struct sr_tls_server *settings)
 
 /* -- settings -------------------------------------------------------------------------------------------------- */
 /* A key with a passphrase would be asked for at the terminal. */
-static int no_passphrase(char *buf, int size, int writing, void *data)
+static int no_passphrase(char *buf, int size, int writing, void *asked)
 {
-	(void)buf, (void)size, (void)writing, (void)data;
-	ERR_raise_data(ERR_LIB_USER, ERR_R_OPERATION_FAIL, "it has a passphrase");
+	(void)buf, (void)size, (void)writing;
+	if (asked)
+		*(bool *)asked = true;
 	return -1;
 }
 
@@ -126,15 +127,8 @@ struct sr_tls_server *sr_tls_settings_new(struct sr_error *err)
 /* -- files ----------------------------------------------------------------------------------------------------- */
 const char *sr_tls_why(void)
 {
-	const char *data = NULL;
-	int flags = 0;
-	unsigned long code = ERR_peek_last_error_all(NULL, NULL, NULL, &data, &flags);
-	const char *reason = ERR_reason_error_string(code);
-	if (ERR_GET_LIB(code) == ERR_LIB_USER && (flags & ERR_TXT_STRING))
-		return data;
-	if (ERR_SYSTEM_ERROR(code))
-		reason = strerrordesc_np(ERR_GET_REASON(code));
-	return reason ? reason : "no reason given";
+	const char *why = ERR_reason_error_string(ERR_peek_last_error());
+	return why ? why : "no reason given";
 }
 
 static CK_RV refuse_file(const char *what, const char *file, struct sr_error *err)
@@ -157,9 +151,16 @@ CK_RV sr_tls_trust(struct sr_tls_server *settings, const char *file, struct sr_e
 
 CK_RV sr_tls_identity(struct sr_tls_server *settings, const char *certificate, const char *key, struct sr_error *err)
 {
+	bool asked = false;
+	SSL_CTX_set_default_passwd_cb_userdata(settings->ctx, &asked);
+	CK_RV rv = CKR_OK;
 	if (SSL_CTX_use_certificate_chain_file(settings->ctx, certificate) != 1)
-		return refuse_file("the certificate", certificate, err);
-	if (SSL_CTX_use_PrivateKey_file(settings->ctx, key, SSL_FILETYPE_PEM) != 1)
-		return refuse_file("the key", key, err);
-	return CKR_OK;
+		rv = refuse_file("the certificate", certificate, err);
+	else if (SSL_CTX_use_PrivateKey_file(settings->ctx, key, SSL_FILETYPE_PEM) != 1)
+		rv = refuse_file("the key", key, err);
+	SSL_CTX_set_default_passwd_cb_userdata(settings->ctx, NULL);
+	if (asked)
+		return sr_fail(err, CKR_GENERAL_ERROR, SR_REASON_BAD_CONFIG,
+			"the key %.100s cannot be used: it has a passphrase, and nobody is there to give it", key);
+	return rv;
 }

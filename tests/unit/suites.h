@@ -67,5 +67,8 @@ SR_SUITE(pkcs11_keys)
 SR_SUITE(operations)
 SR_SUITE(messages)
 SR_SUITE(wait)
+SR_SUITE(proxy)
+SR_SUITE(listener)
+SR_SUITE(tls)
 
 #undef SR_SUITE
