@@ -1,7 +1,9 @@
 /* A configuration from its file or from memory, and its end. */
 #include "config/config.h"
 
+#include "config/endpoint.h"
 #include "config/parse.h"
+#include "config/value.h"
 #include "util/buf.h"
 
 #include <errno.h>
@@ -114,6 +116,89 @@ CK_RV sr_config_load(const char *path, struct sr_config *config, struct sr_error
 	return rv;
 }
 
+/* -- one more listener ---------------------------------------------------------------------------------------- */
+/* NULL, or what is wrong with TEXT. */
+static const char *add_listener(struct sr_config *config, const char *text)
+{
+	struct sr_listen *listen = &config->listen;
+	if (config->server.kind != SR_SERVER_NONE)
+		return "a listener goes with dir, and the configuration has server; use another configuration";
+	if (strncmp(text, "unix:", 5) == 0)
+		return sr_endpoint_add_unix(text + 5, strlen(text + 5), listen);
+	if (strncmp(text, "tls:", 4) != 0)
+		return "must be unix:/path/to/socket or tls:ADDRESS:PORT";
+	if (!listen->certificate || !listen->key)
+		return "tls: needs tls, certificate and key under [listen] of the configuration; add them";
+	return sr_endpoint_add_tls(text + 4, strlen(text + 4), listen);
+}
+
+CK_RV sr_config_add_listener(struct sr_config *config, const char *text, struct sr_error *err)
+{
+	const char *fault = add_listener(config, text);
+	if (fault == sr_value_no_memory)
+		return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "out of memory");
+	if (fault)
+		return sr_fail(err, CKR_GENERAL_ERROR, SR_REASON_BAD_CONFIG, "listener: %s", fault);
+	return CKR_OK;
+}
+
+/* -- its texts ------------------------------------------------------------------------------------------------ */
+static const size_t texts[] = {
+	offsetof(struct sr_config, file),
+	offsetof(struct sr_config, dir),
+	offsetof(struct sr_config, hsm_uri),
+	offsetof(struct sr_config, softhsm_conf),
+	offsetof(struct sr_config, heads),
+	offsetof(struct sr_config, mechanisms),
+	offsetof(struct sr_config, server.path),
+	offsetof(struct sr_config, server.host),
+	offsetof(struct sr_config, tls.ca),
+	offsetof(struct sr_config, tls.name),
+	offsetof(struct sr_config, tls.certificate),
+	offsetof(struct sr_config, tls.key),
+	offsetof(struct sr_config, listen.certificate),
+	offsetof(struct sr_config, listen.key),
+	offsetof(struct sr_config, listen.client_ca),
+	offsetof(struct sr_config, listen.user),
+	offsetof(struct sr_config, listen.metrics.path),
+	offsetof(struct sr_config, listen.metrics.host),
+};
+
+#define SINGLE_TEXTS (sizeof texts / sizeof texts[0])
+#define SLOT_TEXTS 3
+#define ALL_TEXTS (SINGLE_TEXTS + 2 * SR_LISTENERS_MAX + SLOT_TEXTS * SR_SLOTS_MAX)
+
+/* Text number I of ALL_TEXTS, those of unused places of lists among them: these are NULL. */
+static char **text_at(struct sr_config *config, size_t i)
+{
+	if (i < SINGLE_TEXTS)
+		return (char **)((char *)config + texts[i]);
+	i -= SINGLE_TEXTS;
+	if (i < SR_LISTENERS_MAX)
+		return &config->listen.unix_paths[i];
+	i -= SR_LISTENERS_MAX;
+	if (i < SR_LISTENERS_MAX)
+		return &config->listen.tls[i].host;
+	i -= SR_LISTENERS_MAX;
+	struct sr_slot_config *slot = &config->slots[i / SLOT_TEXTS];
+	char **of_slot[SLOT_TEXTS] = { &slot->name, &slot->token_file, &slot->token_env };
+	return of_slot[i % SLOT_TEXTS];
+}
+
+bool sr_config_copy(struct sr_config *to, const struct sr_config *from)
+{
+	*to = *from; /* the texts of FROM until they are copied */
+	bool copied = true;
+	for (size_t i = 0; i < ALL_TEXTS; i++) {
+		char **text = text_at(to, i);
+		if (!*text)
+			continue;
+		*text = copied ? strdup(*text) : NULL;
+		copied = *text != NULL;
+	}
+	return copied;
+}
+
 /* The URI may hold a PIN. */
 static void free_text(char *text)
 {
@@ -124,16 +209,7 @@ static void free_text(char *text)
 
 void sr_config_clear(struct sr_config *config)
 {
-	free_text(config->file);
-	free_text(config->dir);
-	free_text(config->hsm_uri);
-	free_text(config->softhsm_conf);
-	free_text(config->heads);
-	free_text(config->mechanisms);
-	for (size_t i = 0; i < config->slot_count; i++) {
-		free_text(config->slots[i].name);
-		free_text(config->slots[i].token_file);
-		free_text(config->slots[i].token_env);
-	}
+	for (size_t i = 0; i < ALL_TEXTS; i++)
+		free_text(*text_at(config, i));
 	memset(config, 0, sizeof *config);
 }

@@ -3,12 +3,16 @@
 #ifndef SR_CONFIG_CONFIG_H
 #define SR_CONFIG_CONFIG_H
 
+#include "policy/address.h"
 #include "util/buf.h"
 #include "util/error.h"
 
 #include <stdbool.h>
 
 #define SR_SLOTS_MAX 32
+#define SR_LISTENERS_MAX 8
+#define SR_IDS_MAX 32
+#define SR_PROXIES_MAX 16
 
 /** struct sr_slot_config: one [slot NAME]. At most one of TOKEN_FILE and TOKEN_ENV; WAIT with one of them only. */
 struct sr_slot_config {
@@ -19,13 +23,83 @@ struct sr_slot_config {
 	bool offered;    /* not the file's: the token comes with each call, from the application's side */
 };
 
+/** struct sr_server: the daemon that a client uses. PATH for SR_SERVER_UNIX; HOST (a name or an address, an IPv6 one
+ *  without brackets) and PORT for SR_SERVER_TLS. */
+enum sr_server_kind { SR_SERVER_NONE, SR_SERVER_UNIX, SR_SERVER_TLS };
+struct sr_server {
+	enum sr_server_kind kind;
+	char *path;
+	char *host;
+	uint16_t port;
+};
+
+/** struct sr_tls_client: how a client knows its server and is known to it. CA and NAME are there wherever the server is
+ *  reached by TLS; CERTIFICATE and KEY both or neither. KEY is a path or a PKCS#11 URI. */
+struct sr_tls_client {
+	char *ca;
+	char *name; /* what the server's certificate must be for: a host name, or an address without brackets */
+	char *certificate;
+	char *key;
+};
+
+/** struct sr_endpoint: an address without brackets, and a port. */
+struct sr_endpoint {
+	char *host;
+	uint16_t port;
+};
+
+/** struct sr_ids: user or group numbers; none stands for everybody. */
+struct sr_ids {
+	size_t count;
+	uint32_t ids[SR_IDS_MAX];
+};
+
+/** struct sr_metrics: where the daemon tells how it fares: a Unix socket at PATH, or a loopback address; both NULL:
+ *  nowhere. */
+struct sr_metrics {
+	char *path;
+	char *host;
+	uint16_t port;
+};
+
+/** struct sr_listen: where the daemon listens and whom it lets in; what the file left out has its default here.
+ *  Where there is a TLS address there are CERTIFICATE and KEY (a path or a PKCS#11 URI). */
+struct sr_listen {
+	size_t unix_count;
+	char *unix_paths[SR_LISTENERS_MAX]; /* at most 107 bytes each */
+	unsigned mode;                      /* of the sockets, bits of 0666; 0660 */
+	struct sr_ids uids;
+	struct sr_ids gids;
+	bool unix_is_loopback; /* a Unix peer counts as 127.0.0.1 and ::1 */
+	size_t tls_count;
+	struct sr_endpoint tls[SR_LISTENERS_MAX];
+	char *certificate;
+	char *key;
+	char *client_ca;
+	bool require_client_certificate; /* with CLIENT_CA only */
+	size_t proxy_count;
+	struct sr_cidr proxies[SR_PROXIES_MAX]; /* peers that a PROXY header is expected from */
+	uint32_t max_connections;               /* 4096 */
+	uint32_t max_per_peer;                  /* 512 */
+	uint32_t max_calls;                     /* in flight; 128 */
+	uint64_t idle_s;                        /* 10m */
+	uint64_t handshake_s;                   /* 10s */
+	char *user;                             /* what the daemon becomes when root started it */
+	struct sr_metrics metrics;
+	bool log_json;
+};
+
 /* Asks for the PIN of the HSM token with this label; false when nobody answers. */
 typedef bool (*sr_pin_prompt)(const char *token_label, struct sr_buf *pin);
 
-/** struct sr_config: what the file said; absent keys are NULL, false, 0.
- *  [vault]       dir, server (reserved: refused with a clear line until the daemon exists), read-by-listing, heads,
- *                custody (resident, wrapped), audit-sync (full, lazy)
+/** struct sr_config: what the file said; absent keys are NULL, false, 0, but for those of LISTEN and TLS.NAME.
+ *  [vault]       dir, read-by-listing, heads, custody (resident, wrapped), audit-sync (full, lazy)
  *                separation, max-ttl (DUR, 24h at most), fresh-member (DUR)
+ *                or server (unix:/PATH, tls:HOST:PORT): then DIR is NULL, and of all these only [slot NAME] may stand
+ *  [tls]         ca, name, certificate, key: of a client, with server = tls:HOST:PORT
+ *  [listen]      unix, mode, allow-uid, allow-gid, unix-is-loopback, tls, certificate, key, client-ca,
+ *                require-client-certificate, proxy-from, max-connections, max-per-peer, max-calls, idle, handshake,
+ *                user, metrics, log (text, json): of the daemon, with dir
  *  [mechanisms]  enable: names of weak mechanisms that are offered all the same, separated by blanks or commas
  *  [hsm]         uri, softhsm-conf
  *  [slot NAME]   token-file, token-env, wait (DUR, 1h at most)
@@ -46,6 +120,9 @@ struct sr_config {
 	char *mechanisms;
 	bool private_file;
 	sr_pin_prompt prompt;
+	struct sr_server server;
+	struct sr_tls_client tls;
+	struct sr_listen listen;
 	size_t slot_count;
 	struct sr_slot_config slots[SR_SLOTS_MAX];
 };
@@ -62,6 +139,14 @@ CK_RV sr_config_load(const char *path, struct sr_config *config, struct sr_error
 
 /** sr_config_parse(text, len, config, err): the same over a text in memory (file name "configuration"). */
 CK_RV sr_config_parse(const char *text, size_t len, struct sr_config *config, struct sr_error *err);
+
+/** sr_config_add_listener(config, text, err): one more listener, written as the daemon's --listen is: unix:/PATH or
+ *  tls:ADDRESS:PORT, by the rules of [listen]. CONFIG stays as it was on failure. */
+CK_RV sr_config_add_listener(struct sr_config *config, const char *text, struct sr_error *err);
+
+/** sr_config_copy(to, from): the whole of it, texts and all. False when there is no memory; what was copied is for
+ *  sr_config_clear all the same. */
+bool sr_config_copy(struct sr_config *to, const struct sr_config *from);
 
 void sr_config_clear(struct sr_config *config);
 

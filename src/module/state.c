@@ -120,6 +120,14 @@ static void let_go_of_parent(void)
 	atomic_store(&state.phase, CLOSED);
 }
 
+CK_RV sr_state_refuse_server(const struct sr_config *config, struct sr_error *err)
+{
+	if (config->server.kind == SR_SERVER_NONE)
+		return CKR_OK;
+	return sr_fail(err, CKR_GENERAL_ERROR, SR_REASON_BAD_CONFIG,
+		"[vault] server: this build has no remote client; use dir = /path/to/vault");
+}
+
 /* Without `dir =` (no file, or one that is all comments) there is no client, and so there are no slots. */
 static CK_RV open_client(struct sr_error *err)
 {
@@ -133,7 +141,8 @@ static CK_RV open_client(struct sr_error *err)
 		return rv;
 	config.prompt = sr_vendor_prompt();
 	struct sr_client *client = NULL;
-	if (config.dir)
+	rv = sr_state_refuse_server(&config, err);
+	if (config.dir && rv == CKR_OK)
 		rv = sr_library_load(&state.backend, err);
 	if (config.dir && rv == CKR_OK)
 		rv = state.backend->open(&config, &client, err);

@@ -59,6 +59,8 @@ static CK_RV load_config(struct sr_config *config, struct sr_error *err)
 		rv = sr_config_load(path, config, err);
 		free(path);
 	}
+	if (rv == CKR_OK)
+		rv = sr_state_refuse_server(config, err);
 	config->prompt = sr_vendor_prompt();
 	return rv;
 }

@@ -45,37 +45,6 @@ static CK_RV absent_code(CK_ULONG reason)
 	return CKR_TOKEN_NOT_PRESENT;
 }
 
-static bool copy_text(char **to, const char *from)
-{
-	*to = from ? strdup(from) : NULL;
-	return !from || *to;
-}
-
-/* False when there is no memory; what was copied is for sr_config_clear all the same. */
-static bool copy_config(struct sr_config *to, const struct sr_config *from)
-{
-	*to = (struct sr_config){ .read_by_listing = from->read_by_listing,
-		.custody_wrapped = from->custody_wrapped,
-		.audit_sync_lazy = from->audit_sync_lazy,
-		.separation = from->separation,
-		.max_ttl_s = from->max_ttl_s,
-		.fresh_member_s = from->fresh_member_s,
-		.private_file = from->private_file,
-		.prompt = from->prompt,
-		.slot_count = from->slot_count };
-	bool copied = copy_text(&to->file, from->file) && copy_text(&to->dir, from->dir) &&
-		      copy_text(&to->hsm_uri, from->hsm_uri) && copy_text(&to->softhsm_conf, from->softhsm_conf) &&
-		      copy_text(&to->heads, from->heads) && copy_text(&to->mechanisms, from->mechanisms);
-	for (size_t i = 0; copied && i < from->slot_count; i++) {
-		to->slots[i].wait_s = from->slots[i].wait_s;
-		to->slots[i].offered = from->slots[i].offered;
-		copied = copy_text(&to->slots[i].name, from->slots[i].name) &&
-			 copy_text(&to->slots[i].token_file, from->slots[i].token_file) &&
-			 copy_text(&to->slots[i].token_env, from->slots[i].token_env);
-	}
-	return copied;
-}
-
 /* Where numbers start is random, so that a handle kept from before C_Finalize hits nothing. */
 static CK_ULONG first_number(void)
 {
@@ -117,7 +86,7 @@ static CK_RV make(const struct sr_config *config, struct sr_client **client, str
 	struct sr_client *made = calloc(1, sizeof *made);
 	if (!made)
 		return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory for a client context");
-	bool copied = copy_config(&made->config, config);
+	bool copied = sr_config_copy(&made->config, config);
 	set_up(made);
 	if (!copied) {
 		sr_client_close(made);

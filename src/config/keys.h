@@ -1,0 +1,35 @@
+/* Within src/config: the keys that there are. */
+#ifndef SR_CONFIG_KEYS_H
+#define SR_CONFIG_KEYS_H
+
+#include "config/value.h"
+
+#define SR_KEY_COUNT 38
+
+/* [slot NAME] is the last. */
+enum sr_section {
+	SR_SECTION_NONE,
+	SR_SECTION_VAULT,
+	SR_SECTION_MECHANISMS,
+	SR_SECTION_HSM,
+	SR_SECTION_TLS,
+	SR_SECTION_LISTEN,
+	SR_SECTION_SLOT,
+	SR_SECTION_COUNT
+};
+
+/** struct sr_key: OFFSET is in struct sr_slot_config for a key of [slot NAME], else in struct sr_config. */
+struct sr_key {
+	enum sr_section section;
+	const char *name;
+	enum sr_value_kind kind;
+	size_t offset;
+};
+
+extern const struct sr_key sr_keys[];
+extern const char *const sr_section_names[SR_SECTION_COUNT];
+
+/** sr_key_find(section, name): its place in sr_keys; SR_KEY_COUNT where there is none. */
+size_t sr_key_find(enum sr_section section, const char *name);
+
+#endif
