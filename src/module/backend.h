@@ -33,4 +33,7 @@ struct sr_backend {
 /** sr_backend(): the table of this library. The one symbol that libstrongroom-vault.so exports. */
 __attribute__((visibility("default"))) const struct sr_backend *sr_backend(void);
 
+/** sr_remote_backend: calls go to a server (wire/client.c). */
+extern const struct sr_backend sr_remote_backend;
+
 #endif

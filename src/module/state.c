@@ -120,15 +120,15 @@ static void let_go_of_parent(void)
 	atomic_store(&state.phase, CLOSED);
 }
 
-CK_RV sr_state_refuse_server(const struct sr_config *config, struct sr_error *err)
+/* Where calls go: to a server, or to the library that opens the vault in this process. NULL: nothing is configured. */
+static CK_RV choose_backend(const struct sr_config *config, const struct sr_backend **backend, struct sr_error *err)
 {
-	if (config->server.kind == SR_SERVER_NONE)
-		return CKR_OK;
-	return sr_fail(err, CKR_GENERAL_ERROR, SR_REASON_BAD_CONFIG,
-		"[vault] server: this build has no remote client; use dir = /path/to/vault");
+	*backend = config->server.kind == SR_SERVER_NONE ? NULL : &sr_remote_backend;
+	return config->dir ? sr_library_load(backend, err) : CKR_OK;
 }
 
-/* Without `dir =` (no file, or one that is all comments) there is no client, and so there are no slots. */
+/* Without `dir =` or `server =` (no file, or one that is all comments) there is no client, and so there are no slots.
+ */
 static CK_RV open_client(struct sr_error *err)
 {
 	char *path;
@@ -141,10 +141,8 @@ static CK_RV open_client(struct sr_error *err)
 		return rv;
 	config.prompt = sr_vendor_prompt();
 	struct sr_client *client = NULL;
-	rv = sr_state_refuse_server(&config, err);
-	if (config.dir && rv == CKR_OK)
-		rv = sr_library_load(&state.backend, err);
-	if (config.dir && rv == CKR_OK)
+	rv = choose_backend(&config, &state.backend, err);
+	if (rv == CKR_OK && state.backend)
 		rv = state.backend->open(&config, &client, err);
 	if (rv == CKR_OK)
 		state.client = client;

@@ -59,8 +59,6 @@ static CK_RV load_config(struct sr_config *config, struct sr_error *err)
 		rv = sr_config_load(path, config, err);
 		free(path);
 	}
-	if (rv == CKR_OK)
-		rv = sr_state_refuse_server(config, err);
 	config->prompt = sr_vendor_prompt();
 	return rv;
 }
@@ -85,6 +83,9 @@ static CK_RV vendor_hsm_probe(const char *hsm_uri, char **result)
 	if (rv != CKR_OK)
 		return rv;
 	rv = load_config(&config, sr_last());
+	if (rv == CKR_OK && config.server.kind != SR_SERVER_NONE)
+		rv = sr_fail(sr_last(), CKR_GENERAL_ERROR, SR_REASON_BAD_CONFIG,
+			"the HSM is the server's: ask on the server's machine, with its configuration");
 	if (rv == CKR_OK)
 		rv = sr_library_load(&backend, sr_last());
 	if (rv == CKR_OK)
@@ -107,10 +108,10 @@ static void append_json_text(struct sr_buf *json, const char *text)
 }
 
 /* What keeps the backend from looking is a finding too: the one there is. */
-static CK_RV one_finding(const char *check, const char *advice, char **result)
+static CK_RV one_finding(const char *check, bool ok, const char *advice, char **result)
 {
 	struct sr_buf json = SR_BUF_INIT;
-	sr_buf_printf(&json, "{\"checks\":[{\"check\":\"%s\",\"ok\":false,\"detail\":", check);
+	sr_buf_printf(&json, "{\"checks\":[{\"check\":\"%s\",\"ok\":%s,\"detail\":", check, ok ? "true" : "false");
 	append_json_text(&json, sr_last()->text);
 	sr_buf_printf(&json, ",\"advice\":\"%s\"}]}", advice);
 	*result = strdup(sr_buf_string(&json));
@@ -122,6 +123,19 @@ static CK_RV one_finding(const char *check, const char *advice, char **result)
 	return CKR_OK;
 }
 
+static CK_RV doctor_of_server(const struct sr_config *config, char **result)
+{
+	struct sr_client *client;
+	CK_RV rv = sr_remote_backend.open(config, &client, sr_last());
+	if (rv != CKR_OK)
+		return rv;
+	bool answers = sr_last()->rv == CKR_OK;
+	sr_remote_backend.close(client);
+	if (answers)
+		sr_fail(sr_last(), CKR_OK, SR_REASON_NONE, "strongroomd answers and takes this client");
+	return one_finding("server", answers, answers ? "" : "see docs/daemon.md", result);
+}
+
 static CK_RV vendor_doctor(char **result)
 {
 	const struct sr_backend *backend;
@@ -130,11 +144,13 @@ static CK_RV vendor_doctor(char **result)
 	if (rv != CKR_OK)
 		return rv;
 	if (load_config(&config, sr_last()) != CKR_OK)
-		return one_finding("configuration", "correct the file, then run doctor again", result);
-	if (sr_library_load(&backend, sr_last()) == CKR_OK)
+		return one_finding("configuration", false, "correct the file, then run doctor again", result);
+	if (config.server.kind != SR_SERVER_NONE)
+		rv = doctor_of_server(&config, result);
+	else if (sr_library_load(&backend, sr_last()) == CKR_OK)
 		rv = backend->doctor(&config, result, sr_last());
 	else
-		rv = one_finding("library", "install the complete package", result);
+		rv = one_finding("library", false, "install the complete package", result);
 	sr_config_clear(&config);
 	return rv;
 }

@@ -105,6 +105,7 @@ void sr_link_give(struct sr_client *client, struct sr_link *link, bool good);
 bool sr_link_exchange(struct sr_link *link, enum sr_message_kind kind, const struct sr_buf *request,
 	struct sr_buf *answer, enum sr_message_kind *answer_kind, bool *sent);
 void sr_links_close(struct sr_client *client, bool shared);
+CK_RV sr_remote_connect(const struct sr_config *config, struct sr_channel **channel, struct sr_error *err);
 
 /* -- one call: client_call.c --------------------------------------------------------------------------------------- */
 /** struct sr_exchange: a call on its way. LINK: the connection that it is bound to, for calls within a restoration;

@@ -118,7 +118,7 @@ static CK_RV open_link(struct sr_client *client, struct sr_link **link, struct s
 	struct sr_link *made = calloc(1, sizeof *made);
 	if (!made)
 		return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory for a connection");
-	CK_RV rv = sr_connect(&client->config, &made->channel, err);
+	CK_RV rv = sr_remote_connect(&client->config, &made->channel, err);
 	if (rv != CKR_OK) {
 		free(made);
 		return rv;
