@@ -7,9 +7,12 @@
 
 #include "util/fork.h"
 
+#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/provider.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #define SECURITY_LEVEL 2 /* 112 bits: no RSA below 2048, no SHA-1 */
 
@@ -133,9 +136,7 @@ const char *sr_tls_why(void)
 
 static CK_RV refuse_file(const char *what, const char *file, struct sr_error *err)
 {
-	/* The newest line is often of the layer that wanted the file; the oldest tells why it is not there. */
-	unsigned long first = ERR_peek_error();
-	const char *why = ERR_SYSTEM_ERROR(first) ? strerrordesc_np(ERR_GET_REASON(first)) : sr_tls_why();
+	const char *why = access(file, R_OK) < 0 ? strerrordesc_np(errno) : sr_tls_why();
 	return sr_fail(err, CKR_GENERAL_ERROR, SR_REASON_BAD_CONFIG, "%s %.100s cannot be used: %s", what, file,
 		why ? why : "unknown error");
 }

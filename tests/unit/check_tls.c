@@ -391,10 +391,15 @@ START_TEST(the_wrong_ca)
 }
 END_TEST
 
-START_TEST(an_expired_certificate)
+START_TEST(a_certificate_out_of_time)
 {
 	serve(&ca, "DNS:" NAME, -1);
 	assert_server_refused("its certificate has expired");
+	serve(&ca, "DNS:" NAME, 10);
+	X509_gmtime_adj(X509_getm_notBefore(server_end.certificate), 24L * 3600);
+	ck_assert_int_gt(X509_sign(server_end.certificate, ca.key, EVP_sha256()), 0);
+	write_end(&server_end, "server.pem", "server.key");
+	assert_server_refused("its certificate is not valid yet");
 }
 END_TEST
 
@@ -741,7 +746,7 @@ static void add_refusals(TCase *tcase)
 {
 	tcase_add_test(tcase, the_wrong_name);
 	tcase_add_test(tcase, the_wrong_ca);
-	tcase_add_test(tcase, an_expired_certificate);
+	tcase_add_test(tcase, a_certificate_out_of_time);
 	tcase_add_test(tcase, a_certificate_is_required);
 	tcase_add_test(tcase, a_client_of_another_ca);
 	tcase_add_test(tcase, what_is_missing);
