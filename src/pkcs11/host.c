@@ -66,6 +66,14 @@ size_t sr_host_slots(struct sr_client *client, CK_SLOT_ID *ids)
 	return client->slot_count;
 }
 
+size_t sr_host_sessions(struct sr_client *client)
+{
+	pthread_mutex_lock(&client->lock);
+	size_t count = client->session_count;
+	pthread_mutex_unlock(&client->lock);
+	return count;
+}
+
 CK_RV sr_host_waits(struct sr_client *client, CK_SESSION_HANDLE handle, bool *waits)
 {
 	struct sr_call call = { .id = SR_ID_C_Login, .client = client, .peer = &client->peer };

@@ -40,6 +40,9 @@ CK_RV sr_host_open(const struct sr_config *config, struct sr_vault *vault, const
  *  room for SR_SLOTS_MAX + 1. */
 size_t sr_host_slots(struct sr_client *client, CK_SLOT_ID *ids);
 
+/** sr_host_sessions(client): how many are open. */
+size_t sr_host_sessions(struct sr_client *client);
+
 /** sr_host_waits(client, session, waits): whether the token that the call brings waits for its approval. Leaves no
  *  event. CKR_SESSION_HANDLE_INVALID. */
 CK_RV sr_host_waits(struct sr_client *client, CK_SESSION_HANDLE session, bool *waits);

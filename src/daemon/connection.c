@@ -1,0 +1,482 @@
+/* One connection: its stages, its messages, its bounds. */
+#include "daemon/daemon.h"
+
+#include "daemon/proxy.h"
+#include "pkcs11/call.h"
+#include "pkcs11/host.h"
+#include "util/clock.h"
+#include "wire/connect.h"
+#include "wire/server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#define WRITE_MS (30 * 1000)                 /* for a peer that does not read */
+#define SESSIONS_IDLE_MS (8 * 3600 * 1000LL) /* where it is the last connection of a context with open sessions */
+#define SLOWEST (64u << 10)                  /* bytes a second */
+#define MESSAGES_AT_ONCE 16                  /* before others have their turn */
+#define READ_AT_ONCE (64u << 10)
+#define GREETING_MAX (4u << 10)
+#define SMALL (64u << 10)     /* messages that are not counted */
+#define HELD_MAX (256u << 20) /* of larger ones, of all connections */
+
+/* What a connection does next. */
+enum next { GO_ON, WANT_READ, WANT_WRITE, YIELD, END };
+
+int64_t sr_daemon_now_ms(void)
+{
+	struct sr_now now;
+	sr_clock_now(&now);
+	return now.boot_ms;
+}
+
+static void give_until(struct sr_connection *connection, int64_t ms)
+{
+	connection->deadline_ms = sr_daemon_now_ms() + ms;
+}
+
+/* -- what a request is carried out by --------------------------------------------------------------------------------
+ */
+static void from(const struct sr_peer *peer, const struct sr_offer *offer)
+{
+	static _Thread_local struct sr_origin origin;
+	origin = (struct sr_origin){ peer, offer };
+	sr_origin_set(peer ? &origin : NULL);
+}
+
+static const struct sr_service service = {
+	.calls = &sr_client_calls,
+	.from = from,
+	.waits = sr_host_waits,
+	.describe = sr_host_describe,
+	.restore_session = sr_host_restore_session,
+	.restore_object = sr_host_restore_object,
+	.last_error = sr_last_error_get,
+};
+
+/* -- messages out ----------------------------------------------------------------------------------------------------
+ */
+static void send_message(struct sr_connection *connection, enum sr_message_kind kind, struct sr_buf *body)
+{
+	sr_frames_put(&connection->out, kind, body);
+	sr_buf_clear(body);
+	if (connection->out.failed)
+		connection->ending = true;
+}
+
+/* The last thing that is said. */
+static void refuse(struct sr_daemon *daemon, struct sr_connection *connection, const struct sr_error *err)
+{
+	struct sr_buf body = SR_BUF_INIT;
+	atomic_fetch_add(&daemon->counters.refused, 1);
+	sr_error_put(&body, err);
+	send_message(connection, SR_MESSAGE_REFUSED, &body);
+	connection->ending = true;
+}
+
+static enum next after(ssize_t result)
+{
+	if (result == SR_CHANNEL_WANT_READ)
+		return WANT_READ;
+	return result == SR_CHANNEL_WANT_WRITE ? WANT_WRITE : END;
+}
+
+static enum next flush(struct sr_connection *connection)
+{
+	struct sr_buf *out = &connection->out;
+	while (connection->out_at < out->len) {
+		ssize_t sent = connection->channel->kind->write(
+			connection->channel, out->data + connection->out_at, out->len - connection->out_at);
+		if (sent <= 0) {
+			give_until(connection, WRITE_MS);
+			return after(sent);
+		}
+		connection->out_at += (size_t)sent;
+	}
+	sr_buf_clear(out);
+	connection->out_at = 0;
+	return connection->ending ? END : GO_ON;
+}
+
+/* -- the greeting ----------------------------------------------------------------------------------------------------
+ */
+static CK_RV enter_context(
+	struct sr_daemon *daemon, struct sr_connection *connection, const struct sr_hello *hello, struct sr_error *err)
+{
+	if (hello->version_min > SR_WIRE_VERSION || hello->version_max < SR_WIRE_VERSION)
+		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_SERVER_REFUSED,
+			"the server speaks version %u of the protocol, the module %u to %u: install the same version",
+			SR_WIRE_VERSION, hello->version_min, hello->version_max);
+	if (!hello->secret)
+		return sr_context_new(daemon, &connection->peer, hello, &connection->context, err);
+	connection->context = sr_context_join(daemon, &connection->peer, hello->secret);
+	return connection->context ? CKR_OK
+				   : sr_fail(err, CKR_DEVICE_REMOVED, SR_REASON_NOT_FOUND, "that context has ended");
+}
+
+static void welcome(struct sr_daemon *daemon, struct sr_connection *connection)
+{
+	struct sr_welcome told = { .version = SR_WIRE_VERSION, .vault = sr_vault_id(daemon->vault) };
+	struct sr_buf body = SR_BUF_INIT;
+	memcpy(told.secret, connection->context->secret, sizeof told.secret);
+	told.slot_count = sr_host_slots(connection->context->client, told.slots);
+	sr_welcome_put(&body, &told);
+	sr_cleanse(&told, sizeof told);
+	send_message(connection, SR_MESSAGE_WELCOME, &body);
+	connection->stage = SR_STAGE_OPEN;
+}
+
+static enum next greet(struct sr_daemon *daemon, struct sr_connection *connection, struct sr_buf *message)
+{
+	struct sr_arena arena = SR_ARENA_INIT;
+	struct sr_in in = { .at = message->data, .left = message->len, .arena = &arena };
+	struct sr_hello hello;
+	struct sr_error err = SR_ERROR_INIT;
+	sr_hello_get(&in, &hello);
+	bool good = !in.failed;
+	if (good && enter_context(daemon, connection, &hello, &err) == CKR_OK)
+		welcome(daemon, connection);
+	else if (good)
+		refuse(daemon, connection, &err);
+	sr_arena_clear(&arena);
+	return good ? GO_ON : END;
+}
+
+/* -- requests --------------------------------------------------------------------------------------------------------
+ */
+static enum next serve(struct sr_daemon *daemon, struct sr_connection *connection, struct sr_buf *message)
+{
+	struct sr_buf answer = SR_BUF_INIT;
+	connection->deadline_ms = INT64_MAX;
+	atomic_fetch_add(&daemon->counters.requests, 1);
+	bool good = sr_serve(&service, connection->context->client, &connection->peer, message, &answer);
+	if (good)
+		send_message(connection, SR_MESSAGE_ANSWER, &answer);
+	sr_buf_clear(&answer);
+	return good ? GO_ON : END;
+}
+
+static enum next take_message(struct sr_daemon *daemon, struct sr_connection *connection)
+{
+	bool open = connection->stage == SR_STAGE_OPEN;
+	struct sr_buf message = SR_BUF_INIT;
+	enum sr_message_kind kind;
+	int taken = sr_assembly_take(&connection->assembly, open ? SR_WIRE_BODY_MAX : GREETING_MAX, &message, &kind);
+	if (taken == 0)
+		return WANT_READ;
+	enum next next = END;
+	if (taken > 0 && kind == (open ? SR_MESSAGE_REQUEST : SR_MESSAGE_HELLO))
+		next = open ? serve(daemon, connection, &message) : greet(daemon, connection, &message);
+	if (next == END)
+		atomic_fetch_add(&daemon->counters.malformed, 1);
+	sr_buf_clear(&message);
+	return next;
+}
+
+/* -- bytes in --------------------------------------------------------------------------------------------------------
+ */
+/* Large messages that are not whole yet share a bound. */
+static bool may_hold(struct sr_daemon *daemon, struct sr_connection *connection)
+{
+	size_t size = connection->assembly.in.len + connection->assembly.body.len;
+	size_t counted = size > SMALL ? size : 0;
+	size_t before = connection->held;
+	connection->held = counted;
+	if (counted <= before) {
+		atomic_fetch_sub(&daemon->held, before - counted);
+		return true;
+	}
+	return atomic_fetch_add(&daemon->held, counted - before) + (counted - before) <= HELD_MAX;
+}
+
+static enum next fill(struct sr_daemon *daemon, struct sr_connection *connection)
+{
+	struct sr_buf *in = &connection->assembly.in;
+	size_t wanted = sr_assembly_wanted(&connection->assembly);
+	size_t room = wanted < 4096 ? 4096 : wanted < READ_AT_ONCE ? wanted : READ_AT_ONCE;
+	uint8_t *to = sr_buf_reserve(in, room);
+	if (!to)
+		return END;
+	ssize_t got = connection->channel->kind->read(connection->channel, to, room);
+	if (got <= 0)
+		return after(got);
+	in->len += (size_t)got;
+	return may_hold(daemon, connection) ? GO_ON : END;
+}
+
+/* The address that a proxy speaks for takes the place of the proxy's own. */
+static enum next read_proxy_header(struct sr_daemon *daemon, struct sr_connection *connection)
+{
+	uint8_t bytes[SR_PROXY_MAX];
+	size_t used = 0;
+	struct sr_address address;
+	bool has_address = false;
+	ssize_t seen = recv(connection->source.fd, bytes, sizeof bytes, MSG_PEEK);
+	if (seen < 0 && (errno == EAGAIN || errno == EINTR))
+		return WANT_READ;
+	int parsed = seen > 0 ? sr_proxy_parse(bytes, (size_t)seen, &used, &address, &has_address) : -1;
+	if (parsed == 0) { /* what is there stays there: epoll is not to tell of it again */
+		int more = (int)seen + 1;
+		return setsockopt(connection->source.fd, SOL_SOCKET, SO_RCVLOWAT, &more, sizeof more) == 0 ? WANT_READ
+													   : END;
+	}
+	if (parsed < 0 || recv(connection->source.fd, bytes, used, 0) != (ssize_t)used)
+		return END;
+	setsockopt(connection->source.fd, SOL_SOCKET, SO_RCVLOWAT, &(int){ 1 }, sizeof(int));
+	if (has_address) {
+		sr_peers_leave(daemon, &connection->peer);
+		connection->peer.address = address;
+		connection->counted = sr_peers_enter(daemon, &connection->peer);
+	}
+	connection->stage = SR_STAGE_TLS;
+	return connection->counted ? GO_ON : END;
+}
+
+/* The handshake goes on inside read. */
+static void look_at_certificate(struct sr_connection *connection)
+{
+	if (connection->stage != SR_STAGE_TLS || !sr_tls_is_ready(connection->channel))
+		return;
+	connection->peer.has_cert = sr_tls_peer_certificate(connection->channel, connection->peer.cert);
+	connection->stage = SR_STAGE_GREETING;
+}
+
+static enum next read_on(struct sr_daemon *daemon, struct sr_connection *connection)
+{
+	if (connection->stage == SR_STAGE_PROXY)
+		return read_proxy_header(daemon, connection);
+	enum next next = fill(daemon, connection);
+	look_at_certificate(connection);
+	return next;
+}
+
+/* -- its life --------------------------------------------------------------------------------------------------------
+ */
+/* A message that has begun comes to its end, at 64 KiB a second or faster. */
+static void set_message_deadline(const struct sr_daemon *daemon, struct sr_connection *connection, size_t have)
+{
+	int64_t allowed_ms = (int64_t)(daemon->config.listen.handshake_s + have / SLOWEST) * 1000;
+	if (!connection->began_ms)
+		connection->began_ms = sr_daemon_now_ms();
+	connection->deadline_ms = connection->began_ms + allowed_ms;
+}
+
+/* Between messages it may rest long. */
+static void set_idle_deadline(struct sr_daemon *daemon, struct sr_connection *connection)
+{
+	int64_t idle_ms = (int64_t)daemon->config.listen.idle_s * 1000;
+	if (idle_ms < SESSIONS_IDLE_MS && sr_context_is_needed(daemon, connection->context))
+		idle_ms = SESSIONS_IDLE_MS;
+	connection->began_ms = 0;
+	give_until(connection, idle_ms);
+}
+
+static void set_deadline(struct sr_daemon *daemon, struct sr_connection *connection)
+{
+	size_t have = connection->assembly.in.len + connection->assembly.body.len;
+	if (connection->stage != SR_STAGE_OPEN)
+		return; /* the one that it came with */
+	if (have)
+		set_message_deadline(daemon, connection, have);
+	else
+		set_idle_deadline(daemon, connection);
+}
+
+static enum next drive(struct sr_daemon *daemon, struct sr_connection *connection)
+{
+	for (int messages = 0; messages < MESSAGES_AT_ONCE;) {
+		enum next next = flush(connection);
+		if (next != GO_ON)
+			return next;
+		if (daemon->draining)
+			return END;
+		next = connection->stage >= SR_STAGE_GREETING ? take_message(daemon, connection) : WANT_READ;
+		if (next == END)
+			return END;
+		if (next == GO_ON) {
+			messages++;
+			continue;
+		}
+		next = read_on(daemon, connection);
+		if (next != GO_ON) {
+			if (next == WANT_READ)
+				set_deadline(daemon, connection);
+			return next;
+		}
+	}
+	return YIELD;
+}
+
+static void end(struct sr_daemon *daemon, struct sr_connection *connection)
+{
+	pthread_mutex_lock(&daemon->lock);
+	DL_DELETE(daemon->connections, connection);
+	daemon->connection_count--;
+	pthread_mutex_unlock(&daemon->lock);
+	connection->channel->kind->close(connection->channel, false);
+	if (connection->context)
+		sr_context_leave(daemon, connection->context);
+	if (connection->counted)
+		sr_peers_leave(daemon, &connection->peer);
+	atomic_fetch_sub(&daemon->held, connection->held);
+	sr_assembly_clear(&connection->assembly);
+	sr_buf_clear(&connection->out);
+	free(connection);
+}
+
+void sr_connection_run(struct sr_daemon *daemon, struct sr_connection *connection)
+{
+	static const uint32_t events[] = {
+		[WANT_READ] = EPOLLIN, [WANT_WRITE] = EPOLLOUT, [YIELD] = EPOLLIN | EPOLLOUT
+	};
+	enum next next = drive(daemon, connection);
+	if (next == END || !sr_watch(daemon, &connection->source, events[next], true))
+		end(daemon, connection);
+}
+
+/* -- arriving --------------------------------------------------------------------------------------------------------
+ */
+static bool has_id(const struct sr_ids *ids, uint32_t id)
+{
+	for (size_t i = 0; i < ids->count; i++) {
+		if (ids->ids[i] == id)
+			return true;
+	}
+	return false;
+}
+
+/* The groups of the process at the other end, its own and the supplementary ones. */
+static bool has_group(const struct sr_ids *ids, int fd)
+{
+	struct ucred credentials;
+	gid_t groups[256];
+	socklen_t len = sizeof credentials, size = sizeof groups;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &len) == 0 && has_id(ids, credentials.gid))
+		return true;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) != 0)
+		return false;
+	for (size_t i = 0; i < size / sizeof *groups; i++) {
+		if (has_id(ids, groups[i]))
+			return true;
+	}
+	return false;
+}
+
+static bool may_enter(const struct sr_daemon *daemon, const struct sr_peer *peer, int fd)
+{
+	const struct sr_listen *listen = &daemon->config.listen;
+	if (peer->kind != SR_PEER_UNIX || (!listen->uids.count && !listen->gids.count))
+		return true;
+	return has_id(&listen->uids, peer->uid) || has_group(&listen->gids, fd);
+}
+
+static bool is_proxy(const struct sr_daemon *daemon, const struct sr_peer *peer)
+{
+	const struct sr_listen *listen = &daemon->config.listen;
+	for (size_t i = 0; i < listen->proxy_count; i++) {
+		if (peer->has_address && sr_cidr_has(&listen->proxies[i], &peer->address))
+			return true;
+	}
+	return false;
+}
+
+static bool open_channel(
+	struct sr_daemon *daemon, const struct sr_listener *listener, int fd, struct sr_channel **channel)
+{
+	if (!listener->tls)
+		return sr_channel_plain(fd, channel);
+	pthread_mutex_lock(&daemon->lock);
+	bool opened = sr_tls_accept(daemon->tls, fd, channel);
+	pthread_mutex_unlock(&daemon->lock);
+	return opened;
+}
+
+static bool enter(struct sr_daemon *daemon, struct sr_connection *connection)
+{
+	pthread_mutex_lock(&daemon->lock);
+	bool room = daemon->connection_count < daemon->config.listen.max_connections;
+	if (room) {
+		daemon->connection_count++;
+		DL_APPEND(daemon->connections, connection);
+	}
+	pthread_mutex_unlock(&daemon->lock);
+	return room;
+}
+
+static struct sr_connection *new_connection(struct sr_daemon *daemon, const struct sr_listener *listener, int fd)
+{
+	struct sr_connection *made = calloc(1, sizeof *made);
+	bool good = made && sr_peer_of_socket(fd, &made->peer) && may_enter(daemon, &made->peer, fd);
+	if (good) {
+		made->peer.loopback = made->peer.kind == SR_PEER_UNIX && daemon->config.listen.unix_is_loopback;
+		made->counted = sr_peers_enter(daemon, &made->peer);
+	}
+	if (!good || !made->counted) {
+		free(made);
+		close(fd);
+		return NULL;
+	}
+	made->source = (struct sr_source){ SR_SOURCE_CONNECTION, fd };
+	made->tls = listener->tls;
+	made->stage = listener->tls ? SR_STAGE_TLS : SR_STAGE_GREETING;
+	if (listener->tls && is_proxy(daemon, &made->peer))
+		made->stage = SR_STAGE_PROXY;
+	give_until(made, (int64_t)daemon->config.listen.handshake_s * 1000);
+	return made;
+}
+
+void sr_connection_accept(struct sr_daemon *daemon, const struct sr_listener *listener, int fd)
+{
+	struct sr_connection *connection = new_connection(daemon, listener, fd);
+	atomic_fetch_add(&daemon->counters.accepted, 1);
+	if (!connection) {
+		atomic_fetch_add(&daemon->counters.refused, 1);
+		return;
+	}
+	bool opened = open_channel(daemon, listener, fd, &connection->channel);
+	if (opened && enter(daemon, connection)) {
+		if (!sr_watch(daemon, &connection->source, EPOLLIN, false))
+			end(daemon, connection);
+		return;
+	}
+	atomic_fetch_add(&daemon->counters.refused, 1);
+	if (opened)
+		connection->channel->kind->close(connection->channel, false);
+	sr_peers_leave(daemon, &connection->peer);
+	free(connection);
+}
+
+/* -- from outside ----------------------------------------------------------------------------------------------------
+ */
+/* The descriptor stays open: its worker hears of the end and closes it. */
+void sr_connections_expire(struct sr_daemon *daemon, int64_t now_ms)
+{
+	struct sr_connection *connection;
+	pthread_mutex_lock(&daemon->lock);
+	DL_FOREACH(daemon->connections, connection)
+	{
+		if (connection->deadline_ms > now_ms)
+			continue;
+		shutdown(connection->source.fd, SHUT_RDWR);
+		connection->deadline_ms = INT64_MAX;
+		atomic_fetch_add(&daemon->counters.expired, 1);
+	}
+	pthread_mutex_unlock(&daemon->lock);
+}
+
+void sr_connections_drain(struct sr_daemon *daemon)
+{
+	struct sr_connection *connection;
+	pthread_mutex_lock(&daemon->lock);
+	DL_FOREACH(daemon->connections, connection)
+	{
+		if (connection->deadline_ms != INT64_MAX)
+			shutdown(connection->source.fd, SHUT_RD);
+	}
+	pthread_mutex_unlock(&daemon->lock);
+}

@@ -1,0 +1,83 @@
+/* How many connections each peer has: a user by its id, a machine by its address. */
+#include "daemon/daemon.h"
+
+#define HASH_NONFATAL_OOM 1
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+/* An IPv6 network of one customer has 64 bits and more of addresses: they count as one. */
+#define IPV6_PREFIX 8
+
+struct peer_key {
+	uint8_t kind;
+	uint8_t id[16];
+};
+
+struct sr_peer_count {
+	struct peer_key key;
+	uint32_t count;
+	UT_hash_handle hh;
+};
+
+static bool is_ipv4(const struct sr_address *address)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	return memcmp(address->bytes, mapped, sizeof mapped) == 0;
+}
+
+static struct peer_key key_of(const struct sr_peer *peer)
+{
+	struct peer_key key = { .kind = (uint8_t)peer->kind };
+	if (peer->kind == SR_PEER_UNIX)
+		memcpy(key.id, &peer->uid, sizeof peer->uid);
+	else if (peer->has_address)
+		memcpy(key.id, peer->address.bytes, is_ipv4(&peer->address) ? sizeof key.id : IPV6_PREFIX);
+	return key;
+}
+
+static struct sr_peer_count *find(struct sr_daemon *daemon, const struct peer_key *key)
+{
+	struct sr_peer_count *count;
+	HASH_FIND(hh, daemon->peers, key, sizeof *key, count);
+	return count;
+}
+
+static struct sr_peer_count *add(struct sr_daemon *daemon, const struct peer_key *key)
+{
+	struct sr_peer_count *count = calloc(1, sizeof *count);
+	if (!count)
+		return NULL;
+	count->key = *key;
+	HASH_ADD(hh, daemon->peers, key, sizeof count->key, count);
+	if (count->hh.tbl)
+		return count;
+	free(count);
+	return NULL;
+}
+
+bool sr_peers_enter(struct sr_daemon *daemon, const struct sr_peer *peer)
+{
+	struct peer_key key = key_of(peer);
+	pthread_mutex_lock(&daemon->lock);
+	struct sr_peer_count *count = find(daemon, &key);
+	if (!count)
+		count = add(daemon, &key);
+	bool room = count && count->count < daemon->config.listen.max_per_peer;
+	if (room)
+		count->count++;
+	pthread_mutex_unlock(&daemon->lock);
+	return room;
+}
+
+void sr_peers_leave(struct sr_daemon *daemon, const struct sr_peer *peer)
+{
+	struct peer_key key = key_of(peer);
+	pthread_mutex_lock(&daemon->lock);
+	struct sr_peer_count *count = find(daemon, &key);
+	if (count && --count->count == 0) {
+		HASH_DEL(daemon->peers, count);
+		free(count);
+	}
+	pthread_mutex_unlock(&daemon->lock);
+}

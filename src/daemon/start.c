@@ -1,0 +1,192 @@
+/* Beginning and end: sockets, certificates, user, vault. */
+#include "daemon/start.h"
+
+#include "daemon/listener.h"
+#include "daemon/notify.h"
+#include "util/crypto.h"
+
+#include <bsd/readpassphrase.h>
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define INHERITED_MAX 8
+
+/* -- the process -----------------------------------------------------------------------------------------------------
+ */
+/* Locking all that will come is asked for only where there is no limit: else an allocation would fail, some day. */
+void sr_start_harden(void)
+{
+	static const struct rlimit none = { 0, 0 };
+	struct rlimit locked;
+	setrlimit(RLIMIT_CORE, &none);
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	if (getrlimit(RLIMIT_MEMLOCK, &locked) == 0 && locked.rlim_cur == RLIM_INFINITY)
+		mlockall(MCL_CURRENT | MCL_FUTURE);
+	umask(0077);
+}
+
+static CK_RV become(const char *user, struct sr_error *err)
+{
+	if (!user || geteuid() != 0)
+		return CKR_OK;
+	const struct passwd *entry = getpwnam(user);
+	if (!entry)
+		return sr_fail(err, CKR_GENERAL_ERROR, SR_REASON_BAD_CONFIG,
+			"[listen] user: there is no user %s; make it, or name another", user);
+	if (initgroups(user, entry->pw_gid) != 0 || setgid(entry->pw_gid) != 0 || setuid(entry->pw_uid) != 0)
+		return sr_fail(err, CKR_GENERAL_ERROR, SR_REASON_INTERNAL, "the daemon cannot become %s (%s)", user,
+			strerror(errno));
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* the kernel may have set it with the user */
+	return CKR_OK;
+}
+
+static bool ask_for_pin(const char *token_label, struct sr_buf *pin)
+{
+	char question[128], answer[256];
+	snprintf(question, sizeof question, "PIN of the HSM token %.64s: ", token_label);
+	bool given = readpassphrase(question, answer, sizeof answer, RPP_REQUIRE_TTY) && answer[0];
+	if (given)
+		sr_buf_append(pin, answer, strlen(answer));
+	sr_cleanse(answer, sizeof answer);
+	return given && !pin->failed;
+}
+
+/* -- listeners -------------------------------------------------------------------------------------------------------
+ */
+static CK_RV add(struct sr_daemon *daemon, int fd, bool tls, const char *path, struct sr_error *err)
+{
+	struct sr_listener *listener = &daemon->listeners[daemon->listener_count];
+	listener->source = (struct sr_source){ SR_SOURCE_LISTENER, fd };
+	listener->tls = tls;
+	listener->path = path ? strdup(path) : NULL;
+	daemon->listener_count++;
+	return !path || listener->path ? CKR_OK : sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory");
+}
+
+static CK_RV listen_inherited(struct sr_daemon *daemon, struct sr_error *err)
+{
+	struct sr_inherited list[INHERITED_MAX];
+	size_t count = 0;
+	CK_RV rv = sr_listen_inherited(list, INHERITED_MAX, &count, err);
+	for (size_t i = 0; rv == CKR_OK && i < count; i++)
+		rv = add(daemon, list[i].fd, list[i].family != AF_UNIX, NULL, err);
+	return rv;
+}
+
+static CK_RV listen_all(struct sr_daemon *daemon, struct sr_error *err)
+{
+	const struct sr_listen *listen = &daemon->config.listen;
+	int fd;
+	CK_RV rv = listen_inherited(daemon, err);
+	for (size_t i = 0; rv == CKR_OK && i < listen->unix_count; i++) {
+		rv = sr_listen_unix(listen->unix_paths[i], listen->mode, &fd, err);
+		if (rv == CKR_OK)
+			rv = add(daemon, fd, false, listen->unix_paths[i], err);
+	}
+	for (size_t i = 0; rv == CKR_OK && i < listen->tls_count; i++) {
+		rv = sr_listen_tcp(listen->tls[i].host, listen->tls[i].port, &fd, err);
+		if (rv == CKR_OK)
+			rv = add(daemon, fd, true, NULL, err);
+	}
+	if (rv == CKR_OK && !daemon->listener_count)
+		rv = sr_fail(err, CKR_GENERAL_ERROR, SR_REASON_BAD_CONFIG,
+			"nothing to listen on: give [listen] unix = or tls =, or --listen");
+	return rv;
+}
+
+static bool wants_tls(const struct sr_daemon *daemon)
+{
+	for (size_t i = 0; i < daemon->listener_count; i++) {
+		if (daemon->listeners[i].tls)
+			return true;
+	}
+	return daemon->config.listen.tls_count;
+}
+
+CK_RV sr_start_tls(struct sr_daemon *daemon, struct sr_error *err)
+{
+	const struct sr_listen *listen = &daemon->config.listen;
+	const struct sr_tls_server_files files = { listen->certificate, listen->key, listen->client_ca,
+		listen->require_client_certificate };
+	struct sr_tls_server *fresh;
+	if (!wants_tls(daemon))
+		return CKR_OK;
+	if (!listen->certificate || !listen->key)
+		return sr_fail(err, CKR_GENERAL_ERROR, SR_REASON_BAD_CONFIG,
+			"a TLS socket needs [listen] certificate = and key =");
+	CK_RV rv = sr_tls_server_new(&files, &fresh, err);
+	if (rv != CKR_OK)
+		return rv;
+	pthread_mutex_lock(&daemon->lock);
+	struct sr_tls_server *old = daemon->tls;
+	daemon->tls = fresh;
+	pthread_mutex_unlock(&daemon->lock);
+	sr_tls_server_free(old);
+	return CKR_OK;
+}
+
+/* A worker may be about to accept on it: the descriptor is closed by sr_stop. */
+void sr_start_close_listeners(struct sr_daemon *daemon)
+{
+	for (size_t i = 0; i < daemon->listener_count; i++) {
+		struct sr_listener *listener = &daemon->listeners[i];
+		shutdown(listener->source.fd, SHUT_RDWR);
+		if (listener->path)
+			unlink(listener->path);
+		free(listener->path);
+		listener->path = NULL;
+	}
+}
+
+/* -- begin and end ---------------------------------------------------------------------------------------------------
+ */
+CK_RV sr_start_check(struct sr_daemon *daemon, struct sr_error *err)
+{
+	CK_RV rv = sr_start_tls(daemon, err);
+	sr_tls_server_free(daemon->tls);
+	return rv;
+}
+
+static CK_RV open_vault(struct sr_daemon *daemon, struct sr_error *err)
+{
+	daemon->config.prompt = ask_for_pin;
+	return sr_vault_open(&daemon->config, &daemon->vault, err);
+}
+
+CK_RV sr_start(struct sr_daemon *daemon, struct sr_error *err)
+{
+	CK_RV rv;
+	if ((rv = listen_all(daemon, err)) != CKR_OK || (rv = sr_start_tls(daemon, err)) != CKR_OK ||
+		(rv = become(daemon->config.listen.user, err)) != CKR_OK || (rv = open_vault(daemon, err)) != CKR_OK)
+		return rv;
+	if (sr_workers_start(daemon))
+		return CKR_OK;
+	return sr_fail(err, CKR_GENERAL_ERROR, SR_REASON_INTERNAL, "no thread, or no descriptor, to work with (%s)",
+		strerror(errno));
+}
+
+void sr_stop(struct sr_daemon *daemon)
+{
+	sr_workers_stop(daemon);
+	for (size_t i = 0; i < daemon->listener_count; i++)
+		close(daemon->listeners[i].source.fd);
+	sr_vault_close(daemon->vault);
+	sr_tls_server_free(daemon->tls);
+	sr_crypto_free();
+}
+
+void sr_start_watchdog(void)
+{
+	if (getenv("WATCHDOG_USEC"))
+		sr_notify("WATCHDOG=1");
+}
