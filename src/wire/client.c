@@ -203,16 +203,16 @@ static CK_RV open_session(struct sr_client *client, CK_SLOT_ID slot, CK_FLAGS fl
 static CK_RV close_session(struct sr_client *client, CK_SESSION_HANDLE session)
 {
 	CK_RV rv = remote_C_CloseSession(client, session);
-	if (rv != CKR_SESSION_HANDLE_INVALID || sr_memory_slot(client, session, &(size_t){ 0 }))
-		sr_memory_session_closed(client, session);
-	return rv;
+	sr_memory_session_closed(client, session);
+	return rv == CKR_DEVICE_REMOVED ? CKR_OK : rv;
 }
 
 static CK_RV close_all_sessions(struct sr_client *client, CK_SLOT_ID slot)
 {
 	CK_RV rv = remote_C_CloseAllSessions(client, slot);
+	bool known = sr_remote_slot_id(client, slot) != CK_UNAVAILABLE_INFORMATION;
 	sr_memory_slot_closed(client, slot);
-	return rv;
+	return rv == CKR_TOKEN_NOT_PRESENT && known ? CKR_OK : rv;
 }
 
 static CK_RV get_session_info(struct sr_client *client, CK_SESSION_HANDLE session, CK_SESSION_INFO *info)

@@ -1,6 +1,7 @@
 /* A directory with a vault in it. One is made for a run of the tests, and each chapter's part gets a copy. The process
  * that runs Check never loads the module for this: the tool makes the vault, and a child fills it. */
 #include "tests/battery/battery.h"
+#include "tests/battery/server.h"
 #include "tests/common/directory.h"
 
 #include <fcntl.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -85,43 +87,34 @@ static void read_file(const char *path, char *text, size_t size)
 	close(fd);
 }
 
-/* What init wrote, with VAULT_LINES first in [vault] and our slots at the end. */
-static void write_conf(const char *from, const char *vault_lines, const char *to)
+/* What init wrote, with VAULT_LINES first in [vault] and MORE at the end. */
+static void write_conf(const char *from, const char *vault_lines, const char *more, const char *to)
 {
-	char was[4096], text[8192] = "", slots[2048];
+	char was[4096], text[8192] = "";
 	read_file(from, was, sizeof was);
 	char *after = strstr(was, "[vault]\n");
 	ck_assert_ptr_nonnull(after);
 	append(text, sizeof text, "[vault]\n");
 	append(text, sizeof text, vault_lines);
 	append(text, sizeof text, after + strlen("[vault]\n"));
-	snprintf(slots, sizeof slots,
-		"\n[slot " SR_ADMIN "]\n[slot first]\ntoken-file = %s\n[slot second]\ntoken-file = %s\n"
-		"[slot waiting]\ntoken-file = %s\nwait = 60s\n[slot environment]\ntoken-env = " SR_TOKEN_ENV "\n",
-		sr_place.first, sr_place.second, sr_place.waiting);
-	append(text, sizeof text, slots);
+	append(text, sizeof text, more);
 	sr_place_write(to, text);
 }
 
-void sr_place_conf(const char *vault_lines)
+static void write_slots(char *text, size_t size)
 {
-	char from[PATH_MAX], to[PATH_MAX], nowhere[PATH_MAX];
-	text_to(from, sizeof from, "vault/strongroom.conf");
-	text_to(to, sizeof to, "other.conf");
-	if (vault_lines) {
-		write_conf(from, vault_lines, to);
-	} else {
-		snprintf(nowhere, sizeof nowhere, "[vault]\ndir = %s/nowhere\n", sr_place.dir);
-		sr_place_write(to, nowhere);
-	}
-	setenv("STRONGROOM_CONF", to, 1);
+	int len = snprintf(text, size,
+		"\n[slot " SR_ADMIN "]\n[slot first]\ntoken-file = %s\n[slot second]\ntoken-file = %s\n"
+		"[slot waiting]\ntoken-file = %s\nwait = 60s\n[slot environment]\ntoken-env = " SR_TOKEN_ENV "\n",
+		sr_place.first, sr_place.second, sr_place.waiting);
+	ck_assert(len > 0 && (size_t)len < size);
 }
 
 /* -- the vault ------------------------------------------------------------------------------------------------------
  */
 static void make_vault(void)
 {
-	char dir[PATH_MAX], passphrase[PATH_MAX], pin[PATH_MAX], conf[PATH_MAX];
+	char dir[PATH_MAX], passphrase[PATH_MAX], pin[PATH_MAX], conf[PATH_MAX], slots[2048];
 	text_to(dir, sizeof dir, "vault");
 	text_to(passphrase, sizeof passphrase, "passphrase");
 	text_to(pin, sizeof pin, "pin");
@@ -131,7 +124,8 @@ static void make_vault(void)
 	const char *const init[] = { "init", "--dir", dir, "--name", SR_VAULT, "--admin", SR_ADMIN, "--passphrase-file",
 		passphrase, NULL };
 	ck_assert_int_eq(sr_tool(init), 0);
-	write_conf(conf, "fresh-member = 1s\n", sr_place.conf);
+	write_slots(slots, sizeof slots);
+	write_conf(conf, "fresh-member = 1s\n", slots, sr_place.conf);
 }
 
 static CK_RV seed(CK_SESSION_HANDLE session)
@@ -191,13 +185,18 @@ static void make_tokens(void)
 	ck_assert_int_eq(got, (ssize_t)sizeof sr_place);
 }
 
-static void name_place(void)
+static void name_files(void)
 {
-	directory_make(sr_place.dir, sizeof sr_place.dir, "strongroom");
 	text_to(sr_place.conf, sizeof sr_place.conf, "battery.conf");
 	text_to(sr_place.first, sizeof sr_place.first, "first.token");
 	text_to(sr_place.second, sizeof sr_place.second, "second.token");
 	text_to(sr_place.waiting, sizeof sr_place.waiting, "waiting.token");
+}
+
+static void name_place(void)
+{
+	directory_make(sr_place.dir, sizeof sr_place.dir, "strongroom");
+	name_files();
 }
 
 /* The first who needs it makes it, which is before any test runs in this process. */
@@ -210,6 +209,60 @@ static void make_template(void)
 	template = sr_place;
 }
 
+/* -- the way to the vault -------------------------------------------------------------------------------------------
+ */
+/* Embedded, or through a daemon of our own: the conf in the place of what the vault's would be. */
+static void reach_vault(const char *vault_lines)
+{
+	char from[PATH_MAX], server[PATH_MAX], slots[2048], listen[2048];
+	text_to(from, sizeof from, "vault/strongroom.conf");
+	write_slots(slots, sizeof slots);
+	if (!sr_server_wanted()) {
+		write_conf(from, vault_lines, slots, sr_place.conf);
+		return;
+	}
+	text_to(server, sizeof server, "server.conf");
+	sr_server_listen(listen, sizeof listen);
+	write_conf(from, vault_lines, listen, server);
+	sr_server_start(server, slots);
+}
+
+/* A name of the same length, which the process that made the place knows too. */
+static void name_copy(char *dir)
+{
+	dir[strlen(dir) - 1] = '+';
+}
+
+/* Another daemon, on a copy: the first one keeps its own. */
+static void leave_for_copy(void)
+{
+	struct sr_place old = sr_place;
+	name_copy(sr_place.dir);
+	ck_assert_int_eq(mkdir(sr_place.dir, 0700), 0);
+	name_files();
+	directory_copy(old.dir, sr_place.dir);
+}
+
+void sr_place_conf(const char *vault_lines)
+{
+	char to[PATH_MAX], text[PATH_MAX + 64];
+	if (vault_lines) {
+		if (sr_server_wanted())
+			leave_for_copy();
+		else
+			text_to(sr_place.conf, sizeof sr_place.conf, "other.conf");
+		reach_vault(vault_lines);
+		setenv("STRONGROOM_CONF", sr_place.conf, 1);
+		return;
+	}
+	text_to(to, sizeof to, "other.conf");
+	snprintf(text, sizeof text,
+		sr_server_wanted() ? "[vault]\nserver = unix:%s/nowhere\n" : "[vault]\ndir = %s/nowhere\n",
+		sr_place.dir);
+	sr_place_write(to, text);
+	setenv("STRONGROOM_CONF", to, 1);
+}
+
 void sr_place_make(void)
 {
 	unsetenv(SR_TOKEN_ENV);
@@ -218,10 +271,15 @@ void sr_place_make(void)
 	sr_place = template;
 	name_place();
 	directory_copy(template.dir, sr_place.dir);
+	if (sr_server_wanted())
+		reach_vault("fresh-member = 1s\n");
 }
 
 void sr_place_remove(void)
 {
+	sr_server_stop();
+	directory_remove(sr_place.dir);
+	name_copy(sr_place.dir);
 	directory_remove(sr_place.dir);
 }
 

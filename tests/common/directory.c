@@ -73,7 +73,7 @@ static int copy_one(const char *path, const struct stat *info, int kind, struct 
 {
 	char to[PATH_MAX];
 	size_t len = (size_t)info->st_size;
-	if (where->level == 0)
+	if (where->level == 0 || S_ISSOCK(info->st_mode))
 		return 0;
 	snprintf(to, sizeof(to), "%s%s", copying_to, path + strlen(copying));
 	if (kind == FTW_D)
