@@ -104,7 +104,8 @@ typedef bool (*sr_pin_prompt)(const char *token_label, struct sr_buf *pin);
  *  [hsm]         uri, softhsm-conf
  *  [slot NAME]   token-file, token-env, wait (DUR, 1h at most)
  *  PRIVATE_FILE: the file was readable by its owner alone (so a pin-value in the URI may be used). PROMPT is not the
- *  file's: it asks a person for the HSM's PIN, in the tool and the daemon; NULL in a guest process. */
+ *  file's: it asks a person for the HSM's PIN, in the tool and the daemon; NULL in a guest process. EXCLUSIVE is not
+ * the file's either: strongroomd opens the vault for itself alone (vault/lock.h). */
 struct sr_config {
 	char *file;
 	char *dir;
@@ -120,6 +121,7 @@ struct sr_config {
 	char *mechanisms;
 	bool private_file;
 	sr_pin_prompt prompt;
+	bool exclusive;
 	struct sr_server server;
 	struct sr_tls_client tls;
 	struct sr_listen listen;

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #define SR_SQLITE_FILE "vault.db"
@@ -167,9 +168,9 @@ extern const char *const sr_sqlite_steps[SR_STORE_SCHEMA];
 /* sr_sqlite_open_dir(dir, fd, err): the vault's directory, checked: its kind, owner, mode, and that we may write it. */
 CK_RV sr_sqlite_open_dir(const char *dir, int *fd, struct sr_error *err);
 
-/* sr_sqlite_check_files(dir_fd, store, err): the database and its companions, by fstatat alone: opening and closing one
- * of them would drop this process's POSIX locks on it. Fills store->dev and store->ino. */
-CK_RV sr_sqlite_check_files(int dir_fd, struct sr_sqlite *store, struct sr_error *err);
+/* sr_sqlite_check_files(dir_fd, db, err): the database, its companions and the lock file, by fstatat alone: opening and
+ * closing one of them would drop this process's POSIX locks on it. DB is what the database's file is. */
+CK_RV sr_sqlite_check_files(int dir_fd, struct stat *db, struct sr_error *err);
 
 /* sr_sqlite_lock(dir_fd, lock_fd, err): opens DIR/lock and holds it shared. sr_sqlite_lock_alone: holds it exclusively.
  */

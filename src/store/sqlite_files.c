@@ -92,28 +92,36 @@ static CK_RV check_file(int dir_fd, const char *name, struct stat *st, bool *fou
 	return CKR_OK;
 }
 
-CK_RV sr_sqlite_check_files(int dir_fd, struct sr_sqlite *store, struct sr_error *err)
+CK_RV sr_sqlite_check_files(int dir_fd, struct stat *db, struct sr_error *err)
 {
-	static const char *const companions[] = { SR_SQLITE_FILE "-wal", SR_SQLITE_FILE "-shm" };
-	struct stat st;
+	static const char *const companions[] = { SR_SQLITE_FILE "-wal", SR_SQLITE_FILE "-shm", LOCK_FILE };
 	bool found;
 	for (size_t i = 0; i < sizeof companions / sizeof companions[0]; i++) {
-		CK_RV rv = check_file(dir_fd, companions[i], &st, &found, err);
+		CK_RV rv = check_file(dir_fd, companions[i], db, &found, err);
 		if (rv != CKR_OK)
 			return rv;
 	}
-	CK_RV rv = check_file(dir_fd, SR_SQLITE_FILE, &st, &found, err);
+	CK_RV rv = check_file(dir_fd, SR_SQLITE_FILE, db, &found, err);
 	if (rv != CKR_OK)
 		return rv;
-	if (!found || st.st_size == 0)
+	if (!found || db->st_size == 0)
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_INCOMPLETE,
 			"the vault directory has no %s, or an empty one: strongroom init did not finish; empty the "
 			"directory and run it "
 			"again, or restore a backup",
 			SR_SQLITE_FILE);
-	store->dev = st.st_dev;
-	store->ino = st.st_ino;
 	return CKR_OK;
+}
+
+CK_RV sr_sqlite_look(const char *dir, int *dir_fd, struct sr_error *err)
+{
+	struct stat db;
+	CK_RV rv = sr_sqlite_open_dir(dir, dir_fd, err);
+	if (rv == CKR_OK && (rv = sr_sqlite_check_files(*dir_fd, &db, err)) != CKR_OK) {
+		close(*dir_fd);
+		*dir_fd = -1;
+	}
+	return rv;
 }
 
 CK_RV sr_sqlite_lock(int dir_fd, int *lock_fd, struct sr_error *err)
@@ -133,7 +141,7 @@ CK_RV sr_sqlite_lock(int dir_fd, int *lock_fd, struct sr_error *err)
 	*lock_fd = -1;
 	if (error == EWOULDBLOCK)
 		return sr_fail(err, CKR_TOKEN_NOT_PRESENT, SR_REASON_VAULT_BUSY,
-			"the vault is held by a daemon or is being migrated; use the daemon's socket, or stop it");
+			"the vault is being migrated by another process; try again");
 	return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_STORE_FAILED, "the vault's lock file: %s", strerror(error));
 }
 

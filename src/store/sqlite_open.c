@@ -228,9 +228,14 @@ static CK_RV bring_up_to_date(struct sr_sqlite *store, struct sr_error *err)
 
 static CK_RV open_in(struct sr_sqlite *store, const char *dir, int dir_fd, struct sr_error *err)
 {
+	struct stat db;
 	CK_RV rv = sr_sqlite_path(dir, &store->path, err);
 	if (rv == CKR_OK)
-		rv = sr_sqlite_check_files(dir_fd, store, err);
+		rv = sr_sqlite_check_files(dir_fd, &db, err);
+	if (rv == CKR_OK) {
+		store->dev = db.st_dev;
+		store->ino = db.st_ino;
+	}
 	if (rv == CKR_OK)
 		rv = sr_sqlite_lock(dir_fd, &store->lock_fd, err);
 	if (rv == CKR_OK)

@@ -199,4 +199,8 @@ CK_RV sr_sqlite_create(const char *dir, struct sr_error *err);
  * forward in one transaction. */
 CK_RV sr_sqlite_open(const char *dir, struct sr_store **store, struct sr_error *err);
 
+/** sr_sqlite_look(dir, dir_fd, err): refuses what sr_sqlite_open refuses of a directory and its files before it opens
+ *  one. DIR_FD is the directory's descriptor, -1 on failure. */
+CK_RV sr_sqlite_look(const char *dir, int *dir_fd, struct sr_error *err);
+
 #endif

@@ -32,6 +32,8 @@ struct sr_vault {
 	bool separation;
 	int64_t max_ttl_ms;
 	int64_t fresh_member_ms;
+	bool exclusive; /* LOCK_FD's lock is */
+	int lock_fd;    /* -1 where it is not held */
 	struct sr_store *store;
 	struct sr_hsm *hsm;
 	struct sr_writer *writer;

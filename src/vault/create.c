@@ -1,5 +1,6 @@
 /* Making a vault: all of it, or nothing. */
 #include "util/text.h"
+#include "vault/lock.h"
 #include "vault/member.h"
 #include "vault/report.h"
 #include "vault/token.h"
@@ -207,6 +208,8 @@ static CK_RV make_store(struct making *making, struct sr_error *err)
 	CK_RV rv = sr_random_text(vault, 16, chain_id, err);
 	if (rv == CKR_OK)
 		rv = sr_sqlite_create(vault->dir, err);
+	if (rv == CKR_OK)
+		rv = sr_vault_lock(vault->dir, false, &vault->lock_fd, err);
 	if (rv == CKR_OK)
 		rv = sr_sqlite_open(vault->dir, &vault->store, err);
 	if (rv == CKR_OK)

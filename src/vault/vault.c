@@ -2,6 +2,7 @@
 #include "vault/core.h"
 
 #include "util/crypto.h"
+#include "vault/lock.h"
 #include "vault/refused.h"
 
 #include <stdio.h>
@@ -9,6 +10,12 @@
 #include <string.h>
 
 /* -- the stages -------------------------------------------------------------------------------------------------- */
+
+static CK_RV enter_directory(struct sr_vault *vault, const struct sr_config *config, struct sr_error *err)
+{
+	vault->exclusive = config->exclusive;
+	return sr_vault_lock(vault->dir, config->exclusive, &vault->lock_fd, err);
+}
 
 static CK_RV enter_store(struct sr_vault *vault, const struct sr_config *config, struct sr_error *err)
 {
@@ -79,6 +86,7 @@ static CK_RV enter_audit(struct sr_vault *vault, const struct sr_config *config,
 }
 
 const struct sr_stage sr_stages[] = {
+	{ "directory", enter_directory },
 	{ "store", enter_store },
 	{ "vault", enter_identity },
 	{ "hsm", enter_hsm },
@@ -102,6 +110,7 @@ struct sr_vault *sr_vault_new(const struct sr_config *config)
 	struct sr_vault *vault = calloc(1, sizeof(*vault));
 	if (!vault)
 		return NULL;
+	vault->lock_fd = -1;
 	vault->dir = strdup(config->dir);
 	vault->heads = heads_path(config);
 	vault->seen = sr_seen_new();
@@ -143,6 +152,14 @@ static void free_memory(struct sr_vault *vault)
 	free(vault);
 }
 
+/* Last, and the record of the socket first: another strongroomd may be in, and have its own, at once. */
+static void leave_directory(struct sr_vault *vault)
+{
+	if (vault->exclusive && vault->lock_fd >= 0)
+		sr_vault_remove_socket(vault->dir);
+	sr_vault_unlock(vault->lock_fd);
+}
+
 void sr_vault_close(struct sr_vault *vault)
 {
 	if (!vault)
@@ -154,6 +171,7 @@ void sr_vault_close(struct sr_vault *vault)
 	sr_hsm_close(vault->hsm);
 	if (vault->store)
 		vault->store->ops->close(vault->store);
+	leave_directory(vault);
 	free_memory(vault);
 }
 
@@ -164,6 +182,7 @@ void sr_vault_abandon(struct sr_vault *vault)
 	sr_writer_abandon(vault->writer);
 	sr_hsm_abandon(vault->hsm);
 	vault->store->ops->abandon(vault->store);
+	sr_vault_forget_lock(vault->lock_fd);
 	free_memory(vault);
 }
 

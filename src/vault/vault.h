@@ -18,8 +18,8 @@ struct sr_caller {
 	struct sr_identity *identity;
 };
 
-/** sr_vault_open(config, vault, err): opens store and HSM, checks keys, chain, heads and anchor. Any failure leaves
- *  nothing open; ERR says what and what to do. */
+/** sr_vault_open(config, vault, err): takes the directory's lock, opens store and HSM, checks keys, chain, heads and
+ * anchor. Any failure leaves nothing open; ERR says what and what to do. */
 CK_RV sr_vault_open(const struct sr_config *config, struct sr_vault **vault, struct sr_error *err);
 
 /** sr_vault_close(vault): seals the audit and closes; no call may be inside. NULL is allowed. */

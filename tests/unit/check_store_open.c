@@ -215,12 +215,18 @@ static void second_name(void)
 	ck_assert_int_eq(link(store_file("vault.db"), other), 0);
 }
 
-static int daemon_fd = -1;
+static int migrating_fd = -1;
 
-static void daemon_inside(void)
+static void migration_inside(void)
 {
-	daemon_fd = open(store_file("lock"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	ck_assert_int_eq(flock(daemon_fd, LOCK_EX | LOCK_NB), 0);
+	migrating_fd = open(store_file("lock"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	ck_assert_int_eq(flock(migrating_fd, LOCK_EX | LOCK_NB), 0);
+}
+
+static void lock_is_a_link(void)
+{
+	unlink(store_file("lock"));
+	ck_assert_int_eq(symlink("other", store_file("lock")), 0);
 }
 
 static const struct {
@@ -246,7 +252,8 @@ static const struct {
 	{ world_readable_log, CKR_DEVICE_ERROR, SR_REASON_VAULT_PERMISSIONS, "vault.db-wal" },
 	{ symbolic_link, CKR_DEVICE_ERROR, SR_REASON_VAULT_PERMISSIONS, "not a plain file" },
 	{ second_name, CKR_DEVICE_ERROR, SR_REASON_VAULT_PERMISSIONS, "one name" },
-	{ daemon_inside, CKR_TOKEN_NOT_PRESENT, SR_REASON_VAULT_BUSY, "daemon" },
+	{ migration_inside, CKR_TOKEN_NOT_PRESENT, SR_REASON_VAULT_BUSY, "migrated" },
+	{ lock_is_a_link, CKR_DEVICE_ERROR, SR_REASON_VAULT_PERMISSIONS, "lock of the vault is not a plain file" },
 };
 
 START_TEST(refused_states)
@@ -261,8 +268,8 @@ START_TEST(refused_states)
 	ck_assert_ptr_null(store);
 	ck_assert_msg(strstr(store_error.text, states[_i].says), "%s", store_error.text);
 	memcpy(store_dir_path, dir, sizeof dir);
-	if (daemon_fd >= 0)
-		close(daemon_fd);
+	if (migrating_fd >= 0)
+		close(migrating_fd);
 }
 END_TEST
 
