@@ -8,6 +8,7 @@
  * the locks back as they were at load time, by plain stores: it takes no lock, calls nothing and cannot block the fork.
  * The client stays untouched until C_Initialize hands it to the backend's abandon. */
 #define _GNU_SOURCE 1 /* PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP */
+#include "module/held.h"
 #include "module/module.h"
 
 #include <pthread.h>
@@ -120,9 +121,14 @@ static void let_go_of_parent(void)
 	atomic_store(&state.phase, CLOSED);
 }
 
-/* Where calls go: to a server, or to the library that opens the vault in this process. NULL: nothing is configured. */
-static CK_RV choose_backend(const struct sr_config *config, const struct sr_backend **backend, struct sr_error *err)
+/* Where calls go: to a server, or to the library that opens the vault in this process. NULL: nothing is configured.
+ * strongroomd may come or go between the look and the opening: a server that is away, and a vault that is held, are
+ * slots without a token, with one line that says so. */
+static CK_RV choose_backend(struct sr_config *config, const struct sr_backend **backend, struct sr_error *err)
 {
+	CK_RV rv = sr_held_redirect(config, err);
+	if (rv != CKR_OK)
+		return rv;
 	*backend = config->server.kind == SR_SERVER_NONE ? NULL : &sr_remote_backend;
 	return config->dir ? sr_library_load(backend, err) : CKR_OK;
 }

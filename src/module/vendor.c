@@ -1,4 +1,5 @@
 /* The vendor interface: what a tool needs before there is a vault, and what it asks when something went wrong. */
+#include "module/held.h"
 #include "module/module.h"
 
 #include "util/buf.h"
@@ -136,21 +137,28 @@ static CK_RV doctor_of_server(const struct sr_config *config, char **result)
 	return one_finding("server", answers, answers ? "" : "see docs/daemon.md", result);
 }
 
-static CK_RV vendor_doctor(char **result)
+static CK_RV doctor_of(struct sr_config *config, char **result)
 {
 	const struct sr_backend *backend;
+	CK_RV rv = sr_held_redirect(config, sr_last());
+	if (rv != CKR_OK)
+		return rv;
+	if (config->server.kind != SR_SERVER_NONE)
+		return doctor_of_server(config, result);
+	if (sr_library_load(&backend, sr_last()) != CKR_OK)
+		return one_finding("library", false, "install the complete package", result);
+	return backend->doctor(config, result, sr_last());
+}
+
+static CK_RV vendor_doctor(char **result)
+{
 	struct sr_config config;
 	CK_RV rv = begin(result);
 	if (rv != CKR_OK)
 		return rv;
 	if (load_config(&config, sr_last()) != CKR_OK)
 		return one_finding("configuration", false, "correct the file, then run doctor again", result);
-	if (config.server.kind != SR_SERVER_NONE)
-		rv = doctor_of_server(&config, result);
-	else if (sr_library_load(&backend, sr_last()) == CKR_OK)
-		rv = backend->doctor(&config, result, sr_last());
-	else
-		rv = one_finding("library", false, "install the complete package", result);
+	rv = doctor_of(&config, result);
 	sr_config_clear(&config);
 	return rv;
 }
