@@ -9,6 +9,7 @@
 #include "pkcs11/calls.h"
 #include "pkcs11/strongroom.h"
 #include "tests/unit/fake_backend.h"
+#include "vault/lock.h"
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -17,7 +18,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -799,9 +802,6 @@ START_TEST(what_does_not_open)
 	configure("[vault]\ndir = /fake\nfoo = 1\n");
 	ck_assert_uint_eq(module.p11->C_Initialize(NULL), CKR_GENERAL_ERROR);
 	assert_last_error(SR_REASON_BAD_CONFIG, "strongroom.conf:3: foo: unknown key");
-	configure("[vault]\nserver = unix:/run/strongroom\n");
-	ck_assert_uint_eq(module.p11->C_Initialize(NULL), CKR_GENERAL_ERROR);
-	assert_last_error(SR_REASON_BAD_CONFIG, "no remote client");
 	configure("[vault]\ndir = /fail\n");
 	ck_assert_uint_eq(module.p11->C_Initialize(NULL), CKR_HOST_MEMORY);
 	assert_last_error(SR_REASON_MEMORY, "told to fail");
@@ -813,6 +813,112 @@ START_TEST(what_does_not_open)
 	ck_assert_uint_eq(module.p11->C_Finalize(NULL), CKR_OK);
 	configure("[vault]\ndir = /fake\n");
 	ck_assert_uint_eq(module.p11->C_Initialize(NULL), CKR_OK);
+}
+END_TEST
+
+/* -- a vault that strongroomd holds ------------------------------------------------------------------------------- */
+/* The vault backend is the fake one, and counts; the server is away, and says so. */
+static void assert_goes_to_vault(int times)
+{
+	char *result;
+	ck_assert_uint_eq(module.p11->C_Initialize(NULL), CKR_OK);
+	ck_assert_int_eq(fake()->opened, times);
+	ck_assert_uint_eq(module.p11->C_Finalize(NULL), CKR_OK);
+	ck_assert_uint_eq(module.vendor->sr_doctor(&result), CKR_OK);
+	ck_assert_str_eq(result, "config");
+	module.vendor->sr_free(result);
+}
+
+static void assert_goes_to_server(void)
+{
+	static const char says[] = "is strongroomd running";
+	CK_TOKEN_INFO info;
+	CK_SLOT_ID slot;
+	CK_ULONG count = 1;
+	char *result;
+	ck_assert_uint_eq(module.p11->C_Initialize(NULL), CKR_OK);
+	ck_assert_uint_eq(module.p11->C_GetSlotList(CK_FALSE, &slot, &count), CKR_OK);
+	ck_assert_uint_eq(count, 1);
+	ck_assert_uint_eq(module.p11->C_GetTokenInfo(slot, &info), CKR_TOKEN_NOT_PRESENT);
+	assert_last_error(SR_REASON_SERVER_AWAY, says);
+	ck_assert_uint_eq(module.p11->C_Finalize(NULL), CKR_OK);
+	ck_assert_uint_eq(module.vendor->sr_doctor(&result), CKR_OK);
+	ck_assert_ptr_nonnull(strstr(result, "{\"checks\":[{\"check\":\"server\",\"ok\":false,"));
+	ck_assert_ptr_nonnull(strstr(result, says));
+	module.vendor->sr_free(result);
+}
+
+START_TEST(a_server_that_is_away)
+{
+	configure("[vault]\nserver = unix:/nowhere/at/all\n");
+	assert_goes_to_server();
+	ck_assert_ptr_null(fake_library()); /* nor is the vault's library loaded */
+}
+END_TEST
+
+/* A directory that the lock takes for a vault's. */
+static void make_vault_dir(char dir[80])
+{
+	char text[200];
+	snprintf(dir, 80, "%s/vault", module.dir);
+	ck_assert_int_eq(mkdir(dir, 0700), 0);
+	snprintf(text, sizeof text, "%s/vault.db", dir);
+	int fd = open(text, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	ck_assert_int_eq(write(fd, "x", 1), 1);
+	close(fd);
+	snprintf(text, sizeof text, "[vault]\ndir = %s\n", dir);
+	configure(text);
+}
+
+/* A child that holds DIR as strongroomd does, until RELEASE is closed. */
+static pid_t hold_vault(const char *dir, int *release)
+{
+	int ready[2], hold[2], fd;
+	char byte;
+	ck_assert_int_eq(pipe2(ready, O_CLOEXEC) | pipe2(hold, O_CLOEXEC), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		close(hold[1]);
+		MUST(sr_vault_lock(dir, true, &fd, NULL) == CKR_OK);
+		MUST(write(ready[1], "", 1) == 1);
+		MUST(read(hold[0], &byte, 1) == 0);
+		_exit(0);
+	}
+	close(ready[1]);
+	close(hold[0]);
+	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	*release = hold[1];
+	return pid;
+}
+
+/* Where nobody listens. */
+static void record_socket(const char *dir)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	snprintf(address.sun_path, sizeof address.sun_path, "%s/s", module.dir);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+	close(fd);
+	ck_assert_uint_eq(sr_vault_record_socket(dir, address.sun_path, NULL), CKR_OK);
+}
+
+START_TEST(a_held_vault)
+{
+	char dir[80];
+	int release, status;
+	make_vault_dir(dir);
+	assert_goes_to_vault(1);
+	pid_t pid = hold_vault(dir, &release);
+	assert_goes_to_vault(2); /* no socket is recorded: the vault's own refusal is the answer */
+	record_socket(dir);
+	assert_goes_to_server();
+	ck_assert_uint_eq(sr_vault_record_socket(dir, "/nowhere/at/all", NULL), CKR_OK);
+	assert_goes_to_vault(3);
+	close(release);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	assert_goes_to_vault(4);
 }
 END_TEST
 
@@ -959,6 +1065,8 @@ static void add_configured(Suite *suite)
 	tcase_add_test(tcase, the_backends_reason_comes_through);
 	tcase_add_test(tcase, a_reason_is_its_threads_own);
 	tcase_add_test(tcase, what_does_not_open);
+	tcase_add_test(tcase, a_server_that_is_away);
+	tcase_add_test(tcase, a_held_vault);
 	tcase_add_test(tcase, vendor_functions);
 	tcase_add_test(tcase, debug_lines);
 	suite_add_tcase(suite, tcase);
