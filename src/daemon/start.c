@@ -4,6 +4,7 @@
 #include "daemon/listener.h"
 #include "daemon/notify.h"
 #include "util/crypto.h"
+#include "vault/lock.h"
 
 #include <bsd/readpassphrase.h>
 #include <errno.h>
@@ -157,10 +158,25 @@ CK_RV sr_start_check(struct sr_daemon *daemon, struct sr_error *err)
 	return rv;
 }
 
+/* The socket that programs with `dir =` use while the daemon has the vault. */
+static const char *first_socket(const struct sr_daemon *daemon)
+{
+	for (size_t i = 0; i < daemon->listener_count; i++) {
+		if (daemon->listeners[i].path)
+			return daemon->listeners[i].path;
+	}
+	return NULL;
+}
+
 static CK_RV open_vault(struct sr_daemon *daemon, struct sr_error *err)
 {
+	const char *path = first_socket(daemon);
 	daemon->config.prompt = ask_for_pin;
-	return sr_vault_open(&daemon->config, &daemon->vault, err);
+	daemon->config.exclusive = true;
+	CK_RV rv = sr_vault_open(&daemon->config, &daemon->vault, err);
+	if (rv == CKR_OK && path)
+		rv = sr_vault_record_socket(daemon->config.dir, path, err);
+	return rv;
 }
 
 CK_RV sr_start(struct sr_daemon *daemon, struct sr_error *err)
