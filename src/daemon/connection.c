@@ -56,6 +56,8 @@ static const struct sr_service service = {
 	.describe = sr_host_describe,
 	.restore_session = sr_host_restore_session,
 	.restore_object = sr_host_restore_object,
+	.peek = sr_host_peek,
+	.end_search = sr_host_end_search,
 	.last_error = sr_last_error_get,
 };
 

@@ -2,6 +2,7 @@
 #include "pkcs11/host.h"
 
 #include "pkcs11/call.h"
+#include "pkcs11/object.h"
 #include "pkcs11/session.h"
 
 #include <string.h>
@@ -85,6 +86,54 @@ CK_RV sr_host_waits(struct sr_client *client, CK_SESSION_HANDLE handle, bool *wa
 	*waits = sr_call_token_has(call.slot->config) && sr_own_token_waits(&call);
 	sr_session_leave(client, call.session);
 	return CKR_OK;
+}
+
+/* -- what comes next ------------------------------------------------------------------------------------------------
+ */
+static void peek_length(struct sr_call *call, struct sr_peek *peek)
+{
+	struct sr_ref ref;
+	struct sr_view view;
+	if (sr_handle_resolve(call, peek->handles[0], &ref) == CKR_OK && ref.class &&
+		ref.class->object_class == CKO_DATA) {
+		CK_RV rv = sr_object_view(call, &ref, &view);
+		peek->has_length = rv == CKR_OK && view.value == SR_VALUE_READABLE;
+		peek->length = view.value_len;
+		sr_view_clear(&view);
+	}
+	sr_ref_clear(&ref);
+}
+
+void sr_host_peek(struct sr_client *client, CK_SESSION_HANDLE handle, struct sr_peek *peek)
+{
+	struct sr_call call = { .id = SR_ID_C_FindObjects, .client = client, .peer = &client->peer };
+	*peek = (struct sr_peek){ 0 };
+	sr_call_take_origin(&call);
+	call.session = sr_session_enter(client, handle);
+	if (!call.session)
+		return;
+	call.slot = call.session->slot;
+	const struct sr_search *search = &call.session->search;
+	size_t left = search->count - search->next;
+	if (search->active && left <= SR_PEEK_MAX) {
+		peek->whole = true;
+		peek->count = left;
+		if (left)
+			memcpy(peek->handles, &search->found[search->next], left * sizeof *peek->handles);
+	}
+	if (peek->count == 1)
+		peek_length(&call, peek);
+	sr_identity_unref(call.identity);
+	sr_session_leave(client, call.session);
+}
+
+void sr_host_end_search(struct sr_client *client, CK_SESSION_HANDLE handle)
+{
+	struct sr_session *session = sr_session_enter(client, handle);
+	if (!session)
+		return;
+	sr_search_end(session);
+	sr_session_leave(client, session);
 }
 
 /* -- what was lost ------------------------------------------------------------------------------------------------- */

@@ -47,6 +47,23 @@ size_t sr_host_sessions(struct sr_client *client);
  *  event. CKR_SESSION_HANDLE_INVALID. */
 CK_RV sr_host_waits(struct sr_client *client, CK_SESSION_HANDLE session, bool *waits);
 
+/** struct sr_peek: what a search that has just begun will give: COUNT handles, where they are few and
+ *  so WHOLE. HAS_LENGTH: it is one object whose CKA_VALUE this login may have, of LENGTH bytes. */
+#define SR_PEEK_MAX 8
+struct sr_peek {
+	size_t count;
+	CK_OBJECT_HANDLE handles[SR_PEEK_MAX];
+	bool whole;
+	bool has_length;
+	CK_ULONG length;
+};
+
+/** sr_host_peek(client, session, peek): what C_FindObjects and a question for the length would answer now; the search
+ *  stays where it is, nothing is counted, released or recorded. COUNT 0 and not WHOLE where no search is active.
+ *  sr_host_end_search(client, session): as C_FindObjectsFinal, where there is one. */
+void sr_host_peek(struct sr_client *client, CK_SESSION_HANDLE session, struct sr_peek *peek);
+void sr_host_end_search(struct sr_client *client, CK_SESSION_HANDLE session);
+
 /* What an application had in a client context that was lost, told to its new one; numbers stay what they were. The
  * caller has been believed so far that these were its own: nothing here gives a right, a handle is judged whenever it
  * is used. */

@@ -13,22 +13,11 @@
 #include <time.h>
 
 /* -- handles ------------------------------------------------------------------------------------------------------ */
-static CK_OBJECT_HANDLE take_handle(struct sr_exchange *exchange)
-{
-	struct sr_known described = { .handle = sr_get_ulong(&exchange->in) };
-	described.object_class = sr_get_ulong(&exchange->in);
-	described.named = sr_get_place(&exchange->in);
-	const char *id = sr_get_text(&exchange->in);
-	if (!exchange->in.failed)
-		sr_memory_object(exchange->client, exchange->session, &described, id);
-	return described.handle;
-}
-
 static void take_new_object(struct sr_exchange *exchange, CK_OBJECT_HANDLE *handle)
 {
 	if (!sr_get_place(&exchange->in))
 		return;
-	CK_OBJECT_HANDLE taken = take_handle(exchange);
+	CK_OBJECT_HANDLE taken = sr_take_handle(exchange);
 	if (!handle)
 		exchange->in.failed = true;
 	else if (!exchange->in.failed)
@@ -48,7 +37,7 @@ static void take_found(struct sr_exchange *exchange, CK_OBJECT_HANDLE *at, CK_UL
 	if (found > max || (found && !at) || (given && !count))
 		exchange->in.failed = true;
 	for (CK_ULONG i = 0; !exchange->in.failed && i < found; i++)
-		at[i] = take_handle(exchange);
+		at[i] = sr_take_handle(exchange);
 	if (given && !exchange->in.failed)
 		*count = found;
 }
@@ -270,6 +259,9 @@ static CK_RV logout(struct sr_client *client, CK_SESSION_HANDLE session)
 static CK_RV find_objects(
 	struct sr_client *client, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE *objects, CK_ULONG max, CK_ULONG *count)
 {
+	if (sr_ahead_objects(client, session, objects, max, count))
+		return CKR_OK;
+	sr_ahead_catch_up(client, session);
 	if (max <= SR_WIRE_FOUND_MAX || !objects || !count)
 		return remote_C_FindObjects(client, session, objects, max, count);
 	CK_ULONG have = 0, found = SR_WIRE_FOUND_MAX;
@@ -282,6 +274,29 @@ static CK_RV find_objects(
 	if (rv == CKR_OK)
 		*count = have;
 	return rv;
+}
+
+static CK_RV find_objects_final(struct sr_client *client, CK_SESSION_HANDLE session)
+{
+	if (sr_ahead_final(client, session))
+		return CKR_OK;
+	sr_ahead_catch_up(client, session);
+	return remote_C_FindObjectsFinal(client, session);
+}
+
+static CK_RV get_attribute_value(struct sr_client *client, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
+	CK_ATTRIBUTE *template, CK_ULONG count)
+{
+	return sr_ahead_length(client, session, object, template, count)
+		       ? CKR_OK
+		       : remote_C_GetAttributeValue(client, session, object, template, count);
+}
+
+/* Of C_SessionCancel, which may end a search that the server goes on with. */
+static CK_RV session_cancel(struct sr_client *client, CK_SESSION_HANDLE session, CK_FLAGS flags)
+{
+	sr_ahead_catch_up(client, session);
+	return remote_C_SessionCancel(client, session, flags);
 }
 
 /* -- the backend -------------------------------------------------------------------------------------------------- */
@@ -303,7 +318,11 @@ static const struct sr_calls remote_calls = {
 	.C_Login = login,
 	.C_LoginUser = login_user,
 	.C_Logout = logout,
+	.C_FindObjectsInit = sr_remote_find_init,
 	.C_FindObjects = find_objects,
+	.C_FindObjectsFinal = find_objects_final,
+	.C_GetAttributeValue = get_attribute_value,
+	.C_SessionCancel = session_cancel,
 };
 #pragma GCC diagnostic pop
 #undef SR_CALL

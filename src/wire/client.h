@@ -10,6 +10,7 @@
 
 #include "config/config.h"
 #include "pkcs11/calls.h"
+#include "pkcs11/host.h"
 #include "pkcs11/own_token.h"
 #include "wire/channel.h"
 #include "wire/message.h"
@@ -50,10 +51,27 @@ struct sr_remote_slot {
 	uint64_t generation;
 };
 
+/** struct sr_ahead: what the server has told of a search beforehand, good until UNTIL_MS and as long as the application
+ *  has changed nothing (CHANGES). NEXT: of the handles, those before it were given out without asking the server, who
+ *  does not know. FINISHED: so was C_FindObjectsFinal. */
+struct sr_ahead {
+	bool told;
+	bool finished;
+	bool has_length;
+	CK_ULONG length;
+	size_t count;
+	size_t next;
+	CK_OBJECT_HANDLE handles[SR_PEEK_MAX];
+	int64_t until_ms;
+	uint64_t changes;
+	uint64_t generation;
+};
+
 struct sr_remote_session {
 	CK_SESSION_HANDLE handle;
 	size_t slot;
 	CK_FLAGS flags;
+	struct sr_ahead ahead;
 	UT_hash_handle hh;
 };
 
@@ -91,6 +109,7 @@ struct sr_client {
 	CK_OBJECT_HANDLE last_object;
 	struct sr_known *known;
 	unsigned parked;
+	uint64_t changes; /* calls that may have changed what there is to see */
 };
 
 /* -- connections: client_link.c ------------------------------------------------------------------------------------ */
@@ -152,6 +171,25 @@ void sr_memory_offer(struct sr_client *client, CK_SESSION_HANDLE session, struct
 /** sr_restore(client, link): tells the new context that LINK has opened what the application had. False: the connection
  *  broke. */
 bool sr_restore(struct sr_client *client, struct sr_link *link);
+
+/* -- searches: client_search.c ---------------------------------------------------------------------------------------
+ */
+/** What a search will give comes with its beginning, and is given out from here for a moment: a secret is read in two
+ *  round trips. Who has been told nothing, or too long ago, asks the server. */
+CK_RV sr_remote_find_init(struct sr_client *client, CK_SESSION_HANDLE session, CK_ATTRIBUTE *template, CK_ULONG count);
+/** sr_ahead_objects(client, session, objects, max, count), sr_ahead_final(client, session): true when that is the
+ *  answer. sr_ahead_length(client, session, object, template, count): likewise for the length of CKA_VALUE. */
+bool sr_ahead_objects(
+	struct sr_client *client, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE *objects, CK_ULONG max, CK_ULONG *count);
+bool sr_ahead_final(struct sr_client *client, CK_SESSION_HANDLE session);
+bool sr_ahead_length(struct sr_client *client, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
+	CK_ATTRIBUTE *template, CK_ULONG count);
+/** sr_ahead_catch_up(client, session): the server learns what was given out without it. */
+void sr_ahead_catch_up(struct sr_client *client, CK_SESSION_HANDLE session);
+/** sr_ahead_changed(client, number): a call that may have changed what there is to see is on its way. */
+void sr_ahead_changed(struct sr_client *client, uint16_t number);
+/** sr_take_handle(exchange): an object's handle with what it stands for, which is remembered. */
+CK_OBJECT_HANDLE sr_take_handle(struct sr_exchange *exchange);
 
 /* -- logins that wait: client_wait.c ------------------------------------------------------------------------------- */
 /** sr_remote_wait(client, session, type, rv): as sr_login_wait, after a login by the slot's own token that answered RV.

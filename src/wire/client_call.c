@@ -27,6 +27,7 @@ static bool is_of_client(uint16_t number)
 void sr_exchange_begin(
 	struct sr_exchange *exchange, struct sr_client *client, uint16_t number, CK_SESSION_HANDLE session)
 {
+	sr_ahead_changed(client, number);
 	*exchange = (struct sr_exchange){ .client = client, .number = number, .session = session };
 	exchange->arena = (struct sr_arena)SR_ARENA_INIT;
 	sr_put_u16(&exchange->request, number);

@@ -13,6 +13,7 @@
 #define SR_WIRE_ATTRIBUTES_MAX 128u
 #define SR_WIRE_LIST_MAX 1024u  /* slots or mechanisms asked for */
 #define SR_WIRE_FOUND_MAX 4096u /* handles in one answer */
+#define SR_WIRE_LEASE_MS 50     /* how long what a search will give may be believed */
 #define SR_WIRE_CALLS_MAX 4u    /* calls in one request */
 #define SR_WIRE_SLOTS_MAX 33u
 #define SR_WIRE_SECRET_LEN 32u

@@ -94,6 +94,8 @@ enum sr_wire_call {
 	SR_WIRE_WAITS = 0x100,   /* whether the slot's token waits for its approval */
 	SR_WIRE_RESTORE_SESSION, /* a session that the application had in a context that was lost */
 	SR_WIRE_RESTORE_OBJECTS, /* and handles of objects of the vault */
+	SR_WIRE_PEEK,            /* after C_FindObjectsInit: what the search will give */
+	SR_WIRE_END_SEARCH,      /* C_FindObjectsFinal, which the client has answered */
 	SR_WIRE_CALL_END
 };
 

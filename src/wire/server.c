@@ -282,6 +282,28 @@ static bool restore_objects(struct serving *serving)
 	return true;
 }
 
+/* The answer holds for a moment: SR_WIRE_LEASE_MS. */
+static bool serve_peek(struct serving *serving)
+{
+	struct sr_peek peek;
+	serving->service->peek(serving->client, serving->session, &peek);
+	begin_answer(serving, CKR_OK);
+	sr_put_u8(serving->out, peek.whole);
+	sr_put_u8(serving->out, (uint8_t)peek.count);
+	for (size_t i = 0; i < peek.count; i++)
+		put_handle(serving, peek.handles[i]);
+	sr_put_u8(serving->out, peek.has_length);
+	sr_put_ulong(serving->out, peek.length);
+	return true;
+}
+
+static bool serve_end_search(struct serving *serving)
+{
+	serving->service->end_search(serving->client, serving->session);
+	begin_answer(serving, CKR_OK);
+	return true;
+}
+
 /* -- a request ---------------------------------------------------------------------------------------------------- */
 /* OFFER is filled where the call brings its slot's token. */
 static bool get_offer(struct sr_in *in, struct sr_offer *offer, bool *given)
@@ -310,6 +332,10 @@ static bool serve_row(struct serving *serving, uint16_t number)
 		return restore_session(serving);
 	case SR_WIRE_RESTORE_OBJECTS:
 		return restore_objects(serving);
+	case SR_WIRE_PEEK:
+		return serve_peek(serving);
+	case SR_WIRE_END_SEARCH:
+		return serve_end_search(serving);
 	default:
 		return number < SR_CALL_COUNT && serve_rows[number] && serve_rows[number](serving);
 	}
