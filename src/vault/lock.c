@@ -115,6 +115,10 @@ CK_RV sr_vault_record_socket(const char *dir, const char *socket_path, struct sr
 	if (socket_path[0] != '/' || len >= SR_SOCKET_PATH_SIZE || !sr_text_utf8(socket_path, len))
 		return sr_fail(err, CKR_GENERAL_ERROR, SR_REASON_BAD_CONFIG,
 			"the socket's path must be absolute, 107 bytes at most, without control characters");
+	const char *name = strrchr(socket_path, '/') + 1;
+	if (strcmp(name, SR_SOCKET_FILE) == 0)
+		return sr_fail(err, CKR_GENERAL_ERROR, SR_REASON_BAD_CONFIG,
+			"the socket must not be called " SR_SOCKET_FILE ": that is the vault's own file");
 	int dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir_fd < 0)
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_STORE_FAILED, "the vault directory %.100s: %s", dir,
