@@ -38,6 +38,7 @@ balanced=$(bound 2001:db8::/32)
 my_uid=$(bound "unix:uid=$(id -u)")
 other_uid=$(bound "unix:uid=$(($(id -u) + 1))")
 any_unix=$(bound unix)
+[ -z "$two" ] || bound_two=$(bound "$two")
 make_ca_of() # NAME: another CA
 {
 	quietly openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc -keyout "$place/$1.key" \
@@ -101,7 +102,7 @@ fi
 if [ -n "$two" ]; then
 	relay from-six "$two" "$two" "$port"
 	refuses_it "::1, from another address of IPv6" from-six "$six"
-	serves_it "that address" from-six "$(embedded bound "$two")"
+	serves_it "that address" from-six "$bound_two"
 else
 	echo "skip - a second address of IPv6: there is none to be had"
 fi
@@ -193,6 +194,7 @@ if [ -n "${there:-}" ] && ip link add sr-here type veth peer name sr-there netns
 	"${there[@]}" ip -6 address add 2001:db8::2/64 dev sr-there nodad
 	"${there[@]}" ip link set sr-there up
 	certificate server IP:192.0.2.1,IP:2001:db8::1
+	two=$(bound 192.0.2.2) three=$(bound 192.0.2.3) six=$(bound 2001:db8::2)
 	daemon_conf server "tls = 192.0.2.1:$port [2001:db8::1]:$port" "${serving[@]}"
 	start_daemon server
 	client_conf wire-4 "tls:192.0.2.1:$port" "${trusting[@]}"
@@ -208,7 +210,6 @@ if [ -n "${there:-}" ] && ip link add sr-here type veth peer name sr-there netns
 		[ "$code" = 3 ] && [ ! -s "$place/out" ] || die "$1: exit $code: $(cat "$place/err" "$place/out")"
 		ok "$1: refused: $(cat "$place/err")"
 	}
-	two=$(embedded bound 192.0.2.2) three=$(embedded bound 192.0.2.3) six=$(embedded bound 2001:db8::2)
 	same "another machine, with a token for its address" 'the value' "$(from_there wire-4 "$two")"
 	not_from_there "another machine, with a token for a third" wire-4 "$three"
 	not_from_there "and with one for its address of IPv6" wire-4 "$six"
