@@ -66,7 +66,7 @@ relay()
 	die "the relay $name does not answer"
 }
 serves_it() { same "$1" 'the value' "$(get "${@:2}" production/key)"; } # WHAT CLIENT PIN
-elsewhere='address_not_allowed|other addresses|not allowed from|address'
+elsewhere='where it may be used from'
 refuses_it() { denies 3 "$1" "$elsewhere" "${@:2}" production/key; }
 seen() # the address of the newest read in the audit
 {
@@ -87,6 +87,7 @@ relay from-3 127.0.0.3 127.0.0.1 "$port"
 serves_it "127.0.0.2 alone, from 127.0.0.2" from-2 "$only_2"
 same "the audit has the address" 127.0.0.2 "$(seen)"
 refuses_it "from 127.0.0.3" from-3 "$only_2"
+same "the audit tells why" 'session.login - address_not_allowed' "$(STRONGROOM_CONF=$place/direct.conf denied)"
 refuses_it "from 127.0.0.1" direct "$only_2"
 refuses_it "from a Unix socket" local "$only_2"
 serves_it "a token that is bound to nothing, from 127.0.0.3" from-3 "$anywhere"

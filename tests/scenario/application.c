@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SLOTS_MAX 8
+
 CK_FUNCTION_LIST_PTR p11;
 
 void need(CK_RV rv, const char *what)
@@ -28,11 +30,12 @@ void app_load(void)
 
 CK_SESSION_HANDLE app_open(CK_FLAGS flags)
 {
-	CK_SLOT_ID slot;
-	CK_ULONG slots = 1;
+	CK_SLOT_ID slots[SLOTS_MAX];
+	CK_ULONG count = SLOTS_MAX;
 	CK_SESSION_HANDLE session;
-	need(p11->C_GetSlotList(CK_TRUE, &slot, &slots), "C_GetSlotList");
-	need(p11->C_OpenSession(slot, CKF_SERIAL_SESSION | flags, NULL, NULL, &session), "C_OpenSession");
+	need(p11->C_GetSlotList(CK_TRUE, slots, &count), "C_GetSlotList");
+	need(count ? CKR_OK : CKR_TOKEN_NOT_PRESENT, "C_GetSlotList");
+	need(p11->C_OpenSession(slots[0], CKF_SERIAL_SESSION | flags, NULL, NULL, &session), "C_OpenSession");
 	return session;
 }
 

@@ -1,6 +1,6 @@
 /* holder PATH: opens a session, finds a secret, and then reads it through these two handles once for each line of its
- * input, until one says "end"; says "read VALUE" or "code CODE" for each. The PIN is in SR_PIN; without one the slot logs
- * itself in. */
+ * input, until one says "end"; says "read VALUE" or "code CODE" for each. The PIN is in SR_PIN; without one the slot
+ * logs itself in. */
 #include "tests/scenario/application.h"
 
 #include <stdio.h>
