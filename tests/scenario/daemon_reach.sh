@@ -102,8 +102,8 @@ own() # LINES
 }
 itself() { by "$agent_id" env STRONGROOM_CONF="$place/agent/own.conf" STRONGROOM_PIN_FILE="$place/agent/token" "$@"; }
 own "$(cat "$vault/strongroom.conf")"
-fails "dir = of the vault" 'denied|cannot|permission' itself "$STRONGROOM" secret get production/agent/key
-fails "a daemon of its own on it" 'denied|cannot|permission' itself "$STRONGROOMD" --config "$place/agent/own.conf" \
+fails "dir = of the vault" 'may not be opened by this user' itself "$STRONGROOM" secret get production/agent/key
+fails "a daemon of its own on it" 'may not be opened by this user' itself "$STRONGROOMD" --config "$place/agent/own.conf" \
 	--listen "unix:$place/agent/socket"
 sed "s|^log.level.*|log.level = ERROR|" "$vault/hsm/softhsm2.conf" >"$place/agent/softhsm2.conf"
 chmod 644 "$place/agent/softhsm2.conf"
@@ -141,5 +141,6 @@ same "after all this the agent is served" 'the value' "$(agent "$STRONGROOM" sec
 stop_daemon daemon
 [ ! -e "$place/run/socket" ] || die "it left its socket"
 ok "it took its socket away"
-exits 0 "the audit verifies" embedded "$STRONGROOM" audit verify
+exits 0 "the audit verifies" by "$owner" env STRONGROOM_CONF="$vault/strongroom.conf" \
+	STRONGROOM_PIN="$(cat "$place/admin.pin")" "$STRONGROOM" audit verify
 finish

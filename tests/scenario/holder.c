@@ -29,8 +29,7 @@ int main(int argc, char **argv)
 	app_load();
 	need(p11->C_Initialize(NULL), "C_Initialize");
 	CK_SESSION_HANDLE session = app_open(0);
-	if (pin)
-		need(app_login(session, pin), "C_Login");
+	need(pin ? app_login(session, pin) : p11->C_Login(session, CKU_USER, NULL, 0), "C_Login");
 	need(app_find(session, argv[1], &object), "find");
 	printf("found\n");
 	fflush(stdout);
