@@ -113,6 +113,7 @@ hold()
 {
 	local name=$1 i to
 	mkfifo "$place/$name.ask"
+	: >"$place/$name.held"
 	if [ -n "$3" ]; then export SR_PIN=$3; fi
 	STRONGROOM_CONF=$place/$2.conf "$SR_BUILD/tests/scenario/holder" "$4" <"$place/$name.ask" >"$place/$name.held" 2>&1 &
 	server[$name]=$!
