@@ -28,6 +28,7 @@ begin_daemon()
 {
 	local name=$1
 	shift
+	: >"$place/$name.log" # what an earlier one said is not to be taken for this one's
 	"$STRONGROOMD" --config "$place/$name.conf" "$@" >"$place/$name.log" 2>&1 </dev/null &
 	server[$name]=$!
 }
@@ -36,7 +37,7 @@ serves() # NAME: waits until it does
 {
 	local i
 	for ((i = 0; i < 300; i++)); do
-		if grep -q '^strongroomd: serving ' "$place/$1.log"; then return; fi
+		if grep -qs '^strongroomd: serving ' "$place/$1.log"; then return; fi
 		running "$1" || die "$1 ended: $(cat "$place/$1.log")"
 		sleep 0.05
 	done
