@@ -109,7 +109,8 @@ static CK_RV greet(struct sr_client *client, struct sr_link *link, const uint8_t
 	sr_buf_clear(&body);
 	if (!exchanged)
 		return sr_fail(err, CKR_DEVICE_REMOVED, SR_REASON_SERVER_AWAY,
-			"the server closed the connection before it said anything; its log tells why");
+			"the server closed the connection before it said anything; does it let this user or "
+			"certificate in, and has it room for one more?");
 	return kind == SR_MESSAGE_WELCOME ? CKR_OK : refused(answer, kind, err);
 }
 

@@ -205,7 +205,7 @@ keeps_out()
 	shift
 	daemon_conf entry "unix = $socket" "$@"
 	start_daemon entry
-	denies 1 "$what" 'closed the connection' client "$reader" production/key
+	denies 1 "$what" 'does it let this user or certificate in' client "$reader" production/key
 	stop_daemon entry
 }
 lets_in "allow-uid of its user" "allow-uid = $((me + 1)) $me"
