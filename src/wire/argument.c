@@ -58,35 +58,43 @@ void sr_put_list(struct sr_buf *out, const struct sr_room *room, CK_RV rv)
 }
 
 /* The length and whether items follow; ROOM: how many the application has room for. */
-static bool begin_items(struct sr_in *in, const void *at, CK_ULONG *len, CK_ULONG *count)
+static bool begin_items(struct sr_in *in, const void *at, CK_ULONG *len, CK_ULONG *count, CK_RV rv)
 {
 	CK_ULONG room = at && len ? *len : 0;
 	*count = sr_get_ulong(in);
-	bool follow = sr_get_u8(in);
-	if (follow && (!at || !len || *count > room))
+	bool follow = sr_get_place(in);
+	if (follow != (rv == CKR_OK && at && len) || (follow && *count > room))
 		in->failed = true;
 	if (!in->failed && len)
 		*len = *count;
 	return follow && !in->failed;
 }
 
-void sr_get_output(struct sr_in *in, uint8_t *at, CK_ULONG *len)
+void sr_get_output(struct sr_in *in, uint8_t *at, CK_ULONG *len, CK_RV rv)
 {
 	CK_ULONG count;
-	if (!begin_items(in, at, len, &count))
+	if (!begin_items(in, at, len, &count, rv))
 		return;
 	const uint8_t *bytes = sr_get_raw(in, count);
 	if (bytes)
 		memcpy(at, bytes, count);
 }
 
-void sr_get_list(struct sr_in *in, CK_ULONG *at, CK_ULONG *len)
+void sr_get_list(struct sr_in *in, CK_ULONG *at, CK_ULONG *len, CK_RV rv)
 {
 	CK_ULONG count;
-	if (!begin_items(in, at, len, &count))
+	if (!begin_items(in, at, len, &count, rv))
 		return;
 	for (CK_ULONG i = 0; i < count && !in->failed; i++)
 		at[i] = sr_get_ulong(in);
+}
+
+/* Whether a result follows, on the other side: nothing else may. */
+static bool get_answer(struct sr_in *in, const void *at, CK_RV rv)
+{
+	bool given = sr_get_place(in);
+	in->failed = in->failed || given != (rv == CKR_OK && at);
+	return given && !in->failed;
 }
 
 /* -- a buffer that is filled -------------------------------------------------------------------------------------- */
@@ -109,12 +117,12 @@ void sr_put_filled(struct sr_buf *out, const struct sr_room *room, CK_RV rv)
 		sr_buf_append(out, room->at, room->len);
 }
 
-void sr_get_filled(struct sr_in *in, uint8_t *at, CK_ULONG len)
+void sr_get_filled(struct sr_in *in, uint8_t *at, CK_ULONG len, CK_RV rv)
 {
-	if (!sr_get_u8(in))
+	if (!get_answer(in, at, rv))
 		return;
 	const uint8_t *bytes = sr_get_raw(in, len);
-	if (bytes && at)
+	if (bytes)
 		memcpy(at, bytes, len);
 }
 
@@ -139,22 +147,15 @@ static bool put_answer(struct sr_buf *out, const void *at, CK_RV rv)
 	return given;
 }
 
-static bool get_answer(struct sr_in *in, const void *at)
-{
-	bool given = sr_get_u8(in);
-	in->failed = in->failed || (given && !at);
-	return given && !in->failed;
-}
-
 void sr_put_result(struct sr_buf *out, const CK_ULONG *value, CK_RV rv)
 {
 	if (put_answer(out, value, rv))
 		sr_put_ulong(out, *value);
 }
 
-void sr_get_result(struct sr_in *in, CK_ULONG *value)
+void sr_get_result(struct sr_in *in, CK_ULONG *value, CK_RV rv)
 {
-	if (!get_answer(in, value))
+	if (!get_answer(in, value, rv))
 		return;
 	CK_ULONG number = sr_get_ulong(in);
 	if (!in->failed)
@@ -208,10 +209,10 @@ void sr_put_slot_info(struct sr_buf *out, const CK_SLOT_INFO *info, CK_RV rv)
 	put_version(out, info->firmwareVersion);
 }
 
-void sr_get_slot_info(struct sr_in *in, CK_SLOT_INFO *info)
+void sr_get_slot_info(struct sr_in *in, CK_SLOT_INFO *info, CK_RV rv)
 {
 	CK_SLOT_INFO got;
-	if (!get_answer(in, info))
+	if (!get_answer(in, info, rv))
 		return;
 	get_field(in, got.slotDescription, sizeof got.slotDescription);
 	get_field(in, got.manufacturerID, sizeof got.manufacturerID);
@@ -248,10 +249,10 @@ void sr_put_token_info(struct sr_buf *out, const CK_TOKEN_INFO *info, CK_RV rv)
 	sr_buf_append(out, info->utcTime, sizeof info->utcTime);
 }
 
-void sr_get_token_info(struct sr_in *in, CK_TOKEN_INFO *info)
+void sr_get_token_info(struct sr_in *in, CK_TOKEN_INFO *info, CK_RV rv)
 {
 	CK_TOKEN_INFO got;
-	if (!get_answer(in, info))
+	if (!get_answer(in, info, rv))
 		return;
 	get_field(in, got.label, sizeof got.label);
 	get_field(in, got.manufacturerID, sizeof got.manufacturerID);
@@ -277,10 +278,10 @@ void sr_put_session_info(struct sr_buf *out, const CK_SESSION_INFO *info, CK_RV 
 	sr_put_ulong(out, info->ulDeviceError);
 }
 
-void sr_get_session_info(struct sr_in *in, CK_SESSION_INFO *info)
+void sr_get_session_info(struct sr_in *in, CK_SESSION_INFO *info, CK_RV rv)
 {
 	CK_SESSION_INFO got;
-	if (!get_answer(in, info))
+	if (!get_answer(in, info, rv))
 		return;
 	got.slotID = sr_get_ulong(in);
 	got.state = sr_get_ulong(in);
@@ -299,10 +300,10 @@ void sr_put_mechanism_info(struct sr_buf *out, const CK_MECHANISM_INFO *info, CK
 	sr_put_ulong(out, info->flags);
 }
 
-void sr_get_mechanism_info(struct sr_in *in, CK_MECHANISM_INFO *info)
+void sr_get_mechanism_info(struct sr_in *in, CK_MECHANISM_INFO *info, CK_RV rv)
 {
 	CK_MECHANISM_INFO got;
-	if (!get_answer(in, info))
+	if (!get_answer(in, info, rv))
 		return;
 	got.ulMinKeySize = sr_get_ulong(in);
 	got.ulMaxKeySize = sr_get_ulong(in);

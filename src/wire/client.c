@@ -15,12 +15,13 @@
 /* -- handles ------------------------------------------------------------------------------------------------------ */
 static void take_new_object(struct sr_exchange *exchange, CK_OBJECT_HANDLE *handle)
 {
-	if (!sr_get_place(&exchange->in))
+	bool given = sr_get_place(&exchange->in);
+	if (given != (exchange->rv == CKR_OK && handle))
+		exchange->in.failed = true;
+	if (!given || exchange->in.failed)
 		return;
 	CK_OBJECT_HANDLE taken = sr_take_handle(exchange);
-	if (!handle)
-		exchange->in.failed = true;
-	else if (!exchange->in.failed)
+	if (!exchange->in.failed)
 		*handle = taken;
 }
 
@@ -34,7 +35,7 @@ static void take_found(struct sr_exchange *exchange, CK_OBJECT_HANDLE *at, CK_UL
 {
 	bool given = sr_get_place(&exchange->in);
 	CK_ULONG found = sr_get_ulong(&exchange->in);
-	if (found > max || (found && !at) || (given && !count))
+	if (found > max || (found && !at) || given != (exchange->rv == CKR_OK && count))
 		exchange->in.failed = true;
 	for (CK_ULONG i = 0; !exchange->in.failed && i < found; i++)
 		at[i] = sr_take_handle(exchange);
@@ -75,16 +76,16 @@ static void take_found(struct sr_exchange *exchange, CK_OBJECT_HANDLE *at, CK_UL
 #define SR_TAKE_MECHANISM(name)
 #define SR_TAKE_PARAMETER(name) sr_get_parameter_back(&exchange.in, name, name##_len);
 #define SR_TAKE_VALUES(name) sr_get_values(&exchange.in, name, name##_count);
-#define SR_TAKE_OUTPUT(name) sr_get_output(&exchange.in, name, name##_len);
-#define SR_TAKE_FILL(name) sr_get_filled(&exchange.in, name, name##_len);
-#define SR_TAKE_LIST(type, name) sr_get_list(&exchange.in, name, name##_count);
+#define SR_TAKE_OUTPUT(name) sr_get_output(&exchange.in, name, name##_len, exchange.rv);
+#define SR_TAKE_FILL(name) sr_get_filled(&exchange.in, name, name##_len, exchange.rv);
+#define SR_TAKE_LIST(type, name) sr_get_list(&exchange.in, name, name##_count, exchange.rv);
 #define SR_TAKE_FOUND(name) take_found(&exchange, name, name##_max, name##_count);
 #define SR_TAKE_NEW_OBJECT(name) take_new_object(&exchange, name);
-#define SR_TAKE_RESULT(type, name) sr_get_result(&exchange.in, name);
-#define SR_TAKE_SLOT_INFO(name) sr_get_slot_info(&exchange.in, name);
-#define SR_TAKE_TOKEN_INFO(name) sr_get_token_info(&exchange.in, name);
-#define SR_TAKE_SESSION_INFO(name) sr_get_session_info(&exchange.in, name);
-#define SR_TAKE_MECHANISM_INFO(name) sr_get_mechanism_info(&exchange.in, name);
+#define SR_TAKE_RESULT(type, name) sr_get_result(&exchange.in, name, exchange.rv);
+#define SR_TAKE_SLOT_INFO(name) sr_get_slot_info(&exchange.in, name, exchange.rv);
+#define SR_TAKE_TOKEN_INFO(name) sr_get_token_info(&exchange.in, name, exchange.rv);
+#define SR_TAKE_SESSION_INFO(name) sr_get_session_info(&exchange.in, name, exchange.rv);
+#define SR_TAKE_MECHANISM_INFO(name) sr_get_mechanism_info(&exchange.in, name, exchange.rv);
 
 /* -- the calls ---------------------------------------------------------------------------------------------------- */
 #define SR_REMOTE_MODULE(name, words, params)
@@ -151,7 +152,7 @@ static CK_RV get_slot_list(struct sr_client *client, CK_BBOOL token_present, CK_
 	}
 	if (rv == CKR_OK && !list)
 		sr_remote_slots_renew(client);
-	for (CK_ULONG i = 0; rv == CKR_OK && list && i < *count; i++)
+	for (CK_ULONG i = 0; rv == CKR_OK && list && count && i < *count; i++)
 		list[i] = sr_remote_slot_shown(client, list[i]);
 	return rv;
 }
@@ -183,7 +184,7 @@ static CK_RV open_session(struct sr_client *client, CK_SLOT_ID slot, CK_FLAGS fl
 	CK_NOTIFY notify, CK_SESSION_HANDLE *session)
 {
 	CK_RV rv = remote_C_OpenSession(client, slot, flags, application, notify, session);
-	if (rv == CKR_OK)
+	if (rv == CKR_OK && session)
 		sr_memory_session(client, *session, slot, flags);
 	return rv;
 }
@@ -207,7 +208,7 @@ static CK_RV close_all_sessions(struct sr_client *client, CK_SLOT_ID slot)
 static CK_RV get_session_info(struct sr_client *client, CK_SESSION_HANDLE session, CK_SESSION_INFO *info)
 {
 	CK_RV rv = remote_C_GetSessionInfo(client, session, info);
-	if (rv == CKR_OK)
+	if (rv == CKR_OK && info)
 		info->slotID = sr_remote_slot_shown(client, info->slotID);
 	return rv;
 }

@@ -72,6 +72,8 @@ static void close_link(struct sr_link *link, bool shared)
 static bool is_alive(const struct sr_link *link)
 {
 	struct pollfd fd = { .fd = link->channel->fd, .events = POLLIN };
+	if (link->assembly.in.len || link->assembly.begun)
+		return false;
 	return !link->channel->kind->buffered(link->channel) && poll(&fd, 1, 0) == 0;
 }
 

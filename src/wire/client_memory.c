@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#define HANDLE_END (CK_UNAVAILABLE_INFORMATION / 2) /* no server begins there: pkcs11/host.c */
+
 /* -- what slots are logged in with --------------------------------------------------------------------------------- */
 #define KEPT_SIZE (sizeof(struct sr_kept) * (SR_SLOTS_MAX + 1))
 
@@ -97,7 +99,7 @@ void sr_memory_session(struct sr_client *client, CK_SESSION_HANDLE handle, CK_SL
 	struct sr_remote_session *session = calloc(1, sizeof *session);
 	pthread_mutex_lock(&client->lock);
 	size_t index = slot_index(client, slot);
-	if (handle > client->last_session)
+	if (handle > client->last_session && handle < HANDLE_END)
 		client->last_session = handle;
 	if (session && index < client->slot_count) {
 		*session = (struct sr_remote_session){ .handle = handle, .slot = index, .flags = flags };
@@ -191,7 +193,7 @@ void sr_memory_object(
 	size_t len = strlen(id);
 	struct sr_known *known = NULL, *old;
 	pthread_mutex_lock(&client->lock);
-	if (described->handle > client->last_object)
+	if (described->handle > client->last_object && described->handle < HANDLE_END)
 		client->last_object = described->handle;
 	const struct sr_remote_session *session = find_session(client, session_handle);
 	HASH_FIND(hh, client->known, &described->handle, sizeof described->handle, old);
