@@ -272,7 +272,7 @@ static bool restore_object(struct serving *serving)
 static bool restore_objects(struct serving *serving)
 {
 	uint32_t count = sr_get_u32(serving->in);
-	if (count > SR_WIRE_FOUND_MAX)
+	if (!readable(serving) || count > SR_WIRE_FOUND_MAX)
 		return false;
 	for (uint32_t i = 0; i < count; i++) {
 		if (!restore_object(serving))
@@ -320,7 +320,7 @@ static bool get_offer(struct sr_in *in, struct sr_offer *offer, bool *given)
 	offer->generation = sr_get_u64(in);
 	offer->pin = (const char *)sr_get_bytes(in, &len, SR_OFFER_MAX);
 	offer->len = len;
-	return state == SR_OFFER_TOKEN && !in->failed && offer->pin;
+	return state == SR_OFFER_TOKEN && !in->failed && offer->pin && len <= SR_OFFER_MAX;
 }
 
 static bool serve_row(struct serving *serving, uint16_t number)
