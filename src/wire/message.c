@@ -41,7 +41,7 @@ void sr_frames_put(struct sr_buf *out, enum sr_message_kind kind, const struct s
 	do {
 		size_t left = body->len - at;
 		size_t len = left < SR_WIRE_FRAME_MAX ? left : SR_WIRE_FRAME_MAX;
-		put_frame(out, kind, body->data + at, len, len < left);
+		put_frame(out, kind, len ? body->data + at : NULL, len, len < left); /* an empty body is nowhere */
 		at += len;
 	} while (at < body->len);
 }
