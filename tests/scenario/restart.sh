@@ -23,7 +23,7 @@ exec {nap_fd}<> <(:)
 nap() { read -rt "$1" -u "$nap_fd" || true; }
 
 # -- kill -9 under load ----------------------------------------------------------------------------------------------
-most=800
+most=600
 issue() # NAME OPTIONS; sets id
 {
 	local name=$1
@@ -54,7 +54,7 @@ load() # CLIENT: asks again and again, while there is to be load
 {
 	while [ -e "$place/load" ]; do
 		ask "$1"
-		nap 0.02
+		nap 0.04
 	done
 }
 for client in "${clients[@]}"; do
