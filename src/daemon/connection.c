@@ -72,10 +72,9 @@ static void send_message(struct sr_connection *connection, enum sr_message_kind 
 }
 
 /* The last thing that is said. */
-static void refuse(struct sr_daemon *daemon, struct sr_connection *connection, const struct sr_error *err)
+static void refuse(struct sr_connection *connection, const struct sr_error *err)
 {
 	struct sr_buf body = SR_BUF_INIT;
-	atomic_fetch_add(&daemon->counters.refused, 1);
 	sr_error_put(&body, err);
 	send_message(connection, SR_MESSAGE_REFUSED, &body);
 	connection->ending = true;
@@ -144,7 +143,7 @@ static enum next greet(struct sr_daemon *daemon, struct sr_connection *connectio
 	if (good && enter_context(daemon, connection, &hello, &err) == CKR_OK)
 		welcome(daemon, connection);
 	else if (good)
-		refuse(daemon, connection, &err);
+		refuse(connection, &err);
 	sr_arena_clear(&arena);
 	return good ? GO_ON : END;
 }
@@ -316,6 +315,8 @@ static enum next drive(struct sr_daemon *daemon, struct sr_connection *connectio
 
 static void end(struct sr_daemon *daemon, struct sr_connection *connection)
 {
+	if (connection->stage != SR_STAGE_OPEN && !daemon->draining)
+		atomic_fetch_add(&daemon->counters.refused, 1);
 	pthread_mutex_lock(&daemon->lock);
 	DL_DELETE(daemon->connections, connection);
 	daemon->connection_count--;

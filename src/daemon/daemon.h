@@ -34,11 +34,12 @@ struct sr_source {
 	int fd;
 };
 
-/** struct sr_listener: PATH: of a socket that we made and take away; NULL otherwise. RESTING: it could not accept for
- *  want of descriptors, and is armed again by the main thread. */
+/** struct sr_listener: PATH: of a Unix socket; INHERITED: it is the service manager's, who goes on listening. RESTING:
+ * it could not accept for want of descriptors, and is armed again by the main thread. */
 struct sr_listener {
 	struct sr_source source;
 	bool tls;
+	bool inherited;
 	char *path;
 	atomic_bool resting;
 };
@@ -117,6 +118,7 @@ void sr_log(const struct sr_daemon *daemon, const char *event, const char *forma
 /** struct sr_counters: since the start. */
 struct sr_counters {
 	atomic_ulong accepted, refused, requests, malformed, expired;
+	unsigned long refused_told; /* the main thread's */
 };
 
 struct sr_daemon {

@@ -108,6 +108,17 @@ static void reload(struct sr_daemon *daemon)
 		sr_log(daemon, "reload.failed", "certificates stay what they were: %s", err.text);
 }
 
+/* Whom it let down, without a line for each: who is refused may come again at once. */
+static void tell_refused(struct sr_daemon *daemon)
+{
+	unsigned long refused = daemon->counters.refused, news = refused - daemon->counters.refused_told;
+	if (!news)
+		return;
+	daemon->counters.refused_told = refused;
+	sr_log(daemon, "refused",
+		"%lu connections were refused: by user, group, certificate or greeting, or for want of room", news);
+}
+
 /* Until SIGTERM or SIGINT. */
 static void serve(struct sr_daemon *daemon, const sigset_t *set)
 {
@@ -120,6 +131,7 @@ static void serve(struct sr_daemon *daemon, const sigset_t *set)
 			reload(daemon);
 		sr_connections_expire(daemon, sr_daemon_now_ms());
 		rearm_listeners(daemon);
+		tell_refused(daemon);
 		sr_start_watchdog();
 	}
 }

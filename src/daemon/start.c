@@ -13,11 +13,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define INHERITED_MAX 8
@@ -64,23 +66,35 @@ static bool ask_for_pin(const char *token_label, struct sr_buf *pin)
 
 /* -- listeners -------------------------------------------------------------------------------------------------------
  */
-static CK_RV add(struct sr_daemon *daemon, int fd, bool tls, const char *path, struct sr_error *err)
+static CK_RV add(struct sr_daemon *daemon, int fd, bool tls, bool inherited, const char *path, struct sr_error *err)
 {
 	struct sr_listener *listener = &daemon->listeners[daemon->listener_count];
 	listener->source = (struct sr_source){ SR_SOURCE_LISTENER, fd };
 	listener->tls = tls;
+	listener->inherited = inherited;
 	listener->path = path ? strdup(path) : NULL;
 	daemon->listener_count++;
 	return !path || listener->path ? CKR_OK : sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory");
 }
 
+/* Of a Unix socket that has one: an abstract name, or none, begins with NUL. */
+static bool path_of(int fd, struct sockaddr_un *address)
+{
+	socklen_t len = sizeof *address;
+	memset(address, 0, sizeof *address);
+	return getsockname(fd, (struct sockaddr *)address, &len) == 0 && address->sun_family == AF_UNIX &&
+	       address->sun_path[0] == '/' && memchr(address->sun_path, '\0', sizeof address->sun_path);
+}
+
 static CK_RV listen_inherited(struct sr_daemon *daemon, struct sr_error *err)
 {
 	struct sr_inherited list[INHERITED_MAX];
+	struct sockaddr_un address;
 	size_t count = 0;
 	CK_RV rv = sr_listen_inherited(list, INHERITED_MAX, &count, err);
 	for (size_t i = 0; rv == CKR_OK && i < count; i++)
-		rv = add(daemon, list[i].fd, list[i].family != AF_UNIX, NULL, err);
+		rv = add(daemon, list[i].fd, list[i].family != AF_UNIX, true,
+			path_of(list[i].fd, &address) ? address.sun_path : NULL, err);
 	return rv;
 }
 
@@ -92,12 +106,12 @@ static CK_RV listen_all(struct sr_daemon *daemon, struct sr_error *err)
 	for (size_t i = 0; rv == CKR_OK && i < listen->unix_count; i++) {
 		rv = sr_listen_unix(listen->unix_paths[i], listen->mode, &fd, err);
 		if (rv == CKR_OK)
-			rv = add(daemon, fd, false, listen->unix_paths[i], err);
+			rv = add(daemon, fd, false, false, listen->unix_paths[i], err);
 	}
 	for (size_t i = 0; rv == CKR_OK && i < listen->tls_count; i++) {
 		rv = sr_listen_tcp(listen->tls[i].host, listen->tls[i].port, &fd, err);
 		if (rv == CKR_OK)
-			rv = add(daemon, fd, true, NULL, err);
+			rv = add(daemon, fd, true, false, NULL, err);
 	}
 	if (rv == CKR_OK && !daemon->listener_count)
 		rv = sr_fail(err, CKR_GENERAL_ERROR, SR_REASON_BAD_CONFIG,
@@ -136,13 +150,17 @@ CK_RV sr_start_tls(struct sr_daemon *daemon, struct sr_error *err)
 	return CKR_OK;
 }
 
-/* A worker may be about to accept on it: the descriptor is closed by sr_stop. */
+/* A worker may be about to accept on it: the descriptor is closed by sr_stop. One that is the service manager's stays
+ * as it is: who comes now waits for the daemon that is started next. */
 void sr_start_close_listeners(struct sr_daemon *daemon)
 {
 	for (size_t i = 0; i < daemon->listener_count; i++) {
 		struct sr_listener *listener = &daemon->listeners[i];
-		shutdown(listener->source.fd, SHUT_RDWR);
-		if (listener->path)
+		if (daemon->epoll >= 0)
+			epoll_ctl(daemon->epoll, EPOLL_CTL_DEL, listener->source.fd, NULL);
+		if (!listener->inherited)
+			shutdown(listener->source.fd, SHUT_RDWR);
+		if (listener->path && !listener->inherited)
 			unlink(listener->path);
 		free(listener->path);
 		listener->path = NULL;
