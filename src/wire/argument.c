@@ -224,14 +224,16 @@ void sr_get_slot_info(struct sr_in *in, CK_SLOT_INFO *info, CK_RV rv)
 }
 
 /* The numbers of a CK_TOKEN_INFO, in its order. */
-#define TOKEN_NUMBERS(X, info)                                                                                     \
-	X((info)->flags)                                                                                           \
-	X((info)->ulMaxSessionCount)                                                                               \
-	X((info)->ulSessionCount)                                                                                  \
-	X((info)->ulMaxRwSessionCount)                                                                             \
-	X((info)->ulRwSessionCount)                                                                                \
-	X((info)->ulMaxPinLen) X((info)->ulMinPinLen) X((info)->ulTotalPublicMemory) X((info)->ulFreePublicMemory) \
-		X((info)->ulTotalPrivateMemory) X((info)->ulFreePrivateMemory)
+#define TOKEN_NUMBERS(X, info)         \
+	X((info)->flags)               \
+	X((info)->ulMaxSessionCount)   \
+	X((info)->ulSessionCount)      \
+	X((info)->ulMaxRwSessionCount) \
+	X((info)->ulRwSessionCount)    \
+	X((info)->ulMaxPinLen)         \
+	X((info)->ulMinPinLen)         \
+	X((info)->ulTotalPublicMemory) \
+	X((info)->ulFreePublicMemory) X((info)->ulTotalPrivateMemory) X((info)->ulFreePrivateMemory)
 
 void sr_put_token_info(struct sr_buf *out, const CK_TOKEN_INFO *info, CK_RV rv)
 {
