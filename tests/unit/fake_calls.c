@@ -348,6 +348,20 @@ static CK_RV restore_object(struct sr_client *client, CK_SESSION_HANDLE session,
 	return CKR_OK;
 }
 
+static void peek(struct sr_client *client, CK_SESSION_HANDLE session, struct sr_peek *peek)
+{
+	(void)client;
+	sr_fake.session = session;
+	*peek = sr_fake.peek;
+}
+
+static void end_search(struct sr_client *client, CK_SESSION_HANDLE session)
+{
+	(void)client;
+	sr_fake.session = session;
+	sr_fake.ended_searches++;
+}
+
 static const struct sr_error *last_error(void)
 {
 	return &sr_fake.last_error;
@@ -360,5 +374,7 @@ const struct sr_service sr_fake_service = {
 	.describe = describe,
 	.restore_session = restore_session,
 	.restore_object = restore_object,
+	.peek = peek,
+	.end_search = end_search,
 	.last_error = last_error,
 };

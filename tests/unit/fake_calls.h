@@ -19,7 +19,8 @@ struct sr_fake {
 	unsigned nulls;
 	unsigned offers;
 	struct sr_offer offer;
-	unsigned restored_sessions, restored_objects;
+	unsigned restored_sessions, restored_objects, ended_searches;
+	struct sr_peek peek; /* what a search will give */
 	struct sr_error last_error;
 };
 extern struct sr_fake sr_fake;
