@@ -48,7 +48,8 @@ CK_RV sr_config_parse(const char *text, size_t len, struct sr_config *config, st
 static CK_RV refuse_errno(const struct sr_config *config, struct sr_error *err, int error)
 {
 	if (error == ENOENT || error == ENOTDIR)
-		return sr_config_refuse(config, err, "there is no such file; correct its name (STRONGROOM_CONF, --config)");
+		return sr_config_refuse(
+			config, err, "there is no such file; correct its name (STRONGROOM_CONF, --config)");
 	if (error == EACCES)
 		return sr_config_refuse(config, err, "this process may not read it; change its owner, group or mode");
 	return sr_config_refuse(config, err, "cannot be read");

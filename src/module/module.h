@@ -65,12 +65,11 @@ CK_RV sr_state_wait(void);
 /** sr_state_is_closed(): nothing is open here, nor was inherited from a parent. */
 bool sr_state_is_closed(void);
 
-
-	/* -- locking.c
-	   ------------------------------------------------------------------------------------------------- */
-	/** sr_locking_read(args, locking, err): the four cases of PKCS#11 v3.1, 5.4.1. ARGS may be NULL. */
-	CK_RV
-	sr_locking_read(const CK_C_INITIALIZE_ARGS *args, struct sr_locking *locking, struct sr_error *err);
+/* -- locking.c
+   ------------------------------------------------------------------------------------------------- */
+/** sr_locking_read(args, locking, err): the four cases of PKCS#11 v3.1, 5.4.1. ARGS may be NULL. */
+CK_RV
+sr_locking_read(const CK_C_INITIALIZE_ARGS *args, struct sr_locking *locking, struct sr_error *err);
 
 /* -- library.c: libstrongroom-vault.so, libstrongroom-tls.so ---------------------------------------------------- */
 /** sr_library_load(backend, err): loads the private library once in a process. CKR_GENERAL_ERROR and a reason where it

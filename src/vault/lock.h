@@ -6,9 +6,9 @@
 
 #include <stdbool.h>
 
-#define SR_LOCK_FILE "lock"      /* in the vault directory */
+#define SR_LOCK_FILE "lock"        /* in the vault directory */
 #define SR_SOCKET_FILE "served-at" /* beside it: one line, the path of strongroomd's socket */
-#define SR_SOCKET_PATH_SIZE 108u /* of sun_path, with its NUL */
+#define SR_SOCKET_PATH_SIZE 108u   /* of sun_path, with its NUL */
 
 /** sr_vault_lock(dir, exclusive, fd, err): holds DIR/lock, made where there is none: shared for a process that opens
  * the vault itself, exclusively for strongroomd. Waits for nobody: CKR_TOKEN_NOT_PRESENT, SR_REASON_VAULT_BUSY and who
@@ -23,8 +23,8 @@ void sr_vault_unlock(int fd);
  *  process. -1 is allowed. */
 void sr_vault_forget_lock(int fd);
 
-/** sr_vault_record_socket(dir, socket_path, err): for whoever holds the lock exclusively: DIR/served-at says where to go
- *  instead. SOCKET_PATH is absolute, 107 bytes at most, UTF-8 without control characters. */
+/** sr_vault_record_socket(dir, socket_path, err): for whoever holds the lock exclusively: DIR/served-at says where to
+ * go instead. SOCKET_PATH is absolute, 107 bytes at most, UTF-8 without control characters. */
 CK_RV sr_vault_record_socket(const char *dir, const char *socket_path, struct sr_error *err);
 
 /** sr_vault_remove_socket(dir): the record's end. sr_vault_close of an exclusive vault does it too. */

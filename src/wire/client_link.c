@@ -100,8 +100,10 @@ static CK_RV greet(struct sr_client *client, struct sr_link *link, const uint8_t
 	struct sr_buf body = SR_BUF_INIT;
 	enum sr_message_kind kind;
 	bool sent = false;
+	pthread_mutex_lock(&client->lock);
 	hello.first_session = client->last_session;
 	hello.first_object = client->last_object;
+	pthread_mutex_unlock(&client->lock);
 	for (size_t i = 0; !secret && i < client->config.slot_count; i++) {
 		const struct sr_slot_config *slot = &client->config.slots[i];
 		hello.slots[hello.slot_count++] = (struct sr_hello_slot){ slot->name, sr_own_token_has(slot) };

@@ -11,8 +11,8 @@ const char *directory_base(void);
 /** directory_make(dir, size, name): a new one there, whose name begins with NAME, is written to DIR. */
 void directory_make(char *dir, size_t size, const char *name);
 
-/** directory_copy(from, to): all that FROM holds but sockets, into TO, which exists. A vault knows the directory it lies in: where
- * a configuration says FROM it says TO afterwards, so the two names are of the same length. */
+/** directory_copy(from, to): all that FROM holds but sockets, into TO, which exists. A vault knows the directory it
+ * lies in: where a configuration says FROM it says TO afterwards, so the two names are of the same length. */
 void directory_copy(const char *from, const char *to);
 
 /** directory_remove(dir): the directory and all in it; nothing where there is none. */
