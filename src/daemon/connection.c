@@ -337,7 +337,9 @@ void sr_connection_run(struct sr_daemon *daemon, struct sr_connection *connectio
 	static const uint32_t events[] = {
 		[WANT_READ] = EPOLLIN, [WANT_WRITE] = EPOLLOUT, [YIELD] = EPOLLIN | EPOLLOUT
 	};
+	atomic_load_explicit(&connection->handed_on, memory_order_acquire);
 	enum next next = drive(daemon, connection);
+	atomic_fetch_add_explicit(&connection->handed_on, 1, memory_order_release);
 	if (next == END || !sr_watch(daemon, &connection->source, events[next], true))
 		end(daemon, connection);
 }
@@ -443,6 +445,7 @@ void sr_connection_accept(struct sr_daemon *daemon, const struct sr_listener *li
 	}
 	bool opened = open_channel(daemon, listener, fd, &connection->channel);
 	if (opened && enter(daemon, connection)) {
+		atomic_fetch_add_explicit(&connection->handed_on, 1, memory_order_release);
 		if (!sr_watch(daemon, &connection->source, EPOLLIN, false))
 			end(daemon, connection);
 		return;

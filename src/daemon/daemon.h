@@ -75,6 +75,7 @@ void sr_peers_leave(struct sr_daemon *daemon, const struct sr_peer *peer);
 enum sr_stage_of { SR_STAGE_PROXY, SR_STAGE_TLS, SR_STAGE_GREETING, SR_STAGE_OPEN };
 
 /** struct sr_connection: DEADLINE_MS (of the boot clock): when it is given up; INT64_MAX while a call is in flight.
+ *  HANDED_ON: by one worker to the next, through epoll, of which C's memory model knows nothing.
  *  HELD: bytes of it that count against the daemon's. COUNTED: it is in the peer's count. */
 struct sr_connection {
 	struct sr_source source;
@@ -91,6 +92,7 @@ struct sr_connection {
 	size_t held;
 	struct sr_context *context;
 	_Atomic int64_t deadline_ms;
+	atomic_uint handed_on;
 	struct sr_connection *prev, *next;
 };
 

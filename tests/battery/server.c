@@ -17,6 +17,7 @@
 
 static pid_t daemon_pid;
 static uint16_t port;
+static char daemon_log[PATH_MAX];
 
 static const char *over(void)
 {
@@ -111,54 +112,68 @@ static void write_client_conf(const char *slots)
 
 /* -- the process -----------------------------------------------------------------------------------------------------
  */
-/* What it says on its standard error when it serves; then it listens. */
-static bool says_it_serves(int from)
+#define LOG "daemon.log"
+
+static void log_path(char *path, size_t size)
 {
-	char said[4096];
-	size_t have = 0;
-	while (have < sizeof said - 1) {
-		ssize_t got = read(from, said + have, sizeof said - 1 - have);
-		if (got <= 0)
-			break;
-		have += (size_t)got;
-		said[have] = '\0';
-		if (strstr(said, "serving"))
-			return true;
-	}
-	said[have] = '\0';
-	fprintf(stderr, "check_battery: strongroomd does not serve: %s\n", said);
-	return false;
+	int len = snprintf(path, size, "%s/" LOG, sr_place.dir);
+	ck_assert(len > 0 && (size_t)len < size);
 }
 
-static void become_daemon(const char *conf, int out)
+/* What the daemon has said on its standard error, into SAID. */
+static void read_log(const char *path, char *said, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t len = fd < 0 ? 0 : read(fd, said, size - 1);
+	said[len < 0 ? 0 : len] = '\0';
+	if (fd >= 0)
+		close(fd);
+}
+
+static void become_daemon(const char *conf)
 {
 	const char *program = getenv("STRONGROOMD");
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	if (dup2(out, STDERR_FILENO) < 0)
-		_exit(127);
+	redirect(LOG);
 	execl(program, program, "--config", conf, (char *)NULL);
 	_exit(127);
 }
 
+/* It says so when it serves; then it listens. */
+static void wait_until_it_serves(const char *path)
+{
+	char said[8192] = "";
+	int status;
+	for (int i = 0; i < 1000 && !strstr(said, "serving"); i++) {
+		ck_assert_msg(waitpid(daemon_pid, &status, WNOHANG) == 0, "strongroomd has ended: %s", said);
+		usleep(10000);
+		read_log(path, said, sizeof said);
+	}
+	ck_assert_msg(strstr(said, "serving") != NULL, "strongroomd does not serve: %s", said);
+}
+
 void sr_server_start(const char *conf, const char *slots)
 {
-	int ends[2];
-	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+	log_path(daemon_log, sizeof daemon_log);
 	daemon_pid = fork();
 	if (daemon_pid == 0)
-		become_daemon(conf, ends[1]);
+		become_daemon(conf);
 	ck_assert_int_gt(daemon_pid, 0);
-	close(ends[1]);
-	ck_assert(says_it_serves(ends[0]));
-	/* its end of the pipe is left open for what it says later, which nobody reads */
+	wait_until_it_serves(daemon_log);
 	write_client_conf(slots);
 }
 
+/* It ends well, or a sanitizer has something to say. */
 void sr_server_stop(void)
 {
+	char said[16384];
 	if (daemon_pid <= 0)
 		return;
 	kill(daemon_pid, SIGTERM);
-	waitpid(daemon_pid, NULL, 0);
+	int exit_code = wait_for(daemon_pid);
 	daemon_pid = 0;
+	read_log(daemon_log, said, sizeof said);
+	if (exit_code)
+		fprintf(stderr, "check_battery: strongroomd has ended with %d: %s\n", exit_code, said);
+	ck_assert_int_eq(exit_code, 0);
 }
