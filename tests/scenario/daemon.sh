@@ -80,6 +80,10 @@ daemon_conf second "unix = $place/second"
 complains 1 "a second daemon on the same vault" 'another strongroomd' "$STRONGROOMD" --config "$place/second.conf"
 [ ! -e "$place/second" ] || die "the second daemon left its socket"
 
+# -- who joins a client context --------------------------------------------------------------------------------------
+python3 "$(dirname "$0")/join.py" "$socket" >"$place/out" || die "join.py: $(cat "$place/out")"
+ok "a context is its own process's: $(grep -c '^ok' "$place/out") of 4"
+
 # -- what its process gives away -------------------------------------------------------------------------------------
 pid=${server[good]}
 same "no core dump" '0 0' "$(sed -n 's/^Max core file size *\([^ ]*\) *\([^ ]*\) .*/\1 \2/p' "/proc/$pid/limits")"
