@@ -16,13 +16,6 @@ enum outcome {
 	CUT_OFF /* the session was closed, or the application ends */
 };
 
-static int64_t boot_ms(void)
-{
-	struct sr_now now;
-	sr_clock_now(&now);
-	return now.boot_ms;
-}
-
 static bool take_place(struct sr_client *client)
 {
 	pthread_mutex_lock(&client->lock);
@@ -84,7 +77,7 @@ static enum outcome wait_once(struct sr_call *call, int64_t until_ms)
 	do {
 		if (!rest(call))
 			outcome = CUT_OFF;
-		else if (boot_ms() >= until_ms)
+		else if (sr_clock_boot_ms() >= until_ms)
 			outcome = TIME_OVER;
 		else if (!wait || sr_call_token_changed(call, &stamp))
 			break;
@@ -112,7 +105,7 @@ bool sr_own_token_waits(struct sr_call *call)
 static CK_RV wait_for_decision(struct sr_call *call, CK_RV rv)
 {
 	static const struct sr_credentials own = { 0 };
-	int64_t until_ms = boot_ms() + (int64_t)call->slot->config->wait_s * 1000;
+	int64_t until_ms = sr_clock_boot_ms() + (int64_t)call->slot->config->wait_s * 1000;
 	while (sr_login_waits(call, rv)) {
 		switch (wait_once(call, until_ms)) {
 		case CUT_OFF:

@@ -61,6 +61,13 @@ void sr_clock_now(struct sr_now *now)
 	now_source(now);
 }
 
+int64_t sr_clock_boot_ms(void)
+{
+	struct sr_now now;
+	sr_clock_now(&now);
+	return now.boot_ms;
+}
+
 void sr_clock_replace(void (*source)(struct sr_now *now))
 {
 	now_source = source ? source : sr_clock_system;

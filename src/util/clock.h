@@ -18,6 +18,9 @@ struct sr_now {
 /** sr_clock_now(now): reads the clocks. Any thread. */
 void sr_clock_now(struct sr_now *now);
 
+/** sr_clock_boot_ms(): BOOT_MS alone, for how long something lasts within this process. */
+int64_t sr_clock_boot_ms(void);
+
 /** struct sr_end: when something ends, so that a moved wall clock neither prolongs nor revives it. */
 struct sr_end {
 	int64_t wall_ms;

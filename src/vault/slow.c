@@ -141,16 +141,9 @@ static struct tries *take(struct sr_slow *slow, const struct sr_source *source)
 
 /* -- one try ----------------------------------------------------------------------------------------------------- */
 
-static int64_t boot_ms(void)
-{
-	struct sr_now now;
-	sr_clock_now(&now);
-	return now.boot_ms;
-}
-
 static void forget_old(struct tries *tries)
 {
-	if (tries->failures && boot_ms() - tries->failed_ms > SR_SLOW_WINDOW_MS)
+	if (tries->failures && sr_clock_boot_ms() - tries->failed_ms > SR_SLOW_WINDOW_MS)
 		tries->failures = 0;
 }
 
@@ -221,7 +214,7 @@ void sr_slow_leave(struct sr_slow *slow, const struct sr_source *source, enum sr
 		tries->failures = 0;
 	if (tried == SR_TRIED_WRONG) {
 		tries->failures++;
-		tries->failed_ms = boot_ms();
+		tries->failed_ms = sr_clock_boot_ms();
 	}
 	pthread_cond_broadcast(&slow->changed);
 	pthread_mutex_unlock(&slow->lock);

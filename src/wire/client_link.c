@@ -201,17 +201,10 @@ static CK_RV make_context(struct sr_client *client, struct sr_link **link, struc
 	return rv;
 }
 
-static int64_t boot_ms(void)
-{
-	struct sr_now now;
-	sr_clock_now(&now);
-	return now.boot_ms;
-}
-
 /* Under the client's lock, which is given back meanwhile. One thread does it, others wait for the outcome. */
 static CK_RV revive(struct sr_client *client, struct sr_link **link, struct sr_error *err)
 {
-	if (boot_ms() < client->next_try_ms) {
+	if (sr_clock_boot_ms() < client->next_try_ms) {
 		*err = client->absent;
 		return err->rv;
 	}
@@ -222,7 +215,7 @@ static CK_RV revive(struct sr_client *client, struct sr_link **link, struct sr_e
 	pthread_mutex_lock(&client->lock);
 	client->reviving = false;
 	client->absent = why;
-	client->next_try_ms = rv == CKR_OK ? 0 : boot_ms() + TRY_AGAIN_MS;
+	client->next_try_ms = rv == CKR_OK ? 0 : sr_clock_boot_ms() + TRY_AGAIN_MS;
 	if (rv == CKR_OK) {
 		client->generation++;
 		client->links = 1;

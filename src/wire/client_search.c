@@ -7,13 +7,6 @@
 
 #include <string.h>
 
-static int64_t boot_ms(void)
-{
-	struct sr_now now;
-	sr_clock_now(&now);
-	return now.boot_ms;
-}
-
 /* Everything but what only looks; who takes a value may have used up the login. What other applications change shows
  * itself when the moment is over. */
 void sr_ahead_changed(struct sr_client *client, uint16_t number)
@@ -52,7 +45,7 @@ static struct sr_ahead *find_good(struct sr_client *client, CK_SESSION_HANDLE ha
 {
 	struct sr_ahead *ahead = find(client, handle);
 	bool good = ahead && ahead->told && ahead->changes == client->changes &&
-		    ahead->generation == client->generation && boot_ms() < ahead->until_ms;
+		    ahead->generation == client->generation && sr_clock_boot_ms() < ahead->until_ms;
 	return good ? ahead : NULL;
 }
 
@@ -83,7 +76,7 @@ static void take_peek(struct sr_exchange *exchange, uint64_t changes)
 	got.has_length = sr_get_place(&exchange->in);
 	got.length = sr_get_ulong(&exchange->in);
 	got.has_length = got.has_length && got.count == 1;
-	got.until_ms = boot_ms() + SR_WIRE_LEASE_MS;
+	got.until_ms = sr_clock_boot_ms() + SR_WIRE_LEASE_MS;
 	pthread_mutex_lock(&client->lock);
 	struct sr_ahead *ahead = find(client, exchange->session);
 	got.generation = client->generation;

@@ -11,13 +11,6 @@
 #define GLANCE_MS 200
 #define PARKED_MAX 4 /* as SR_PARKED_MAX */
 
-static int64_t boot_ms(void)
-{
-	struct sr_now now;
-	sr_clock_now(&now);
-	return now.boot_ms;
-}
-
 static bool session_is_open(struct sr_client *client, CK_SESSION_HANDLE session)
 {
 	size_t slot;
@@ -80,18 +73,18 @@ CK_RV sr_remote_wait(struct sr_client *client, CK_SESSION_HANDLE session, CK_USE
 	int64_t wait_ms;
 	if (!is_pending(rv) || !take_place(client, session, &wait_ms))
 		return rv;
-	int64_t until_ms = boot_ms() + wait_ms;
+	int64_t until_ms = sr_clock_boot_ms() + wait_ms;
 	struct sr_error pending = *sr_remote_last_error();
-	while (is_pending(rv) && boot_ms() < until_ms) {
+	while (is_pending(rv) && sr_clock_boot_ms() < until_ms) {
 		bool open = true;
 		do {
 			open = rest(client, session);
-		} while (open && boot_ms() < until_ms && goes_on(client, session));
+		} while (open && sr_clock_boot_ms() < until_ms && goes_on(client, session));
 		if (!open) {
 			sr_fail(&cut_off, CKR_FUNCTION_CANCELED, SR_REASON_NONE,
 				"the session was closed while its login waited for an approval");
 			rv = sr_remote_fail(&cut_off);
-		} else if (boot_ms() < until_ms) {
+		} else if (sr_clock_boot_ms() < until_ms) {
 			rv = sr_remote_login_again(client, session, type);
 		} else {
 			rv = sr_remote_fail(&pending);

@@ -282,6 +282,7 @@ START_TEST(clock_can_be_replaced)
 	sr_clock_now(&now);
 	ck_assert_int_eq(now.wall_ms, 5);
 	ck_assert_int_eq(now.boot_ms, 6);
+	ck_assert_int_eq(sr_clock_boot_ms(), 6);
 	ck_assert_str_eq(now.boot_id, "boot");
 	sr_clock_replace(NULL);
 	sr_clock_now(&now);
