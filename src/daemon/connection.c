@@ -58,6 +58,7 @@ static const struct sr_service service = {
 	.restore_object = sr_host_restore_object,
 	.peek = sr_host_peek,
 	.end_search = sr_host_end_search,
+	.signs_again = sr_host_signs_again,
 	.last_error = sr_last_error_get,
 };
 

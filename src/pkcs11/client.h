@@ -81,6 +81,7 @@ struct sr_session {
 	bool digest_parts;  /* C_DigestUpdate was called */
 	struct sr_operation operations[SR_OPERATION_KINDS];
 	uint64_t begun;       /* operations, so far */
+	bool signs_again;     /* the last signature is done, and nothing would hold up another one like it */
 	struct sr_nest *nest; /* of the session objects made here; NULL until there is one */
 	UT_hash_handle hh;
 };

@@ -136,6 +136,16 @@ void sr_host_end_search(struct sr_client *client, CK_SESSION_HANDLE handle)
 	sr_session_leave(client, session);
 }
 
+bool sr_host_signs_again(struct sr_client *client, CK_SESSION_HANDLE handle)
+{
+	struct sr_session *session = sr_session_enter(client, handle);
+	if (!session)
+		return false;
+	bool again = session->signs_again && !session->operations[SR_OPERATION_SIGN].active;
+	sr_session_leave(client, session);
+	return again;
+}
+
 /* -- what was lost ------------------------------------------------------------------------------------------------- */
 bool sr_host_begin_numbers(struct sr_client *client, CK_SESSION_HANDLE sessions, CK_OBJECT_HANDLE objects)
 {

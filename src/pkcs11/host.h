@@ -64,6 +64,10 @@ struct sr_peek {
 void sr_host_peek(struct sr_client *client, CK_SESSION_HANDLE session, struct sr_peek *peek);
 void sr_host_end_search(struct sr_client *client, CK_SESSION_HANDLE session);
 
+/** sr_host_signs_again(client, session): whether the C_SignInit whose signature has just been given would be answered
+ *  CKR_OK now, if nothing changes: no use of it is counted, or asked for. A promise of courtesy: C_Sign judges. */
+bool sr_host_signs_again(struct sr_client *client, CK_SESSION_HANDLE session);
+
 /* What an application had in a client context that was lost, told to its new one; numbers stay what they were. The
  * caller has been believed so far that these were its own: nothing here gives a right, a handle is judged whenever it
  * is used. */

@@ -472,12 +472,24 @@ static CK_RV take_step(struct sr_call *call, struct sr_operation *op, const stru
 	return rv;
 }
 
+/* Whether C_SignInit would be answered the same once more, as far as that can be known: nobody is asked for each use,
+ * and no use is counted. */
+static void note_signature(struct sr_call *call, const struct sr_step *step, bool done)
+{
+	const struct sr_operation *op = &call->session->operations[step->kind];
+	if (step->kind == SR_OPERATION_SIGN)
+		call->session->signs_again = done && !op->key->always_authenticate &&
+					     !(call->identity && sr_identity_counts(call->identity));
+}
+
 CK_RV sr_operation_step(struct sr_call *call, const struct sr_step *step)
 {
 	bool done = false;
 	CK_RV rv = sr_operation_find(call, step->kind);
-	if (rv == CKR_OK)
+	if (rv == CKR_OK) {
 		rv = take_step(call, &call->session->operations[step->kind], step, &done);
+		note_signature(call, step, done && rv == CKR_OK);
+	}
 	return leave(call, step->kind, step->part, rv, done);
 }
 

@@ -65,7 +65,7 @@ static CK_RV run_act(struct sr_moment *at, void *arg, struct sr_error *err)
 static bool may_lag(const struct sr_act *act)
 {
 	const struct sr_identity *who = act->caller->identity;
-	bool counts = who && who->type == SR_IDENTITY_TOKEN && (who->token.max_uses || who->token.parent[0]);
+	bool counts = who && sr_identity_counts(who);
 	return !counts && (act->event.kind == SR_EVENT_SECRET_READ || act->event.kind == SR_EVENT_KEY_USED);
 }
 

@@ -36,6 +36,9 @@ void sr_login_lapsed(const struct sr_caller *caller, CK_ULONG reason);
  *  again, by one index look-up each. Call it before each call that relies on the login. */
 CK_RV sr_identity_check(const struct sr_caller *caller, struct sr_error *err);
 
+/** sr_identity_counts(identity): whether its uses are counted: by its own limit, or perhaps an ancestor's. */
+bool sr_identity_counts(const struct sr_identity *identity);
+
 struct sr_identity *sr_identity_ref(struct sr_identity *identity);
 void sr_identity_unref(struct sr_identity *identity); /* NULL is allowed; the last one cleanses */
 

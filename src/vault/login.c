@@ -31,6 +31,11 @@ static struct sr_identity *identity_new(enum sr_identity_type type)
 	return who;
 }
 
+bool sr_identity_counts(const struct sr_identity *identity)
+{
+	return identity->type == SR_IDENTITY_TOKEN && (identity->token.max_uses || identity->token.parent[0]);
+}
+
 struct sr_identity *sr_identity_ref(struct sr_identity *identity)
 {
 	atomic_fetch_add(&identity->refs, 1);

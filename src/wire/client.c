@@ -297,7 +297,30 @@ static CK_RV get_attribute_value(struct sr_client *client, CK_SESSION_HANDLE ses
 static CK_RV session_cancel(struct sr_client *client, CK_SESSION_HANDLE session, CK_FLAGS flags)
 {
 	sr_ahead_catch_up(client, session);
+	sr_signing_catch_up(client, session);
 	return remote_C_SessionCancel(client, session, flags);
+}
+
+/* -- operations that the server may not know of ------------------------------------------------------------------- */
+static CK_RV sign_final(
+	struct sr_client *client, CK_SESSION_HANDLE session, CK_BYTE *signature, CK_ULONG *signature_len)
+{
+	sr_signing_catch_up(client, session);
+	return remote_C_SignFinal(client, session, signature, signature_len);
+}
+
+static CK_RV sign_encrypt_update(struct sr_client *client, CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG data_len,
+	CK_BYTE *output, CK_ULONG *output_len)
+{
+	sr_signing_catch_up(client, session);
+	return remote_C_SignEncryptUpdate(client, session, data, data_len, output, output_len);
+}
+
+/* The key of an operation may go; the operation stays. */
+static CK_RV destroy_object(struct sr_client *client, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object)
+{
+	sr_signing_catch_up(client, session);
+	return remote_C_DestroyObject(client, session, object);
 }
 
 /* -- the backend -------------------------------------------------------------------------------------------------- */
@@ -324,6 +347,12 @@ static const struct sr_calls remote_calls = {
 	.C_FindObjectsFinal = find_objects_final,
 	.C_GetAttributeValue = get_attribute_value,
 	.C_SessionCancel = session_cancel,
+	.C_DestroyObject = destroy_object,
+	.C_SignInit = sr_remote_sign_init,
+	.C_Sign = sr_remote_sign,
+	.C_SignUpdate = sr_remote_sign_update,
+	.C_SignFinal = sign_final,
+	.C_SignEncryptUpdate = sign_encrypt_update,
 };
 #pragma GCC diagnostic pop
 #undef SR_CALL

@@ -67,11 +67,25 @@ struct sr_ahead {
 	uint64_t generation;
 };
 
+/** struct sr_signing: LEN bytes at ASKED: mechanism and key of the last C_SignInit that was answered CKR_OK, as they
+ *  travel; 0: none, or too long. Until UNTIL_MS the same is answered here, if the application has made no other
+ *  KEY_CHANGES. BEGUN: it was, and the server does not know yet. */
+#define SR_ASKED_MAX 128
+struct sr_signing {
+	uint8_t asked[SR_ASKED_MAX];
+	size_t len;
+	int64_t until_ms;
+	uint64_t key_changes;
+	uint64_t generation;
+	bool begun;
+};
+
 struct sr_remote_session {
 	CK_SESSION_HANDLE handle;
 	size_t slot;
 	CK_FLAGS flags;
 	struct sr_ahead ahead;
+	struct sr_signing signing;
 	UT_hash_handle hh;
 };
 
@@ -109,7 +123,8 @@ struct sr_client {
 	CK_OBJECT_HANDLE last_object;
 	struct sr_known *known;
 	unsigned parked;
-	uint64_t changes; /* calls that may have changed what there is to see */
+	uint64_t changes;     /* calls that may have changed what there is to see */
+	uint64_t key_changes; /* those of them that may have changed what a key may do, or a login */
 };
 
 /* -- connections: client_link.c ------------------------------------------------------------------------------------ */
@@ -145,6 +160,7 @@ struct sr_exchange {
 
 void sr_exchange_begin(
 	struct sr_exchange *exchange, struct sr_client *client, uint16_t number, CK_SESSION_HANDLE session);
+void sr_exchange_add(struct sr_exchange *exchange, uint16_t number); /* one more call of the session */
 bool sr_exchange_run(struct sr_exchange *exchange);
 CK_RV sr_exchange_end(struct sr_exchange *exchange);
 const struct sr_error *sr_remote_last_error(void);
@@ -186,10 +202,20 @@ bool sr_ahead_length(struct sr_client *client, CK_SESSION_HANDLE session, CK_OBJ
 	CK_ATTRIBUTE *template, CK_ULONG count);
 /** sr_ahead_catch_up(client, session): the server learns what was given out without it. */
 void sr_ahead_catch_up(struct sr_client *client, CK_SESSION_HANDLE session);
-/** sr_ahead_changed(client, number): a call that may have changed what there is to see is on its way. */
-void sr_ahead_changed(struct sr_client *client, uint16_t number);
 /** sr_take_handle(exchange): an object's handle with what it stands for, which is remembered. */
 CK_OBJECT_HANDLE sr_take_handle(struct sr_exchange *exchange);
+
+/* -- signatures: client_sign.c ------------------------------------------------------------------------------------- */
+/** With a signature the server promises that the same C_SignInit would be answered CKR_OK for a moment. Then it is
+ *  answered here and travels with C_Sign or C_SignUpdate: begun and done in one round trip. */
+CK_RV sr_remote_sign_init(
+	struct sr_client *client, CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key);
+CK_RV sr_remote_sign(struct sr_client *client, CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG data_len,
+	CK_BYTE *signature, CK_ULONG *signature_len);
+CK_RV sr_remote_sign_update(struct sr_client *client, CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG data_len);
+/** sr_signing_catch_up(client, session): the server learns of an operation that was begun without it: before every
+ *  other call that goes on with one. */
+void sr_signing_catch_up(struct sr_client *client, CK_SESSION_HANDLE session);
 
 /* -- logins that wait: client_wait.c ------------------------------------------------------------------------------- */
 /** sr_remote_wait(client, session, type, rv): as sr_login_wait, after a login by the slot's own token that answered RV.

@@ -24,17 +24,80 @@ static bool is_of_client(uint16_t number)
 	return number < SR_CALL_COUNT && sr_call_rows[number].where == SR_WHERE_CLIENT;
 }
 
+/* -- what a call may change --------------------------------------------------------------------------------------- */
+static bool only_looks(uint16_t number)
+{
+	switch (number) {
+	case SR_ID_C_FindObjectsInit:
+	case SR_ID_C_FindObjects:
+	case SR_ID_C_FindObjectsFinal:
+	case SR_ID_C_GetObjectSize:
+	case SR_ID_C_GetSessionInfo:
+	case SR_ID_C_GetTokenInfo:
+	case SR_ID_C_GetSlotInfo:
+	case SR_ID_C_GetSlotList:
+	case SR_ID_C_GetMechanismInfo:
+	case SR_ID_C_GetMechanismList:
+	case SR_ID_C_OpenSession:
+	case SR_WIRE_END_SEARCH:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Whoever takes a value, or uses a key, may have used up the login, and so what there is to see. What a key may do it
+ * leaves alone. */
+static bool only_uses(uint16_t number)
+{
+	switch (number) {
+	case SR_ID_C_GetAttributeValue:
+	case SR_ID_C_SignInit:
+	case SR_ID_C_Sign:
+	case SR_ID_C_SignUpdate:
+	case SR_ID_C_SignFinal:
+	case SR_ID_C_VerifyInit:
+	case SR_ID_C_Verify:
+	case SR_ID_C_DigestInit:
+	case SR_ID_C_Digest:
+	case SR_ID_C_DigestUpdate:
+	case SR_ID_C_DigestFinal:
+	case SR_ID_C_GenerateRandom:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* What other applications change shows itself when the moment is over for which something was told beforehand. */
+static void note_change(struct sr_client *client, uint16_t number)
+{
+	if (only_looks(number))
+		return;
+	pthread_mutex_lock(&client->lock);
+	client->changes++;
+	client->key_changes += !only_uses(number);
+	pthread_mutex_unlock(&client->lock);
+}
+
+/* -- the request -------------------------------------------------------------------------------------------------- */
 void sr_exchange_begin(
 	struct sr_exchange *exchange, struct sr_client *client, uint16_t number, CK_SESSION_HANDLE session)
 {
-	sr_ahead_changed(client, number);
+	note_change(client, number);
 	*exchange = (struct sr_exchange){ .client = client, .number = number, .session = session };
 	exchange->arena = (struct sr_arena)SR_ARENA_INIT;
-	sr_put_u16(&exchange->request, number);
 	if (is_of_client(number))
-		return;
-	sr_put_ulong(&exchange->request, session);
-	sr_memory_offer(client, session, &exchange->request);
+		sr_put_u16(&exchange->request, number);
+	else
+		sr_exchange_add(exchange, number);
+}
+
+void sr_exchange_add(struct sr_exchange *exchange, uint16_t number)
+{
+	sr_put_u16(&exchange->request, number);
+	sr_put_ulong(&exchange->request, exchange->session);
+	sr_memory_offer(exchange->client, exchange->session, &exchange->request);
 }
 
 /* What a call answers whose server is away: what the standard lists for it. */

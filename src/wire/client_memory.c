@@ -44,9 +44,15 @@ static void forget_all(struct sr_client *client)
 	}
 }
 
+/* What was begun under it is over too. */
 static void end_login(struct sr_client *client, size_t slot)
 {
 	struct sr_remote_slot *of = &client->slots[slot];
+	struct sr_remote_session *session;
+	for (session = client->sessions; session; session = session->hh.next) {
+		if (session->slot == slot)
+			session->signing.begun = false;
+	}
 	of->logged_in = false;
 	if (!sr_own_token_has(of->config))
 		sr_cleanse(of->kept, sizeof *of->kept);

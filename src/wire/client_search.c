@@ -7,31 +7,6 @@
 
 #include <string.h>
 
-/* Everything but what only looks; who takes a value may have used up the login. What other applications change shows
- * itself when the moment is over. */
-void sr_ahead_changed(struct sr_client *client, uint16_t number)
-{
-	switch (number) {
-	case SR_ID_C_FindObjectsInit:
-	case SR_ID_C_FindObjects:
-	case SR_ID_C_FindObjectsFinal:
-	case SR_ID_C_GetObjectSize:
-	case SR_ID_C_GetSessionInfo:
-	case SR_ID_C_GetTokenInfo:
-	case SR_ID_C_GetSlotInfo:
-	case SR_ID_C_GetSlotList:
-	case SR_ID_C_GetMechanismInfo:
-	case SR_ID_C_GetMechanismList:
-	case SR_ID_C_OpenSession:
-	case SR_WIRE_END_SEARCH:
-		return;
-	default:
-		pthread_mutex_lock(&client->lock);
-		client->changes++;
-		pthread_mutex_unlock(&client->lock);
-	}
-}
-
 /* Under the client's lock. */
 static struct sr_ahead *find(struct sr_client *client, CK_SESSION_HANDLE handle)
 {
@@ -98,13 +73,6 @@ static bool was_finished(struct sr_client *client, CK_SESSION_HANDLE session, ui
 	return finished;
 }
 
-static void begin_call(struct sr_exchange *exchange, uint16_t number)
-{
-	sr_put_u16(&exchange->request, number);
-	sr_put_ulong(&exchange->request, exchange->session);
-	sr_memory_offer(exchange->client, exchange->session, &exchange->request);
-}
-
 CK_RV sr_remote_find_init(struct sr_client *client, CK_SESSION_HANDLE session, CK_ATTRIBUTE *template, CK_ULONG count)
 {
 	struct sr_exchange exchange;
@@ -113,10 +81,10 @@ CK_RV sr_remote_find_init(struct sr_client *client, CK_SESSION_HANDLE session, C
 	bool finished = was_finished(client, session, &changes);
 	sr_exchange_begin(&exchange, client, finished ? SR_WIRE_END_SEARCH : SR_ID_C_FindObjectsInit, session);
 	if (finished)
-		begin_call(&exchange, SR_ID_C_FindObjectsInit);
+		sr_exchange_add(&exchange, SR_ID_C_FindObjectsInit);
 	exchange.number = SR_ID_C_FindObjectsInit;
 	sr_put_template(&exchange.request, template, count);
-	begin_call(&exchange, SR_WIRE_PEEK);
+	sr_exchange_add(&exchange, SR_WIRE_PEEK);
 	if (sr_exchange_run(&exchange) && finished && exchange.rv == CKR_OK) {
 		sr_error_get(&exchange.in, &ended);
 		exchange.err = ended;

@@ -304,6 +304,14 @@ static bool serve_end_search(struct serving *serving)
 	return true;
 }
 
+static bool serve_signs_again(struct serving *serving)
+{
+	bool again = serving->service->signs_again(serving->client, serving->session);
+	begin_answer(serving, CKR_OK);
+	sr_put_u16(serving->out, again ? SR_WIRE_SIGN_LEASE_MS : 0);
+	return true;
+}
+
 /* -- a request ---------------------------------------------------------------------------------------------------- */
 /* OFFER is filled where the call brings its slot's token. */
 static bool get_offer(struct sr_in *in, struct sr_offer *offer, bool *given)
@@ -336,6 +344,8 @@ static bool serve_row(struct serving *serving, uint16_t number)
 		return serve_peek(serving);
 	case SR_WIRE_END_SEARCH:
 		return serve_end_search(serving);
+	case SR_WIRE_SIGNS_AGAIN:
+		return serve_signs_again(serving);
 	default:
 		return number < SR_CALL_COUNT && serve_rows[number] && serve_rows[number](serving);
 	}

@@ -11,7 +11,7 @@
  *  waits            as sr_host_waits
  *  describe         what a handle stands for
  *  restore_session, restore_object: as sr_host_restore_*
- *  peek, end_search  as sr_host_*
+ *  peek, end_search, signs_again: as sr_host_*
  *  last_error       of the thread's last call */
 struct sr_service {
 	const struct sr_calls *calls;
@@ -26,6 +26,7 @@ struct sr_service {
 		const struct sr_described *described);
 	void (*peek)(struct sr_client *client, CK_SESSION_HANDLE session, struct sr_peek *peek);
 	void (*end_search)(struct sr_client *client, CK_SESSION_HANDLE session);
+	bool (*signs_again)(struct sr_client *client, CK_SESSION_HANDLE session);
 	const struct sr_error *(*last_error)(void);
 };
 

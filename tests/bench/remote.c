@@ -1,8 +1,8 @@
-/* remote [SECONDS]: what the way to the vault costs: reading a secret (find, length, value, each read durable) and a
- * P-256 signature, embedded (threads of one process), over a Unix socket and over TLS (processes), by 1, 8 and 64
- * clients; beside it a signature through `p11-kit server` over SoftHSM2 alone, and the bare round trip of a Unix
- * socket. All in turn, in slices, so that a slow moment of the machine hits all of them. Prints rates a second and, of
- * one client, microseconds and ratios; judges nothing.
+/* remote [SECONDS [read|sign CLIENTS]]: what the way to the vault costs: reading a secret (find, length, value, each
+ * read durable) and a P-256 signature, embedded (threads of one process), over a Unix socket and over TLS (processes),
+ * by 1, 8 and 64 clients; beside it a signature through `p11-kit server` over SoftHSM2 alone, and the bare round trip
+ * of a Unix socket. All in turn, in slices, so that a slow moment of the machine hits all of them. Prints rates a
+ * second and, of one client, microseconds and ratios; judges nothing.
  *
  * STRONGROOM, STRONGROOMD, STRONGROOM_MODULE and SOFTHSM2_MODULE name the programs. */
 #include "tests/bench/place.h"
@@ -134,9 +134,12 @@ static void work_alone(int number, enum work what, const char *pin)
 	need(p11->C_Finalize(NULL), "C_Finalize");
 }
 
-/* p11-kit's client beside its server: no vault, the HSM's own PIN. */
+/* p11-kit's client beside its server: no vault, the HSM's own PIN. One after the other: SoftHSM2 answers
+ * CKR_GENERAL_ERROR to one of several processes that log in at the same time. */
 static void work_over_p11_kit(int number, enum work what)
 {
+	while (shared->ready < number)
+		usleep(1000);
 	setenv("P11_KIT_SERVER_ADDRESS", p11_kit_address, 1);
 	setenv("STRONGROOM_MODULE", P11_KIT_CLIENT, 1);
 	work_alone(number, what, HSM_PIN);
@@ -154,6 +157,16 @@ static void work_as(enum way way, int number, int clients, enum work what)
 		work_alone(number, what, served_token);
 }
 
+/* A worker that ends before it is told to has failed, and would be waited for in vain. */
+static void await_all(int clients)
+{
+	int status;
+	while (shared->ready < clients) {
+		need_true(waitpid(-1, &status, WNOHANG) == 0, "a worker that begins");
+		usleep(1000);
+	}
+}
+
 /* Done a second by all CLIENTS together. */
 static double slice(enum way way, int clients, enum work what)
 {
@@ -167,8 +180,7 @@ static double slice(enum way way, int clients, enum work what)
 			_exit(0);
 		}
 	}
-	while (shared->ready < clients)
-		usleep(1000);
+	await_all(clients);
 	double began = now_us();
 	shared->go = true;
 	usleep((useconds_t)(slice_s * 1e6));
@@ -304,9 +316,22 @@ static void compare(enum work what, int clients)
 	fflush(stdout);
 }
 
-int main(int argc, char **argv)
+static void compare_all(int argc, char **argv)
 {
 	static const int clients[] = { 1, 8, 64 };
+	int only = argc > 3 ? atoi(argv[3]) : 0;
+	for (int what = 0; what < WORKS; what++) {
+		if (argc > 2 && strcmp(argv[2], work_names[what]) != 0)
+			continue;
+		if (only > 0 && only <= CLIENTS_MAX)
+			compare((enum work)what, only);
+		for (size_t i = 0; !only && i < sizeof clients / sizeof *clients; i++)
+			compare((enum work)what, clients[i]);
+	}
+}
+
+int main(int argc, char **argv)
+{
 	if (argc > 1)
 		slice_s = strtod(argv[1], NULL);
 	shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -321,10 +346,7 @@ int main(int argc, char **argv)
 	if (access(P11_KIT_CLIENT, F_OK) == 0)
 		start_p11_kit();
 	printf("a bare round trip of %d bytes over a Unix socket: %.1f us\n", MESSAGE, bare_round_trip_us());
-	for (int what = 0; what < WORKS; what++) {
-		for (size_t i = 0; i < sizeof clients / sizeof *clients; i++)
-			compare((enum work)what, clients[i]);
-	}
+	compare_all(argc, argv);
 	if (p11_kit_pid > 0)
 		kill(p11_kit_pid, SIGTERM);
 	kill(daemon_pid, SIGTERM);

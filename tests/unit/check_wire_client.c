@@ -2,12 +2,10 @@
  * code and what is in its buffers stays in them, and with the next server everything is as before. */
 #include "tests/unit/suites.h"
 
-#include "module/module.h"
 #include "tests/unit/fake_calls.h"
 #include "tests/unit/wire_rows.h"
-#include "tests/unit/wire_script.h"
+#include "tests/unit/wire_client_fixture.h"
 #include "wire/argument.h"
-#include "wire/client.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,63 +13,6 @@
 #include <unistd.h>
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
-
-static char dir[64];
-static char path[100];
-static char token_file[100];
-static struct sr_config config;
-static const struct sr_calls *calls;
-static struct sr_client *client;
-static struct sr_error err;
-static struct sr_slot_config slots[2];
-
-/* The module loads TLS when it needs it (module/library.c); it is linked in here. */
-CK_RV sr_library_tls(sr_tls_connect_fn **connect, struct sr_error *error)
-{
-	(void)error;
-	*connect = sr_tls_connect;
-	return CKR_OK;
-}
-
-static void open_client(void)
-{
-	calls = sr_remote_backend.calls;
-	config = (struct sr_config){ .server = { .kind = SR_SERVER_UNIX, .path = path }, .slot_count = 2 };
-	slots[0] = (struct sr_slot_config){ .name = (char *)"one" };
-	slots[1] = (struct sr_slot_config){ .name = (char *)"two", .token_file = token_file };
-	memcpy(config.slots, slots, sizeof slots);
-	ck_assert_uint_eq(sr_remote_backend.open(&config, &client, &err), CKR_OK);
-}
-
-static void set_up(void)
-{
-	strcpy(dir, "/tmp/check-wire-client-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
-	snprintf(path, sizeof path, "%s/socket", dir);
-	snprintf(token_file, sizeof token_file, "%s/token", dir);
-	sr_error_clear(&err);
-	sr_row_nulls(0);
-	sr_fake_reset();
-	ck_assert(sr_script_start(path));
-	open_client();
-}
-
-static void tear_down(void)
-{
-	sr_remote_backend.close(client);
-	sr_script_stop();
-	ck_assert(sr_row_end());
-	unlink(path);
-	unlink(token_file);
-	rmdir(dir);
-}
-
-static CK_SESSION_HANDLE open_session(CK_SLOT_ID slot)
-{
-	CK_SESSION_HANDLE session = 0;
-	ck_assert_uint_eq(calls->C_OpenSession(client, slot, CKF_SERIAL_SESSION, NULL, NULL, &session), CKR_OK);
-	return session;
-}
 
 /* The server is tried again at once. */
 static void no_rest(void)
@@ -86,11 +27,6 @@ static void ck_good_again(CK_SESSION_HANDLE session)
 	sr_script_clear(false);
 	ck_assert_uint_eq(calls->C_GetObjectSize(client, session, 1, &size), CKR_OK);
 	ck_assert_uint_ne(size, 0);
-}
-
-static void trick_answer(uint16_t number, enum sr_trick_what what, size_t at, uint64_t value, size_t width)
-{
-	sr_script_set(&(struct sr_trick){ .what = what, .number = number, .at = at, .value = value, .width = width });
 }
 
 static void trick_welcome(enum sr_trick_what what, size_t at, uint64_t value, size_t width)
@@ -110,7 +46,7 @@ START_TEST(every_call_gives_what_the_server_gave)
 	for (unsigned id = 0; id < SR_CALL_COUNT; id++) {
 		if (!sr_row_has(id))
 			continue;
-		CK_SESSION_HANDLE session = open_session(71);
+		CK_SESSION_HANDLE session = wire_session(71);
 		sr_fake_reset();
 		ck_assert_uint_eq(sr_row_call(id, &sr_fake_calls, NULL, session), CKR_OK);
 		uint64_t direct = sr_row_sum();
@@ -128,7 +64,7 @@ END_TEST
 
 START_TEST(a_failure_arrives_with_its_reason)
 {
-	CK_SESSION_HANDLE session = open_session(71);
+	CK_SESSION_HANDLE session = wire_session(71);
 	sr_fake.rv = CKR_KEY_FUNCTION_NOT_PERMITTED;
 	sr_fail(&sr_fake.last_error, CKR_KEY_FUNCTION_NOT_PERMITTED, SR_REASON_OUT_OF_SCOPE, "not for you");
 	for (unsigned id = 0; id < SR_CALL_COUNT; id++) {
@@ -164,10 +100,10 @@ START_TEST(a_cut_answer_is_none)
 	for (unsigned id = 0; id < SR_CALL_COUNT; id++) {
 		if (!sr_row_has(id))
 			continue;
-		CK_SESSION_HANDLE session = open_session(71);
+		CK_SESSION_HANDLE session = wire_session(71);
 		size_t len = answer_len(id, session) + SR_FRAME_HEADER_LEN;
 		for (size_t at = 0; at < len; at += at < 40 ? 1 : 5) {
-			trick_answer((uint16_t)id, SR_TRICK_CUT, at, 0, 0);
+			wire_trick((uint16_t)id, SR_TRICK_CUT, at, 0, 0);
 			attacked(id, session, at + 8);
 		}
 		ck_good_again(session);
@@ -182,7 +118,7 @@ START_TEST(a_short_answer_is_none)
 	for (unsigned id = 0; id < SR_CALL_COUNT; id++) {
 		if (!sr_row_has(id))
 			continue;
-		CK_SESSION_HANDLE session = open_session(71);
+		CK_SESSION_HANDLE session = wire_session(71);
 		shorter.number = (uint16_t)id;
 		shorter.body = (struct sr_buf)SR_BUF_INIT;
 		sr_put_ulong(&shorter.body, CKR_OK); /* no reason, no line */
@@ -202,12 +138,12 @@ START_TEST(a_changed_answer_hurts_nobody)
 	for (unsigned id = 0; id < SR_CALL_COUNT; id++) {
 		if (!sr_row_has(id))
 			continue;
-		CK_SESSION_HANDLE session = open_session(71);
+		CK_SESSION_HANDLE session = wire_session(71);
 		size_t len = answer_len(id, session);
 		for (size_t at = 0; at < len; at++) {
-			trick_answer((uint16_t)id, SR_TRICK_CHANGE, at, values[at % COUNT(values)], 1);
+			wire_trick((uint16_t)id, SR_TRICK_CHANGE, at, values[at % COUNT(values)], 1);
 			attacked(id, session, at);
-			trick_answer((uint16_t)id, SR_TRICK_CHANGE, at, values[(at + 2 + id) % COUNT(values)], 1);
+			wire_trick((uint16_t)id, SR_TRICK_CHANGE, at, values[(at + 2 + id) % COUNT(values)], 1);
 			attacked(id, session, at);
 		}
 		ck_good_again(session);
@@ -222,12 +158,12 @@ START_TEST(changed_lengths_hurt_nobody)
 	for (unsigned id = 0; id < SR_CALL_COUNT; id++) {
 		if (!sr_row_has(id))
 			continue;
-		CK_SESSION_HANDLE session = open_session(71);
+		CK_SESSION_HANDLE session = wire_session(71);
 		size_t len = answer_len(id, session);
 		for (size_t at = 8; at < len; at++) {
-			trick_answer((uint16_t)id, SR_TRICK_CHANGE, at, values[at % COUNT(values)], 4);
+			wire_trick((uint16_t)id, SR_TRICK_CHANGE, at, values[at % COUNT(values)], 4);
 			attacked(id, session, at);
-			trick_answer((uint16_t)id, SR_TRICK_CHANGE, at, values[(at + 1) % COUNT(values)], 8);
+			wire_trick((uint16_t)id, SR_TRICK_CHANGE, at, values[(at + 1) % COUNT(values)], 8);
 			attacked(id, session, at);
 		}
 		ck_good_again(session);
@@ -260,7 +196,7 @@ START_TEST(ok_without_a_result_is_no_answer)
 		{ SR_ID_C_GetSessionInfo, 1 }, { SR_ID_C_GetObjectSize, 1 }, { SR_ID_C_CreateObject, 1 },
 		{ SR_ID_C_GenerateKeyPair, 2 }, { SR_ID_C_FindObjects, 9 }, { SR_ID_C_SignFinal, 9 },
 		{ SR_ID_C_Encrypt, 9 }, { SR_ID_C_GenerateRandom, 1 } };
-	CK_SESSION_HANDLE session = open_session(71);
+	CK_SESSION_HANDLE session = wire_session(71);
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		ck_assert_msg(ok_without(rows[i].number, rows[i].zeros, session) == CKR_DEVICE_ERROR, "%s",
 			sr_call_rows[rows[i].number].name);
@@ -278,7 +214,7 @@ START_TEST(ok_without_a_place_hurts_nobody)
 		size_t zeros;
 	} rows[] = { { SR_ID_C_OpenSession, 1 }, { SR_ID_C_GetSlotList, 9 }, { SR_ID_C_GetSessionInfo, 1 },
 		{ SR_ID_C_GetSlotInfo, 1 }, { SR_ID_C_FindObjects, 9 }, { SR_ID_C_SignFinal, 9 } };
-	CK_SESSION_HANDLE session = open_session(71);
+	CK_SESSION_HANDLE session = wire_session(71);
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		for (unsigned nulls = 1; nulls < 4; nulls++) {
 			sr_row_nulls(nulls);
@@ -301,7 +237,7 @@ static void put_long_output(struct sr_buf *body, bool given)
 
 START_TEST(more_than_there_is_room_for_is_no_answer)
 {
-	CK_SESSION_HANDLE session = open_session(71);
+	CK_SESSION_HANDLE session = wire_session(71);
 	for (int given = 0; given < 2; given++) {
 		struct sr_trick longer = { .what = SR_TRICK_INSTEAD, .number = SR_ID_C_SignFinal };
 		put_long_output(&longer.body, given);
@@ -315,11 +251,11 @@ END_TEST
 
 START_TEST(another_kind_is_no_answer)
 {
-	CK_SESSION_HANDLE session = open_session(71);
+	CK_SESSION_HANDLE session = wire_session(71);
 	for (uint64_t kind = 0; kind < 8; kind++) {
 		if (kind == SR_MESSAGE_ANSWER)
 			continue;
-		trick_answer(SR_ID_C_Sign, SR_TRICK_KIND, 0, kind, 0);
+		wire_trick(SR_ID_C_Sign, SR_TRICK_KIND, 0, kind, 0);
 		CK_RV rv = sr_row_call(SR_ID_C_Sign, calls, client, session);
 		ck_assert(rv == CKR_DEVICE_ERROR || rv == CKR_DEVICE_REMOVED);
 		ck_assert(sr_row_end());
@@ -331,10 +267,10 @@ END_TEST
 /* The second is nobody's: were it taken for that of the next call, every answer from then on would be another's. */
 START_TEST(a_second_answer_is_nobodys)
 {
-	CK_SESSION_HANDLE session = open_session(71);
+	CK_SESSION_HANDLE session = wire_session(71);
 	CK_ULONG size = 0;
 	sr_fake.result = 0x100;
-	trick_answer(SR_ID_C_GetObjectSize, SR_TRICK_TWICE, 0, 0, 0);
+	wire_trick(SR_ID_C_GetObjectSize, SR_TRICK_TWICE, 0, 0, 0);
 	ck_assert_uint_eq(calls->C_GetObjectSize(client, session, 1, &size), CKR_OK);
 	ck_assert_uint_eq(size, 0x100);
 	ck_assert_uint_eq(calls->C_GetObjectSize(client, session, 1, &size), CKR_OK);
@@ -345,7 +281,7 @@ END_TEST
 
 START_TEST(an_answer_before_the_question_is_nobodys)
 {
-	CK_SESSION_HANDLE session = open_session(71);
+	CK_SESSION_HANDLE session = wire_session(71);
 	CK_ULONG size = 0;
 	struct sr_trick speak = { .what = SR_TRICK_SPEAK, .on_welcome = true };
 	sr_error_put(&speak.body, &(struct sr_error)SR_ERROR_INIT);
@@ -364,8 +300,8 @@ END_TEST
 
 START_TEST(silence_is_no_answer)
 {
-	CK_SESSION_HANDLE session = open_session(71);
-	trick_answer(SR_ID_C_Sign, SR_TRICK_CLOSE, 0, 0, 0);
+	CK_SESSION_HANDLE session = wire_session(71);
+	wire_trick(SR_ID_C_Sign, SR_TRICK_CLOSE, 0, 0, 0);
 	ck_assert_uint_eq(sr_row_call(SR_ID_C_Sign, calls, client, session), CKR_DEVICE_REMOVED);
 	ck_assert_uint_eq(sr_remote_last_error()->reason, SR_REASON_SERVER_AWAY);
 	ck_assert(sr_row_end());
@@ -393,7 +329,7 @@ static CK_RV greeted_by(enum sr_trick_what what, size_t at, uint64_t value, size
 START_TEST(a_wrong_greeting_hurts_nobody)
 {
 	static const uint8_t values[] = { 0, 1, 0x7f, 0x80, 0xff };
-	CK_SESSION_HANDLE session = open_session(71);
+	CK_SESSION_HANDLE session = wire_session(71);
 	sr_script_drop();
 	ck_good_again(session);
 	const size_t len = 4 + SR_WIRE_SECRET_LEN + 2 + 5 + 1 + 3 * 8;
@@ -411,7 +347,7 @@ END_TEST
 
 static void ck_not_welcome(size_t at, uint64_t value, size_t width)
 {
-	CK_SESSION_HANDLE session = open_session(71);
+	CK_SESSION_HANDLE session = wire_session(71);
 	ck_assert_uint_eq(greeted_by(SR_TRICK_CHANGE, at, value, width, session), CKR_DEVICE_ERROR);
 	ck_assert_uint_eq(sr_remote_last_error()->reason, SR_REASON_SERVER_REFUSED);
 	ck_good_again(session);
@@ -437,12 +373,12 @@ END_TEST
 /* A number that no server would begin from would lock the client out of every one. */
 START_TEST(numbers_out_of_reach_are_not_remembered)
 {
-	CK_SESSION_HANDLE session = open_session(71);
+	CK_SESSION_HANDLE session = wire_session(71);
 	sr_fake.result = CK_UNAVAILABLE_INFORMATION - 2;
 	ck_assert_uint_eq(sr_row_call(SR_ID_C_CreateObject, calls, client, session), CKR_OK);
 	ck_assert(sr_row_end());
 	sr_fake.result = CK_UNAVAILABLE_INFORMATION / 2;
-	CK_SESSION_HANDLE high = open_session(71);
+	CK_SESSION_HANDLE high = wire_session(71);
 	ck_assert_uint_eq(high, CK_UNAVAILABLE_INFORMATION / 2);
 	sr_fake_reset();
 	sr_script_drop();
@@ -454,7 +390,7 @@ END_TEST
  * ----------------------------------------------------------------------------------------------------- */
 START_TEST(without_a_server)
 {
-	CK_SESSION_HANDLE session = open_session(71), other;
+	CK_SESSION_HANDLE session = wire_session(71), other;
 	CK_SLOT_ID list[8];
 	CK_ULONG count = COUNT(list), size;
 	CK_SLOT_INFO info;
@@ -480,15 +416,6 @@ END_TEST
 
 /* -- what is brought back
  * --------------------------------------------------------------------------------------------------- */
-static const struct sr_script_request *request(const struct sr_script *seen, uint16_t number)
-{
-	for (size_t i = 0; i < seen->request_count; i++) {
-		if (seen->requests[i].number == number)
-			return &seen->requests[i];
-	}
-	return NULL;
-}
-
 static bool holds(const struct sr_script_request *at, const char *text)
 {
 	return memmem(at->arguments, at->len, text, strlen(text));
@@ -513,7 +440,7 @@ static struct sr_script after_a_loss(CK_SESSION_HANDLE session)
 START_TEST(sessions_come_back_with_their_numbers)
 {
 	sr_fake.result = 0x51;
-	CK_SESSION_HANDLE first = open_session(71), second = open_session(73), closed = open_session(71);
+	CK_SESSION_HANDLE first = wire_session(71), second = wire_session(73), closed = wire_session(71);
 	ck_assert_uint_eq(calls->C_CloseSession(client, closed), CKR_OK);
 	struct sr_script seen = after_a_loss(second);
 	ck_assert_uint_eq(seen.slots, 2);
@@ -535,11 +462,11 @@ END_TEST
 
 START_TEST(a_kept_token_is_presented_again)
 {
-	CK_SESSION_HANDLE session = open_session(71);
+	CK_SESSION_HANDLE session = wire_session(71);
 	log_in(session, "srt_0123456789");
 	struct sr_script seen = after_a_loss(session);
-	const struct sr_script_request *restored = request(&seen, SR_WIRE_RESTORE_SESSION);
-	const struct sr_script_request *login = request(&seen, SR_ID_C_Login);
+	const struct sr_script_request *restored = wire_request(&seen, SR_WIRE_RESTORE_SESSION);
+	const struct sr_script_request *login = wire_request(&seen, SR_ID_C_Login);
 	ck_assert_ptr_nonnull(restored);
 	ck_assert_uint_eq(restored->arguments[1 + 16], 1);
 	ck_assert_ptr_nonnull(login);
@@ -547,7 +474,7 @@ START_TEST(a_kept_token_is_presented_again)
 	ck_assert(holds(login, "srt_0123456789"));
 	ck_assert_uint_eq(calls->C_Logout(client, session), CKR_OK);
 	seen = after_a_loss(session);
-	ck_assert_ptr_null(request(&seen, SR_ID_C_Login));
+	ck_assert_ptr_null(wire_request(&seen, SR_ID_C_Login));
 }
 END_TEST
 
@@ -555,11 +482,11 @@ START_TEST(a_passphrase_is_not_kept)
 {
 	static const char *const pins[] = { "correct horse", "srt_", "srt", "" };
 	for (size_t i = 0; i < COUNT(pins); i++) {
-		CK_SESSION_HANDLE session = open_session(71);
+		CK_SESSION_HANDLE session = wire_session(71);
 		log_in(session, pins[i]);
 		struct sr_script seen = after_a_loss(session);
-		ck_assert_uint_eq(request(&seen, SR_WIRE_RESTORE_SESSION)->arguments[1 + 16], 1);
-		ck_assert_ptr_null(request(&seen, SR_ID_C_Login));
+		ck_assert_uint_eq(wire_request(&seen, SR_WIRE_RESTORE_SESSION)->arguments[1 + 16], 1);
+		ck_assert_ptr_null(wire_request(&seen, SR_ID_C_Login));
 		for (size_t at = 0; at < sizeof *client->slots[0].kept; at++)
 			ck_assert_uint_eq(((uint8_t *)client->slots[0].kept)[at], 0);
 		ck_assert_uint_eq(calls->C_CloseAllSessions(client, 71), CKR_OK);
@@ -569,31 +496,31 @@ END_TEST
 
 START_TEST(a_login_by_name_is_not_kept)
 {
-	CK_SESSION_HANDLE session = open_session(71);
+	CK_SESSION_HANDLE session = wire_session(71);
 	ck_assert_uint_eq(
 		calls->C_LoginUser(client, session, CKU_USER, (CK_BYTE *)"srt_0123456789", 14, (CK_BYTE *)"anna", 4),
 		CKR_OK);
 	struct sr_script seen = after_a_loss(session);
-	ck_assert_ptr_null(request(&seen, SR_ID_C_Login));
-	ck_assert_ptr_null(request(&seen, SR_ID_C_LoginUser));
+	ck_assert_ptr_null(wire_request(&seen, SR_ID_C_Login));
+	ck_assert_ptr_null(wire_request(&seen, SR_ID_C_LoginUser));
 }
 END_TEST
 
 START_TEST(a_login_that_failed_is_not_kept)
 {
-	CK_SESSION_HANDLE session = open_session(71);
+	CK_SESSION_HANDLE session = wire_session(71);
 	sr_fake.rv = CKR_PIN_INCORRECT;
 	ck_assert_uint_eq(
 		calls->C_Login(client, session, CKU_USER, (CK_BYTE *)"srt_0123456789", 14), CKR_PIN_INCORRECT);
 	sr_fake.rv = CKR_OK;
 	struct sr_script seen = after_a_loss(session);
-	ck_assert_ptr_null(request(&seen, SR_ID_C_Login));
+	ck_assert_ptr_null(wire_request(&seen, SR_ID_C_Login));
 }
 END_TEST
 
 START_TEST(handles_come_back_with_their_numbers)
 {
-	CK_SESSION_HANDLE session = open_session(71);
+	CK_SESSION_HANDLE session = wire_session(71);
 	CK_OBJECT_HANDLE found[4];
 	CK_ULONG count = 0;
 	sr_fake.result = 0x2001;
@@ -601,7 +528,7 @@ START_TEST(handles_come_back_with_their_numbers)
 	ck_assert_uint_eq(count, 4);
 	struct sr_script seen = after_a_loss(session);
 	ck_assert_uint_eq(seen.first_object, 0x2004);
-	const struct sr_script_request *restored = request(&seen, SR_WIRE_RESTORE_OBJECTS);
+	const struct sr_script_request *restored = wire_request(&seen, SR_WIRE_RESTORE_OBJECTS);
 	ck_assert_ptr_nonnull(restored);
 	ck_assert_uint_eq(restored->session, session);
 	ck_assert_uint_eq(restored->arguments[1 + 3], 2); /* every second stands for something that lasts */
@@ -614,12 +541,12 @@ END_TEST
 
 START_TEST(another_vault_has_nothing_of_the_old)
 {
-	CK_SESSION_HANDLE session = open_session(71);
+	CK_SESSION_HANDLE session = wire_session(71);
 	CK_ULONG size;
 	log_in(session, "srt_0123456789");
 	greeted_by(SR_TRICK_CHANGE, 4 + SR_WIRE_SECRET_LEN + 2, 'w', 1, session);
 	struct sr_script seen = sr_script_seen();
-	ck_assert_ptr_null(request(&seen, SR_WIRE_RESTORE_SESSION));
+	ck_assert_ptr_null(wire_request(&seen, SR_WIRE_RESTORE_SESSION));
 	ck_assert_uint_eq(client->slots[0].kept->len, 0);
 	sr_script_stop();
 	ck_assert_uint_eq(calls->C_GetObjectSize(client, session, 1, &size), CKR_SESSION_HANDLE_INVALID);
@@ -645,7 +572,7 @@ END_TEST
 START_TEST(a_context_that_has_ended_is_made_anew)
 {
 	struct sr_link *first, *second;
-	CK_SESSION_HANDLE session = open_session(71);
+	CK_SESSION_HANDLE session = wire_session(71);
 	ck_assert_uint_eq(sr_link_take(client, &first, &err), CKR_OK);
 	sr_script_clear(true);
 	ck_assert_uint_eq(sr_link_take(client, &second, &err), CKR_OK);
@@ -653,7 +580,7 @@ START_TEST(a_context_that_has_ended_is_made_anew)
 	ck_assert_uint_eq(seen.refusals, 1);
 	ck_assert_uint_eq(seen.joins, 0);
 	ck_assert_uint_eq(seen.contexts, 1);
-	ck_assert_uint_eq(request(&seen, SR_WIRE_RESTORE_SESSION)->session, session);
+	ck_assert_uint_eq(wire_request(&seen, SR_WIRE_RESTORE_SESSION)->session, session);
 	ck_assert_uint_gt(second->generation, first->generation);
 	sr_link_give(client, first, true); /* of the old context: closed */
 	sr_link_give(client, second, true);
@@ -666,7 +593,7 @@ END_TEST
 START_TEST(a_join_that_is_refused_otherwise_changes_nothing)
 {
 	struct sr_link *first, *second = NULL;
-	CK_SESSION_HANDLE session = open_session(71);
+	CK_SESSION_HANDLE session = wire_session(71);
 	ck_assert_uint_eq(sr_link_take(client, &first, &err), CKR_OK);
 	trick_welcome(SR_TRICK_CLOSE, 0, 0, 0);
 	ck_assert_uint_eq(sr_link_take(client, &second, &err), CKR_DEVICE_REMOVED);
@@ -689,7 +616,7 @@ static void write_token(const char *text)
 
 START_TEST(a_slots_token_goes_with_each_call)
 {
-	CK_SESSION_HANDLE session = open_session(72), other = open_session(71);
+	CK_SESSION_HANDLE session = wire_session(72), other = wire_session(71);
 	write_token("srt_of_the_file\n");
 	ck_good_again(session);
 	ck_assert_uint_eq(sr_fake.offers, 1);
@@ -714,7 +641,7 @@ Suite *sr_suite_wire_client(void)
 {
 	Suite *suite = suite_create("wire_client");
 	TCase *tcase = tcase_create("all");
-	tcase_add_checked_fixture(tcase, set_up, tear_down);
+	tcase_add_checked_fixture(tcase, wire_client_begin, wire_client_end);
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, every_call_gives_what_the_server_gave);
 	tcase_add_test(tcase, a_failure_arrives_with_its_reason);

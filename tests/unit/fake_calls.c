@@ -362,6 +362,13 @@ static void end_search(struct sr_client *client, CK_SESSION_HANDLE session)
 	sr_fake.ended_searches++;
 }
 
+static bool signs_again(struct sr_client *client, CK_SESSION_HANDLE session)
+{
+	(void)client;
+	sr_fake.session = session;
+	return sr_fake.signs_again;
+}
+
 static const struct sr_error *last_error(void)
 {
 	return &sr_fake.last_error;
@@ -376,5 +383,6 @@ const struct sr_service sr_fake_service = {
 	.restore_object = restore_object,
 	.peek = peek,
 	.end_search = end_search,
+	.signs_again = signs_again,
 	.last_error = last_error,
 };

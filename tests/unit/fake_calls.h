@@ -21,6 +21,7 @@ struct sr_fake {
 	struct sr_offer offer;
 	unsigned restored_sessions, restored_objects, ended_searches;
 	struct sr_peek peek; /* what a search will give */
+	bool signs_again;
 	struct sr_error last_error;
 };
 extern struct sr_fake sr_fake;
