@@ -51,6 +51,15 @@ struct sr_head sr_trust_head(struct sr_trust *trust)
 	return head;
 }
 
+bool sr_trust_row(struct sr_trust *trust, struct sr_standing_row *row)
+{
+	pthread_mutex_lock(&trust->lock);
+	bool any = trust->any;
+	*row = trust->row;
+	pthread_mutex_unlock(&trust->lock);
+	return any;
+}
+
 static bool is_known(struct sr_trust *trust, const struct sr_standing_row *row)
 {
 	pthread_mutex_lock(&trust->lock);

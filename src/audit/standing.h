@@ -34,6 +34,9 @@ CK_RV sr_standing_fits(
 /** sr_trust_head(trust): the newest head that was ever confirmed here; SEQ 0 before the first. */
 struct sr_head sr_trust_head(struct sr_trust *trust);
 
+/** sr_trust_row(trust, row): the newest row that was ever confirmed here; false before the first. */
+bool sr_trust_row(struct sr_trust *trust, struct sr_standing_row *row);
+
 /** sr_trust_keep(trust, row): ROW is ours, and committed. */
 void sr_trust_keep(struct sr_trust *trust, const struct sr_standing_row *row);
 

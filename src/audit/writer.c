@@ -1,21 +1,24 @@
 /* The queue before the ledger: whoever finds no leader leads, takes what is queued as one batch, and hands on.
  *
- * No thread of our own: a guest process may not allow one. Each caller waits on a condition of its own, so that a
- * commit wakes those whom it concerns and nobody else. */
+ * No thread of our own: a guest process may not allow one. Each caller waits on a semaphore of its own, so that a
+ * commit wakes those whom it concerns and nobody else, and they do not meet again at a lock. */
 #include "audit/writer.h"
 
 #include "audit/ledger.h"
 #include "audit/proven.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A caller inside sr_writer_run or sr_writer_seal, on its own stack. */
+/* A caller inside sr_writer_run or sr_writer_seal, on its own stack. WAKE is posted once, when it is DONE or is to
+ * lead, and is the last that anybody touches of it. */
 struct waiting {
 	struct sr_entry entry;
-	pthread_cond_t wake;
-	bool done, lead;
+	sem_t wake;
+	bool done;
 	struct waiting *next;
 };
 
@@ -26,6 +29,7 @@ struct sr_writer {
 	struct sr_error trouble;
 	struct sr_ledger ledger; /* the leader's */
 	char *vault_id, *heads_path;
+	bool alone;
 };
 
 struct batch {
@@ -104,14 +108,14 @@ static void fail_all(const struct batch *batch, CK_RV rv, const struct sr_error 
 	}
 }
 
-static void answer(struct sr_writer *writer, const struct batch *batch)
+/* SELF, the leader, waits for nobody. */
+static void answer(const struct batch *batch, struct waiting *self)
 {
-	pthread_mutex_lock(&writer->lock);
 	for (size_t i = 0; i < batch->count; i++) {
 		batch->waiting[i]->done = true;
-		pthread_cond_signal(&batch->waiting[i]->wake);
+		if (batch->waiting[i] != self)
+			sem_post(&batch->waiting[i]->wake);
 	}
-	pthread_mutex_unlock(&writer->lock);
 }
 
 /* TROUBLE: what is owed behind a commit; NULL where nothing was committed. */
@@ -121,14 +125,12 @@ static void hand_on(struct sr_writer *writer, const struct sr_error *trouble)
 	if (trouble)
 		writer->trouble = *trouble;
 	writer->led = writer->first != NULL;
-	if (writer->first) {
-		writer->first->lead = true;
-		pthread_cond_signal(&writer->first->wake);
-	}
+	if (writer->first)
+		sem_post(&writer->first->wake);
 	pthread_mutex_unlock(&writer->lock);
 }
 
-static void lead(struct sr_writer *writer)
+static void lead(struct sr_writer *writer, struct waiting *self)
 {
 	struct batch batch = { .count = 0 };
 	struct sr_error why = SR_ERROR_INIT, trouble = SR_ERROR_INIT;
@@ -142,28 +144,37 @@ static void lead(struct sr_writer *writer)
 		follow_commit(&writer->ledger, &batch, &trouble);
 	else
 		fail_all(&batch, rv, &why);
-	answer(writer, &batch);
+	answer(&batch, self);
 	bool committed = batch.any_job && rv == CKR_OK;
 	if (committed)
 		keep_up(&writer->ledger, &trouble);
 	hand_on(writer, committed ? &trouble : NULL);
 }
 
+/* True where nobody leads yet, so that SELF does. */
+static bool enqueue(struct sr_writer *writer, struct waiting *self)
+{
+	pthread_mutex_lock(&writer->lock);
+	*writer->last = self;
+	writer->last = &self->next;
+	bool first = !writer->led;
+	writer->led = true;
+	pthread_mutex_unlock(&writer->lock);
+	return first;
+}
+
 static CK_RV queue_up(struct sr_writer *writer, struct sr_job *job, struct sr_error *err)
 {
 	struct sr_error own = SR_ERROR_INIT;
-	struct waiting self = { .entry = { .job = job, .err = err ? err : &own }, .wake = PTHREAD_COND_INITIALIZER };
-	pthread_mutex_lock(&writer->lock);
-	*writer->last = &self;
-	writer->last = &self.next;
-	self.lead = !writer->led;
-	writer->led = true;
-	while (!self.done && !self.lead)
-		pthread_cond_wait(&self.wake, &writer->lock);
-	pthread_mutex_unlock(&writer->lock);
+	struct waiting self = { .entry = { .job = job, .err = err ? err : &own } };
+	sem_init(&self.wake, 0, 0);
+	if (!enqueue(writer, &self)) {
+		while (sem_wait(&self.wake) != 0 && errno == EINTR)
+			;
+	}
 	if (!self.done)
-		lead(writer);
-	pthread_cond_destroy(&self.wake);
+		lead(writer, &self);
+	sem_destroy(&self.wake);
 	return self.entry.rv;
 }
 
@@ -212,17 +223,27 @@ CK_RV sr_writer_look(struct sr_writer *writer, struct sr_moment *moment, struct 
 	return rv;
 }
 
-CK_RV sr_writer_glance(struct sr_writer *writer, struct sr_moment *moment, struct sr_error *err)
+static CK_RV read_standing(struct sr_writer *writer, struct sr_standing_row *row, struct sr_error *err)
 {
 	struct sr_store *store = writer->ledger.place.store;
+	bool found;
+	CK_RV rv = store->ops->standing_now(store, row, &found, err);
+	return rv == CKR_OK ? sr_standing_confirm(&writer->ledger.trust, &writer->ledger.place, row, found, err) : rv;
+}
+
+/* Where only this process commits, it knows what the database stands at. Whatever else happened to the file is found by
+ * the next look or job, before anything is released. */
+CK_RV sr_writer_glance(struct sr_writer *writer, struct sr_moment *moment, struct sr_error *err)
+{
 	struct sr_head seen = sr_trust_head(&writer->ledger.trust);
 	struct sr_standing_row row;
-	bool found;
 	memset(moment, 0, sizeof *moment);
-	CK_RV rv = store->ops->standing_now(store, &row, &found, err);
-	if (rv == CKR_OK)
-		rv = sr_standing_confirm(&writer->ledger.trust, &writer->ledger.place, &row, found, err);
-	return rv == CKR_OK ? fill_moment(writer, seen, &row, moment, err) : rv;
+	if (!writer->alone || !sr_trust_row(&writer->ledger.trust, &row)) {
+		CK_RV rv = read_standing(writer, &row, err);
+		if (rv != CKR_OK)
+			return rv;
+	}
+	return fill_moment(writer, seen, &row, moment, err);
 }
 
 void sr_writer_look_end(struct sr_writer *writer, struct sr_moment *moment)
@@ -267,6 +288,7 @@ CK_RV sr_writer_open(const struct sr_writer_config *config, struct sr_writer **o
 	ledger->place.vault_id = writer->vault_id;
 	ledger->place.heads_path = writer->heads_path;
 	ledger->lazy = config->lazy;
+	writer->alone = config->alone;
 	if (rv == CKR_OK)
 		rv = sr_audit_look(&ledger->place, &ledger->trust, &ledger->standing, err);
 	if (rv != CKR_OK) {

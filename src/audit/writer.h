@@ -10,13 +10,15 @@
 struct sr_writer;
 struct sr_proven;
 
-/** struct sr_writer_config: borrowed for the writer's life, texts copied. LAZY: `audit-sync = lazy` (docs/audit.md). */
+/** struct sr_writer_config: borrowed for the writer's life, texts copied. LAZY: `audit-sync = lazy` (docs/audit.md).
+ *  ALONE: nobody else commits to the database as long as the writer lives. */
 struct sr_writer_config {
 	struct sr_store *store;
 	struct sr_hsm *hsm;
 	const char *vault_id;
 	const char *heads_path;
 	bool lazy;
+	bool alone;
 };
 
 /** sr_writer_open(config, writer, err): checks before anything is served (design §4, Rollback): the anchor in the HSM
@@ -51,8 +53,8 @@ CK_RV sr_writer_look(struct sr_writer *writer, struct sr_moment *moment, struct 
 void sr_writer_look_end(struct sr_writer *writer, struct sr_moment *moment);
 
 /** sr_writer_glance(writer, moment, err): the same without a transaction: nothing can be read in it, TX is NULL. It
- * tells whether anything has changed: what was found in a look under the same root is still so. Costs one row. Any
- * thread. */
+ * tells whether anything has changed: what was found in a look under the same root is still so. Costs one row,
+ * and nothing where the writer is ALONE. Any thread. */
 CK_RV sr_writer_glance(struct sr_writer *writer, struct sr_moment *moment, struct sr_error *err);
 
 /** struct sr_job: one change or release.

@@ -81,7 +81,8 @@ static CK_RV enter_audit(struct sr_vault *vault, const struct sr_config *config,
 		.hsm = vault->hsm,
 		.vault_id = vault->id,
 		.heads_path = vault->heads,
-		.lazy = config->audit_sync_lazy };
+		.lazy = config->audit_sync_lazy,
+		.alone = vault->exclusive };
 	return sr_writer_open(&writer, &vault->writer, err);
 }
 

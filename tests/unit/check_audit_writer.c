@@ -300,6 +300,47 @@ static TCase *add_case(Suite *suite, const char *name)
 	return tcase;
 }
 
+/* -- glances ----------------------------------------------------------------------------------------------------- */
+
+static CK_RV glance_after_tampering(bool alone, struct sr_error *err)
+{
+	struct sr_moment at;
+	struct sr_error opened = SR_ERROR_INIT;
+	place.config.alone = alone;
+	ck_assert_uint_eq(place_reopen(&place, &opened), CKR_OK);
+	put_events(&place, 2);
+	ck_assert_uint_eq(sr_writer_glance(place.writer, &at, err), CKR_OK);
+	ck_assert_int_eq(at.not_before_ms, newest_time(&place));
+	tamper(&place, "UPDATE standing SET newest_ms = newest_ms + 1");
+	return sr_writer_glance(place.writer, &at, err);
+}
+
+START_TEST(a_glance_reads_what_others_may_have_written)
+{
+	struct sr_error err = SR_ERROR_INIT;
+	ck_assert_uint_eq(glance_after_tampering(false, &err), CKR_DEVICE_ERROR);
+	ck_assert_uint_eq(err.reason, SR_REASON_CHAIN_BROKEN);
+}
+END_TEST
+
+/* Nobody but this process commits: what it knows is how it is. Before anything is released the database is read. */
+START_TEST(alone_a_glance_reads_nothing)
+{
+	struct sr_error err = SR_ERROR_INIT;
+	struct sr_moment at;
+	struct sr_event event = event_of(SR_EVENT_SECRET_READ, "a/b");
+	struct plan plan = { .name = "x" };
+	ck_assert_uint_eq(glance_after_tampering(true, &err), CKR_OK);
+	ck_assert_uint_eq(sr_writer_look(place.writer, &at, &err), CKR_DEVICE_ERROR);
+	ck_assert_uint_eq(err.reason, SR_REASON_CHAIN_BROKEN);
+	ck_assert_uint_eq(run_plan(&plan, &event, SR_REASON_NONE, &err), CKR_DEVICE_ERROR);
+	tamper(&place, "UPDATE standing SET newest_ms = newest_ms - 1");
+	ck_assert_uint_eq(run_plan(&plan, &event, SR_REASON_NONE, &err), CKR_OK);
+	ck_assert_uint_eq(sr_writer_glance(place.writer, &at, &err), CKR_OK);
+	ck_assert_int_eq(at.not_before_ms, newest_time(&place));
+}
+END_TEST
+
 Suite *sr_suite_audit_writer(void)
 {
 	Suite *suite = suite_create("audit_writer");
@@ -307,6 +348,8 @@ Suite *sr_suite_audit_writer(void)
 	tcase_add_test(outcomes, allowed_job_holds);
 	tcase_add_test(outcomes, refused_job_leaves_its_record_alone);
 	tcase_add_test(outcomes, bad_texts_stay_out_of_the_chain);
+	tcase_add_test(outcomes, a_glance_reads_what_others_may_have_written);
+	tcase_add_test(outcomes, alone_a_glance_reads_nothing);
 	tcase_add_test(add_case(suite, "threads"), threads_share_commits);
 	TCase *processes = add_case(suite, "processes");
 	tcase_add_test(processes, processes_interleave);
