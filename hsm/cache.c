@@ -293,7 +293,7 @@ static CK_RV unwrap(const struct sr_hsm_turn *turn, CK_SESSION_HANDLE shelf, con
 	struct sr_template template;
 	sr_template_fill(&template, &key->template, key->object_class, SR_FOR_REWRAPPED);
 	sr_template_place(&template, NULL, NULL);
-	CK_RV rv = sr_unwrap_with_vault(turn, shelf, &key->blob, &template, handle);
+	CK_RV rv = sr_turn_doubt(turn, sr_unwrap_with_vault(turn, shelf, &key->blob, &template, handle));
 	if (rv == CKR_GENERAL_ERROR || rv == CKR_FUNCTION_FAILED || rv == CKR_WRAPPED_KEY_INVALID ||
 		rv == CKR_WRAPPED_KEY_LEN_RANGE)
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_SEAL_BROKEN,

@@ -101,7 +101,8 @@ void sr_user_key_label(const char *vault_id, const char *uid, char label[SR_HSM_
 CK_RV sr_object_facts(const struct sr_hsm_turn *turn, CK_OBJECT_HANDLE object, struct sr_key_facts *facts);
 
 /** sr_resident_find(turn, vault_id, uid, class, found, max, count): token objects of that label. None is
- *  CKR_USER_NOT_LOGGED_IN where the session is not logged in (any more). */
+ *  CKR_USER_NOT_LOGGED_IN where the session is not logged in (any more), CKR_TOKEN_NOT_PRESENT where the token is gone.
+ */
 CK_RV sr_resident_find(const struct sr_hsm_turn *turn, const char *vault_id, const char *uid,
 	CK_OBJECT_CLASS object_class, CK_OBJECT_HANDLE *found, CK_ULONG max, CK_ULONG *count);
 

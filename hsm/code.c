@@ -17,7 +17,8 @@ struct code_row {
 };
 
 /* The first row that fits counts. CKR_GENERAL_ERROR, CKR_FUNCTION_FAILED and CKR_ARGUMENTS_BAD are SoftHSM2's words for
- * input that is no good; on a real HSM they may mean that it is broken, and a caller is told of his input all the same.
+ * input that is no good; on a real HSM they may mean that it is broken. Where the token is there still (hsm/presence.c)
+ * a caller is told of his input.
  * Whatever is wrong with what is to be decrypted has one code: which it was is what padding oracles live on. */
 static const struct code_row code_rows[] = {
 	{ CKR_MECHANISM_INVALID, MECHANISM, CKR_MECHANISM_INVALID, SR_REASON_MECHANISM },

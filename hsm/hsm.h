@@ -3,7 +3,9 @@
  * The HSM holds four keys a generation: seal (AES-256-GCM over secret values), wrap (AES key wrap), mac (HMAC-SHA256
  * over rows and token strings) and audit (ECDSA P-256 over checkpoints), and one data object, the anchor. Nothing of a
  * key ever leaves it. All functions may be called from any thread; each call takes a session of the pool and gives it
- * back. Where the HSM lost its sessions (token removed, HSM restarted) the call is repeated once on new ones.
+ * back. Where the HSM lost its sessions (token removed, HSM restarted) the call is repeated once on new ones. A token
+ * that is away is looked for at most once a second; what comes back is served again if it is the same token with the
+ * same keys.
  *
  * Errors: CKR_DEVICE_REMOVED (module or token not there), CKR_DEVICE_ERROR (everything else of the HSM's),
  * CKR_ENCRYPTED_DATA_INVALID (a sealed value that does not open: SR_REASON_SEAL_BROKEN), CKR_HOST_MEMORY. */
@@ -104,6 +106,20 @@ struct sr_hsm_identity {
 	CK_VERSION cryptoki, firmware;
 };
 void sr_hsm_identity(struct sr_hsm *hsm, struct sr_hsm_identity *out);
+
+/** sr_hsm_look(hsm, err): CKR_OK where the token is there now, as far as was seen within the last second; it is got
+ * back where that can be done. Else why it is not. */
+CK_RV sr_hsm_look(struct sr_hsm *hsm, struct sr_error *err);
+
+/** struct sr_hsm_absence: the token was away; wall clock. */
+struct sr_hsm_absence {
+	int64_t from_ms, to_ms;
+};
+
+/** sr_hsm_absence(hsm, absence): the newest absence that is over and was not told yet, once. sr_hsm_absence_untold
+ * gives it back. */
+bool sr_hsm_absence(struct sr_hsm *hsm, struct sr_hsm_absence *absence);
+void sr_hsm_absence_untold(struct sr_hsm *hsm, const struct sr_hsm_absence *absence);
 
 /** struct sr_hsm_finding: one thing the backend was asked to show. NEEDED: the vault cannot do without. */
 struct sr_hsm_finding {

@@ -71,6 +71,8 @@ void sr_softhsm_own_stop(void);
  *  twice by one thread. -1, which may be given back too, where CONF is NULL or cannot be locked. */
 int sr_softhsm_lock(const char *conf, bool alone);
 void sr_softhsm_unlock(int lock);
+/** sr_softhsm_try_lock(conf, lock): the shared one, without waiting. False: somebody writes there just now. */
+bool sr_softhsm_try_lock(const char *conf, int *lock);
 
 /** with that lock, alone: sr_softhsm_restore brings back a token file that a killed login has left empty,
  *  sr_softhsm_keep copies a token file that is whole (tokenfile.c). */
@@ -132,6 +134,14 @@ struct sr_hsm_keys {
 /* -- the HSM --------------------------------------------------------------------------------------------------- */
 
 #define SR_HSM_MECHANISMS_MAX 256
+#define SR_HSM_LOOK_MS 1000 /* between two looks whether the token is there, and two tries to get it back */
+
+/** struct sr_hsm_witness: what shows that keys that are found again are those of before. GENERATION 0: none. */
+struct sr_hsm_witness {
+	unsigned generation;
+	uint8_t point[SR_HSM_POINT_LEN];
+	uint8_t mac[SR_HSM_MAC_LEN];
+};
 
 /** struct sr_known_mechanism: what C_GetMechanismInfo said. */
 struct sr_known_mechanism {
@@ -144,14 +154,24 @@ struct sr_known_mechanism {
 struct sr_hsm {
 	pthread_mutex_t lock;
 	pthread_cond_t given_back;
+	pthread_cond_t settled; /* REOPENING is over, or INSIDE has become 0 */
 	struct sr_backend backend;
 	P11KitUri *uri;
 	char *pin_source; /* NULL: none */
 	bool (*prompt)(const char *token_label, struct sr_buf *pin);
 	struct sr_pin pin;
-	bool pin_kept;    /* it came from a person or the URI: cannot be read again */
-	bool pin_refused; /* never offered a second time */
-	bool restart;     /* the module was finalised under us */
+	bool pin_kept;                 /* it came from a person or the URI: cannot be read again */
+	bool pin_refused;              /* never offered a second time */
+	bool restart;                  /* the module was finalised under us */
+	bool reopening;                /* one thread finds the token again, and may have given LOCK back meanwhile */
+	size_t inside;                 /* threads in the module without LOCK: it is not restarted under them */
+	int64_t seen_ms;               /* when the token was there, by sr_clock_boot_ms */
+	int64_t tried_ms;              /* when AWAY was the outcome */
+	struct sr_error away;          /* why the token could not be had again; CKR_OK: it was never tried, or could */
+	int64_t gone_ms;               /* since when it is away, of the wall clock; 0: it is not */
+	struct sr_hsm_absence absence; /* the last one that nobody has been told of */
+	_Atomic bool untold;
+	char serial[17]; /* the token's when it was first opened: no other passes for it */
 	CK_SLOT_ID slot;
 	struct sr_hsm_identity identity;
 	CK_SESSION_HANDLE keeper; /* keeps the login and owns the session-object copies; 0: not connected */
@@ -161,6 +181,7 @@ struct sr_hsm {
 	char vault_id[SR_HSM_VAULT_ID_MAX + 1]; /* "": no keys wanted */
 	unsigned wanted;                        /* generation */
 	struct sr_hsm_keys keys;
+	struct sr_hsm_witness witness;
 	_Atomic unsigned generation; /* of KEYS, to read without the lock */
 	unsigned long restarts;      /* of the module: a handle of before means another thing now, or nothing */
 	/* sessions that one owner keeps for long: uses and nests */
@@ -211,15 +232,48 @@ CK_RV sr_session_open(CK_FUNCTION_LIST *module, CK_SLOT_ID slot, CK_SESSION_HAND
 void sr_pool_drop(struct sr_hsm *hsm, CK_RV rv);
 /** sr_pool_lose(hsm, epoch, rv): drops the sessions unless another thread has done so since EPOCH. */
 void sr_pool_lose(struct sr_hsm *hsm, unsigned long epoch, CK_RV rv);
-/** sr_pool_take_own(hsm, turn, err): a session to keep for long, of as many as the token's limit leaves beside the
- * pool. ERR is filled for what is final (CKR_DEVICE_MEMORY, SR_REASON_TOO_LARGE: no more of them); else the answer is
- * the backend's own code. sr_pool_give_own(hsm, turn, clean): CLEAN: nothing is active in it. */
-CK_RV sr_pool_take_own(struct sr_hsm *hsm, struct sr_hsm_turn *turn, struct sr_error *err);
+/** sr_pool_take_own(hsm, within, turn, err): a session to keep for long, of as many as the token's limit leaves beside
+ * the pool. WITHIN: the turn that the caller is in, whose epoch it must be of; NULL: none. ERR is filled for what is
+ * final (CKR_DEVICE_MEMORY, SR_REASON_TOO_LARGE: no more of them); else the answer is the backend's own code.
+ * sr_pool_give_own(hsm, turn, clean): CLEAN: nothing is active in it. */
+CK_RV sr_pool_take_own(
+	struct sr_hsm *hsm, const struct sr_hsm_turn *within, struct sr_hsm_turn *turn, struct sr_error *err);
 void sr_pool_give_own(struct sr_hsm *hsm, const struct sr_hsm_turn *turn, bool clean);
-/** with LOCK held: finds the token, opens the keeper, logs in. */
+/** sr_pool_enter(hsm, turn): before each call with a session that is kept for long; CKR_DEVICE_REMOVED: it is not worth
+ * anything any more. Where CKR_OK sr_pool_leave(hsm) follows the call. */
+CK_RV sr_pool_enter(struct sr_hsm *hsm, const struct sr_hsm_turn *turn);
+void sr_pool_leave(struct sr_hsm *hsm);
+/** sr_pool_doubt(hsm, turn, rv): what the answer RV of a call within TURN is worth: a lost code where TURN is lost by
+ * now, or as sr_turn_doubt. */
+CK_RV sr_pool_doubt(struct sr_hsm *hsm, const struct sr_hsm_turn *turn, CK_RV rv);
+/** with LOCK held: sr_pool_await waits while another thread finds the token again; sr_hsm_connect finds the token,
+ * opens the keeper, logs in, and may give LOCK back meanwhile: REOPENING is set. */
+void sr_pool_await(struct sr_hsm *hsm);
 CK_RV sr_hsm_connect(struct sr_hsm *hsm, struct sr_error *err);
 /** with LOCK held and connected: finds and verifies the wanted keys. A lost code comes back with ERR untouched. */
 CK_RV sr_keys_find(struct sr_hsm *hsm, struct sr_error *err);
+
+/* -- presence.c ------------------------------------------------------------------------------------------------ */
+
+/** sr_token_is_there(module, slot): whether the slot has its token. With the SoftHSM2 lock held, or without need. */
+bool sr_token_is_there(CK_FUNCTION_LIST *module, CK_SLOT_ID slot);
+/** sr_turn_is_logged_in(turn) */
+bool sr_turn_is_logged_in(const struct sr_hsm_turn *turn);
+/** sr_turn_is_sound(turn): token, login and the vault's keys are what they were when TURN began. */
+bool sr_turn_is_sound(const struct sr_hsm_turn *turn);
+/** sr_turn_doubt(turn, rv): some backends have one word for bad input and for a token that is gone. Where RV is such a
+ * word, and the turn is not sound any more: CKR_DEVICE_REMOVED. Else RV. Not with the SoftHSM2 lock held. */
+CK_RV sr_turn_doubt(const struct sr_hsm_turn *turn, CK_RV rv);
+/** sr_code_is_vague(rv): RV is such a word. */
+bool sr_code_is_vague(CK_RV rv);
+/** with LOCK held: sr_presence_seen, whether what is connected may be taken to be there still: it is looked at where it
+ * was not a moment ago. sr_presence_lost and sr_presence_back keep the times. sr_presence_wait: whether it is too early
+ * for another try; ERR gets the outcome of the last one. */
+bool sr_presence_seen(struct sr_hsm *hsm);
+void sr_presence_lost(struct sr_hsm *hsm);
+void sr_presence_back(struct sr_hsm *hsm);
+void sr_presence_failed(struct sr_hsm *hsm, const struct sr_error *why);
+bool sr_presence_wait(const struct sr_hsm *hsm, struct sr_error *err);
 
 /* -- uri.c ----------------------------------------------------------------------------------------------------- */
 
@@ -227,6 +281,8 @@ CK_RV sr_keys_find(struct sr_hsm *hsm, struct sr_error *err);
 CK_RV sr_uri_open(struct sr_hsm *hsm, const struct sr_hsm_config *config, char path[PATH_MAX], struct sr_error *err);
 /** sr_uri_find_token(hsm, found, err): sets SLOT and IDENTITY; FOUND gets what the token says of itself. */
 CK_RV sr_uri_find_token(struct sr_hsm *hsm, CK_TOKEN_INFO *found, struct sr_error *err);
+/** sr_uri_is_known(hsm, token): TOKEN has the serial of the one that was opened first. */
+bool sr_uri_is_known(const struct sr_hsm *hsm, const CK_TOKEN_INFO *token);
 
 /* -- object.c: the standard's object calls, one attribute at a time -------------------------------------------- */
 

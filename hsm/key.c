@@ -126,7 +126,7 @@ static CK_RV take_session(struct sr_hsm *hsm, struct sr_hsm_turn *turn, struct s
 	CK_RV rv = CKR_OK;
 	for (int tries = 0; tries < 2; tries++) {
 		struct sr_error why = SR_ERROR_INIT;
-		rv = sr_pool_take_own(hsm, turn, &why);
+		rv = sr_pool_take_own(hsm, NULL, turn, &why);
 		if (why.rv != CKR_OK)
 			return sr_fail(err, why.rv, why.reason, "%s", why.text);
 		if (!sr_hsm_is_lost(rv))
@@ -173,7 +173,7 @@ CK_RV sr_nest_ready(
 	if (nest->epoch != turn->epoch || !nest->session) {
 		struct sr_hsm_turn own;
 		leave_session(nest, turn->module);
-		CK_RV rv = sr_pool_take_own(nest->hsm, &own, err);
+		CK_RV rv = sr_pool_take_own(nest->hsm, turn, &own, err);
 		if (rv != CKR_OK)
 			return rv;
 		fill_nest(nest, &own);

@@ -81,11 +81,12 @@ static void add_rights(struct key_template *to, unsigned rights)
 }
 
 /** struct plan: what create_keys makes. FIXED: with CKA_MODIFIABLE false; FIXED_COPY: a key that cannot be changed can
- *  still be copied to a session object. */
+ *  still be copied to a session object. FAILED: what came of it, CKR_OK before. */
 struct plan {
 	const char *vault_id;
 	unsigned generation;
 	bool fixed, fixed_copy;
+	CK_RV failed;
 };
 
 static void fill(struct key_template *to, const struct plan *plan, enum sr_hsm_role role, CK_OBJECT_CLASS class)
@@ -166,10 +167,13 @@ static bool can_copy_fixed(const struct sr_hsm_turn *turn)
 	return copied;
 }
 
-static CK_RV generate_work(const struct sr_hsm_turn *turn, void *job)
+/* Never a second time: what was made so far would stand in the way. The caller removes it. */
+static CK_RV generate_work(const struct sr_hsm_turn *turn, void *job_)
 {
-	struct plan plan = *(const struct plan *)job;
+	struct plan *job = job_, plan = *job;
 	CK_RV rv = CKR_OK;
+	if (job->failed != CKR_OK)
+		return job->failed;
 	int lock = sr_softhsm_lock(turn->softhsm_conf, true);
 	plan.fixed_copy = can_copy_fixed(turn);
 	for (int role = 0; rv == CKR_OK && role < SR_ROLES; role++) {
@@ -180,8 +184,8 @@ static CK_RV generate_work(const struct sr_hsm_turn *turn, void *job)
 		}
 	}
 	sr_softhsm_unlock(lock);
-	/* Never a second time: what was made so far would stand in the way. The caller removes it. */
-	return sr_hsm_is_lost(rv) ? CKR_FUNCTION_FAILED : rv;
+	job->failed = rv;
+	return rv;
 }
 
 /** struct survey: the objects that carry one of a generation's labels. */
@@ -229,7 +233,7 @@ static bool is_name(const char *vault_id, unsigned generation)
 CK_RV sr_hsm_create_keys(struct sr_hsm *hsm, const char *vault_id, unsigned generation, struct sr_error *err)
 {
 	struct survey survey = { .vault_id = vault_id, .generation = generation };
-	struct plan plan = { vault_id, generation, true, false };
+	struct plan plan = { vault_id, generation, true, false, CKR_OK };
 	if (!is_name(vault_id, generation))
 		return sr_fail(
 			err, CKR_DEVICE_ERROR, SR_REASON_INTERNAL, "HSM keys: no vault id or no generation given");

@@ -4,9 +4,12 @@
 #include "hsm/cache.h"
 #include "hsm/key.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#define DRAIN_S 2
 #define OWN_MAX (8u * SR_HSM_USES_MAX) /* uses, and as many nests as programs have sessions */
 
 /* -- login ----------------------------------------------------------------------------------------------------- */
@@ -145,25 +148,53 @@ static CK_RV reach_token_alone(struct sr_hsm *hsm, struct sr_error *err)
 	return rv;
 }
 
+/* Not under a thread that is still inside: all of them come out with an error now. */
+static CK_RV restart(struct sr_hsm *hsm, struct sr_error *err)
+{
+	struct timespec until;
+	int woken = 0;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += DRAIN_S;
+	while (hsm->inside > 0 && woken != ETIMEDOUT)
+		woken = pthread_cond_timedwait(&hsm->settled, &hsm->lock, &until);
+	if (hsm->inside > 0)
+		return sr_fail(err, CKR_DEVICE_REMOVED, SR_REASON_HSM_MISSING,
+			"the HSM was lost, and %zu calls have not come back from its module yet; see that the token is "
+			"there",
+			hsm->inside);
+	CK_RV rv = sr_backend_restart(&hsm->backend, err);
+	if (rv != CKR_OK)
+		return rv;
+	hsm->restarts++;
+	hsm->restart = false;
+	return CKR_OK;
+}
+
+/* SoftHSM2 does not see again what it has missed once, until it is loaded anew: a token that was away; and where
+ * another process was killed in its login after we had listed the tokens. */
+static bool is_blind(const struct sr_hsm *hsm)
+{
+	return hsm->backend.softhsm && !hsm->backend.foreign && (hsm->backend.softhsm_conf || hsm->serial[0]);
+}
+
 CK_RV sr_hsm_connect(struct sr_hsm *hsm, struct sr_error *err)
 {
 	struct sr_error why = SR_ERROR_INIT;
-	CK_RV rv = hsm->restart ? sr_backend_restart(&hsm->backend, err) : CKR_OK;
+	CK_RV rv = hsm->restart ? restart(hsm, err) : CKR_OK;
 	if (rv != CKR_OK)
 		return rv;
-	hsm->restarts += hsm->restart ? 1 : 0;
-	hsm->restart = false;
 	rv = reach_token_alone(hsm, &why);
-	/* Another process was killed in its login after we had listed the tokens: list them again, mended. */
-	if (rv == CKR_DEVICE_REMOVED && hsm->backend.softhsm_conf && !hsm->backend.foreign) {
-		rv = sr_backend_restart(&hsm->backend, err);
+	if (rv == CKR_DEVICE_REMOVED && is_blind(hsm)) {
+		rv = restart(hsm, err);
 		if (rv != CKR_OK)
 			return rv;
-		hsm->restarts++;
 		sr_error_clear(&why);
 		rv = reach_token_alone(hsm, &why);
 	}
-	return rv == CKR_OK ? CKR_OK : sr_fail(err, why.rv, why.reason, "%s", why.text);
+	if (rv != CKR_OK)
+		return sr_fail(err, why.rv, why.reason, "%s", why.text);
+	memcpy(hsm->serial, hsm->identity.serial, sizeof(hsm->serial));
+	return CKR_OK;
 }
 
 /* -- opening and closing --------------------------------------------------------------------------------------- */
@@ -181,6 +212,11 @@ static struct sr_hsm *new_hsm(void)
 	}
 	pthread_mutex_init(&hsm->lock, NULL);
 	pthread_cond_init(&hsm->given_back, NULL);
+	pthread_condattr_t monotonic;
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&hsm->settled, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	hsm->limit = SR_HSM_SESSIONS_MAX;
 	return hsm;
 }
@@ -215,6 +251,7 @@ CK_RV sr_hsm_open(const struct sr_hsm_config *config, struct sr_hsm **out, struc
 		sr_hsm_close(hsm);
 		return rv;
 	}
+	sr_presence_back(hsm);
 	*out = hsm;
 	return CKR_OK;
 }

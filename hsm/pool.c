@@ -66,17 +66,23 @@ void sr_pool_drop(struct sr_hsm *hsm, CK_RV rv)
 	hsm->keeper = 0;
 	hsm->limit = SR_HSM_SESSIONS_MAX;
 	hsm->epoch++;
+	if (rv == CKR_DEVICE_REMOVED || rv == CKR_TOKEN_NOT_PRESENT)
+		sr_presence_lost(hsm);
 	if (rv == CKR_CRYPTOKI_NOT_INITIALIZED)
 		hsm->restart = true;
 	memset(&hsm->keys, 0, sizeof(hsm->keys));
 	pthread_cond_broadcast(&hsm->given_back);
 }
 
-/* Makes the HSM usable: connected, and with the wanted keys. */
-static CK_RV make_ready(struct sr_hsm *hsm, struct sr_error *err)
+void sr_pool_await(struct sr_hsm *hsm)
 {
-	if (hsm->keeper)
-		return CKR_OK;
+	while (hsm->reopening)
+		pthread_cond_wait(&hsm->settled, &hsm->lock);
+}
+
+/* Connected, and with the wanted keys. */
+static CK_RV reopen(struct sr_hsm *hsm, struct sr_error *err)
+{
 	CK_RV rv = sr_hsm_connect(hsm, err);
 	if (rv != CKR_OK || !hsm->vault_id[0])
 		return rv;
@@ -88,6 +94,37 @@ static CK_RV make_ready(struct sr_hsm *hsm, struct sr_error *err)
 	if (why.rv == CKR_OK)
 		return sr_hsm_fail(err, rv, "find the vault's keys again");
 	return sr_fail(err, why.rv, why.reason, "%s", why.text);
+}
+
+/* Makes the HSM usable. One thread at a time, and where it failed not again at once: the others hear why. */
+static CK_RV make_ready(struct sr_hsm *hsm, struct sr_error *err)
+{
+	struct sr_error why = SR_ERROR_INIT;
+	sr_pool_await(hsm);
+	if (hsm->keeper && !sr_presence_seen(hsm))
+		sr_pool_drop(hsm, CKR_DEVICE_REMOVED);
+	if (hsm->keeper)
+		return CKR_OK;
+	if (sr_presence_wait(hsm, err))
+		return hsm->away.rv;
+	hsm->reopening = true;
+	CK_RV rv = reopen(hsm, &why);
+	hsm->reopening = false;
+	pthread_cond_broadcast(&hsm->settled);
+	if (rv == CKR_OK) {
+		sr_presence_back(hsm);
+		return CKR_OK;
+	}
+	sr_presence_failed(hsm, &why);
+	return sr_fail(err, why.rv, why.reason, "%s", why.text);
+}
+
+CK_RV sr_hsm_look(struct sr_hsm *hsm, struct sr_error *err)
+{
+	pthread_mutex_lock(&hsm->lock);
+	CK_RV rv = make_ready(hsm, err);
+	pthread_mutex_unlock(&hsm->lock);
+	return rv;
 }
 
 CK_RV sr_session_open(CK_FUNCTION_LIST *module, CK_SLOT_ID slot, CK_SESSION_HANDLE *session)
@@ -137,8 +174,42 @@ static CK_RV take(struct sr_hsm *hsm, struct sr_hsm_turn *turn, struct sr_error 
 	pthread_mutex_lock(&hsm->lock);
 	CK_RV rv = pick_session(hsm, &turn->session, err);
 	fill_turn(hsm, turn);
+	hsm->inside += rv == CKR_OK;
 	pthread_mutex_unlock(&hsm->lock);
 	return rv;
+}
+
+/* With the lock held. */
+static void leave(struct sr_hsm *hsm)
+{
+	if (--hsm->inside == 0)
+		pthread_cond_broadcast(&hsm->settled);
+}
+
+void sr_pool_leave(struct sr_hsm *hsm)
+{
+	pthread_mutex_lock(&hsm->lock);
+	leave(hsm);
+	pthread_mutex_unlock(&hsm->lock);
+}
+
+CK_RV sr_pool_enter(struct sr_hsm *hsm, const struct sr_hsm_turn *turn)
+{
+	pthread_mutex_lock(&hsm->lock);
+	bool good = hsm->epoch == turn->epoch && !hsm->reopening;
+	if (good && !sr_presence_seen(hsm)) {
+		sr_pool_drop(hsm, CKR_DEVICE_REMOVED);
+		good = false;
+	}
+	hsm->inside += good;
+	pthread_mutex_unlock(&hsm->lock);
+	return good ? CKR_OK : CKR_DEVICE_REMOVED;
+}
+
+/* With the lock held: after a restart its number may be another's by now. */
+static bool is_ours(const struct sr_hsm *hsm, const struct sr_hsm_turn *turn)
+{
+	return turn->restarts == hsm->restarts;
 }
 
 /* After an error the session may still hold an operation, so it is closed and not reused. */
@@ -150,12 +221,15 @@ static void give_back(struct sr_hsm *hsm, const struct sr_hsm_turn *turn, CK_RV 
 		hsm->idle[hsm->idle_count++] = turn->session;
 	else
 		hsm->open_count--;
-	/* after a restart its number may be another's by now */
-	bool close = !keep && turn->restarts == hsm->restarts;
+	bool close = !keep && is_ours(hsm, turn);
 	pthread_cond_signal(&hsm->given_back);
+	if (!close)
+		leave(hsm);
 	pthread_mutex_unlock(&hsm->lock);
-	if (close)
-		(void)turn->module->C_CloseSession(turn->session);
+	if (!close)
+		return;
+	(void)turn->module->C_CloseSession(turn->session);
+	sr_pool_leave(hsm);
 }
 
 /* Only the first thread to see a loss of this epoch drops the sessions. */
@@ -167,6 +241,17 @@ void sr_pool_lose(struct sr_hsm *hsm, unsigned long epoch, CK_RV rv)
 	pthread_mutex_unlock(&hsm->lock);
 }
 
+/* Once another thread has dropped the sessions, no failure is worth more than that. */
+CK_RV sr_pool_doubt(struct sr_hsm *hsm, const struct sr_hsm_turn *turn, CK_RV rv)
+{
+	if (rv == CKR_OK || sr_hsm_is_lost(rv))
+		return rv;
+	pthread_mutex_lock(&hsm->lock);
+	bool old = hsm->epoch != turn->epoch;
+	pthread_mutex_unlock(&hsm->lock);
+	return old ? CKR_DEVICE_REMOVED : sr_turn_doubt(turn, rv);
+}
+
 CK_RV sr_hsm_try(struct sr_hsm *hsm, sr_hsm_work *work, void *job, struct sr_error *why)
 {
 	CK_RV rv = CKR_OK;
@@ -176,7 +261,7 @@ CK_RV sr_hsm_try(struct sr_hsm *hsm, sr_hsm_work *work, void *job, struct sr_err
 		if (why->rv != CKR_OK)
 			return why->rv;
 		if (rv == CKR_OK) {
-			rv = work(&turn, job);
+			rv = sr_pool_doubt(hsm, &turn, work(&turn, job));
 			give_back(hsm, &turn, rv);
 		}
 		if (!sr_hsm_is_lost(rv))
@@ -203,10 +288,19 @@ static CK_RV refuse_own(struct sr_error *err)
 		"the HSM has no session left for one more operation or session with objects; end some of those begun");
 }
 
-CK_RV sr_pool_take_own(struct sr_hsm *hsm, struct sr_hsm_turn *turn, struct sr_error *err)
+/* Who is inside already never waits for what waits until nobody is. */
+static CK_RV ready_within(struct sr_hsm *hsm, const struct sr_hsm_turn *within, struct sr_error *err)
+{
+	if (!within)
+		return make_ready(hsm, err);
+	return hsm->epoch == within->epoch && !hsm->reopening ? CKR_OK : CKR_SESSION_HANDLE_INVALID;
+}
+
+CK_RV sr_pool_take_own(
+	struct sr_hsm *hsm, const struct sr_hsm_turn *within, struct sr_hsm_turn *turn, struct sr_error *err)
 {
 	pthread_mutex_lock(&hsm->lock);
-	CK_RV rv = make_ready(hsm, err);
+	CK_RV rv = ready_within(hsm, within, err);
 	if (rv == CKR_OK && hsm->own_idle_count > 0) {
 		turn->session = hsm->own_idle[--hsm->own_idle_count];
 	} else if (rv == CKR_OK && hsm->own_open >= hsm->own_limit) {
@@ -231,8 +325,11 @@ void sr_pool_give_own(struct sr_hsm *hsm, const struct sr_hsm_turn *turn, bool c
 		hsm->own_idle[hsm->own_idle_count++] = turn->session;
 	else
 		hsm->own_open--;
-	bool close = !keep && turn->restarts == hsm->restarts;
+	bool close = !keep && is_ours(hsm, turn);
+	hsm->inside += close;
 	pthread_mutex_unlock(&hsm->lock);
-	if (close)
-		(void)turn->module->C_CloseSession(turn->session);
+	if (!close)
+		return;
+	(void)turn->module->C_CloseSession(turn->session);
+	sr_pool_leave(hsm);
 }

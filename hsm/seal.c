@@ -137,5 +137,6 @@ CK_RV sr_hsm_unseal(struct sr_hsm *hsm, const struct sr_buf *aad, const void *se
 		plain->len += sealed_len - SR_HSM_SEALED_OVERHEAD;
 	else
 		sr_cleanse(job.out, job.out_len);
-	return job.broken ? refuse_broken(err, "it was changed, or does not belong where it stands") : rv;
+	bool away = rv == CKR_DEVICE_REMOVED; /* before it could be tried again */
+	return job.broken && !away ? refuse_broken(err, "it was changed, or does not belong where it stands") : rv;
 }

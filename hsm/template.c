@@ -173,22 +173,18 @@ CK_RV sr_object_facts(const struct sr_hsm_turn *turn, CK_OBJECT_HANDLE object, s
 	return rv;
 }
 
-static bool is_logged_in(const struct sr_hsm_turn *turn)
-{
-	CK_SESSION_INFO info = { .state = 0 };
-	return turn->module->C_GetSessionInfo(turn->session, &info) == CKR_OK &&
-	       (info.state == CKS_RW_USER_FUNCTIONS || info.state == CKS_RO_USER_FUNCTIONS);
-}
-
 CK_RV sr_resident_find(const struct sr_hsm_turn *turn, const char *vault_id, const char *uid,
 	CK_OBJECT_CLASS object_class, CK_OBJECT_HANDLE *found, CK_ULONG max, CK_ULONG *count)
 {
 	char label[SR_HSM_LABEL_MAX];
 	sr_user_key_label(vault_id, uid, label);
 	CK_RV rv = sr_object_find_label(turn, object_class, label, found, max, count);
-	if (rv == CKR_OK && *count == 0 && !is_logged_in(turn))
-		rv = CKR_USER_NOT_LOGGED_IN; /* without a login there is nothing to be seen */
-	return rv;
+	if (rv != CKR_OK || *count > 0)
+		return rv;
+	/* without a login, or a token, there is nothing to be seen */
+	if (!sr_token_is_there(turn->module, turn->slot))
+		return CKR_TOKEN_NOT_PRESENT;
+	return sr_turn_is_logged_in(turn) ? CKR_OK : CKR_USER_NOT_LOGGED_IN;
 }
 
 CK_RV sr_resident_destroy(

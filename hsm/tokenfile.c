@@ -46,6 +46,17 @@ int sr_softhsm_lock(const char *conf, bool alone)
 	return -1;
 }
 
+bool sr_softhsm_try_lock(const char *conf, int *lock)
+{
+	*lock = conf ? open(conf, O_RDONLY | O_CLOEXEC) : -1;
+	if (*lock < 0 || flock(*lock, LOCK_SH | LOCK_NB) == 0)
+		return true;
+	bool busy = errno == EWOULDBLOCK || errno == EINTR;
+	close(*lock);
+	*lock = -1;
+	return !busy;
+}
+
 void sr_softhsm_unlock(int lock)
 {
 	if (lock < 0)

@@ -115,6 +115,13 @@ static void keep_identity(struct sr_hsm *hsm, const CK_TOKEN_INFO *token)
 	who->firmware = token->firmwareVersion;
 }
 
+bool sr_uri_is_known(const struct sr_hsm *hsm, const CK_TOKEN_INFO *token)
+{
+	char serial[sizeof(token->serialNumber) + 1];
+	plain_text(token->serialNumber, sizeof(token->serialNumber), serial);
+	return !hsm->serial[0] || strcmp(serial, hsm->serial) == 0;
+}
+
 static bool is_wanted(const struct sr_hsm *hsm, CK_SLOT_ID slot, CK_TOKEN_INFO *token)
 {
 	CK_FUNCTION_LIST *module = hsm->backend.module;
@@ -171,6 +178,11 @@ CK_RV sr_uri_find_token(struct sr_hsm *hsm, CK_TOKEN_INFO *found, struct sr_erro
 			"HSM token of the URI not found among %lu; %s", count, sr_backend_advice(&hsm->backend));
 	if (matches > 1)
 		return refuse(err, "several tokens fit; add serial=");
+	if (!sr_uri_is_known(hsm, &wanted))
+		return sr_fail(err, CKR_DEVICE_REMOVED, SR_REASON_HSM_MISSING,
+			"HSM token refused: it is another one than before, whose serial was %s; put that one back, or "
+			"open the vault anew",
+			hsm->serial);
 	keep_identity(hsm, &wanted);
 	*found = wanted;
 	return CKR_OK;

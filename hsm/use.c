@@ -148,26 +148,41 @@ static size_t overhead(const CK_MECHANISM *mechanism)
 	}
 }
 
+static CK_RV init(struct sr_hsm_use *use, const CK_MECHANISM *mechanism, struct sr_error *why)
+{
+	struct calls calls = calls_of(use->turn.module, use->function);
+	CK_RV rv = sr_cache_hold(use->hsm, &use->turn, use->key, SR_HOLD_USE, &use->held, why);
+	if (rv != CKR_OK)
+		return rv;
+	rv = sr_key_fits(mechanism->mechanism, use->held.facts.type);
+	if (rv == CKR_OK)
+		rv = calls.init(use->turn.session, (CK_MECHANISM *)(uintptr_t)mechanism, use->held.handle);
+	if (rv == CKR_OK)
+		return CKR_OK;
+	if (sr_code_is_handle(rv))
+		sr_cache_evict(use->hsm, &use->held);
+	else
+		sr_cache_release(use->hsm, &use->held);
+	return rv;
+}
+
 /* One try: a session, the key, C_*Init. GONE: a handle that the HSM does not know, and that is not found anew. */
 static CK_RV try_begin(struct sr_hsm_use *use, const CK_MECHANISM *mechanism, struct sr_error *why)
 {
 	struct sr_hsm *hsm = use->hsm;
-	CK_RV rv = sr_pool_take_own(hsm, &use->turn, why);
+	CK_RV rv = sr_pool_take_own(hsm, NULL, &use->turn, why);
 	if (rv != CKR_OK)
 		return rv;
-	rv = sr_cache_hold(hsm, &use->turn, use->key, SR_HOLD_USE, &use->held, why);
+	rv = sr_pool_enter(hsm, &use->turn);
 	if (rv == CKR_OK) {
-		struct calls calls = calls_of(use->turn.module, use->function);
-		rv = sr_key_fits(mechanism->mechanism, use->held.facts.type);
-		if (rv == CKR_OK)
-			rv = calls.init(use->turn.session, (CK_MECHANISM *)(uintptr_t)mechanism, use->held.handle);
-		if (rv == CKR_OK)
-			return CKR_OK;
-		if (sr_code_is_handle(rv))
-			sr_cache_evict(hsm, &use->held);
-		else
-			sr_cache_release(hsm, &use->held);
+		CK_RV said = init(use, mechanism, why);
+		rv = sr_pool_doubt(hsm, &use->turn, said);
+		if (rv != said)
+			sr_error_clear(why); /* it was about a key that is gone with its session */
+		sr_pool_leave(hsm);
 	}
+	if (rv == CKR_OK)
+		return CKR_OK;
 	sr_pool_give_own(hsm, &use->turn, false);
 	use->turn.session = 0;
 	return rv;
@@ -233,9 +248,28 @@ static CK_RV fail_use(struct sr_hsm_use *use, CK_RV rv, struct sr_error *err)
 {
 	use->over = true;
 	use->clean = false;
-	if (sr_hsm_is_lost(rv))
-		sr_pool_lose(use->hsm, use->turn.epoch, rv);
-	return sr_code_fail(err, (enum sr_code_of)use->function, rv, doing[use->function]);
+	if (!sr_hsm_is_lost(rv))
+		return sr_code_fail(err, (enum sr_code_of)use->function, rv, doing[use->function]);
+	sr_pool_lose(use->hsm, use->turn.epoch, rv);
+	return sr_fail(err, CKR_DEVICE_REMOVED, SR_REASON_HSM_MISSING,
+		"the HSM was lost while it was to %s (%s); begin anew once it is there", doing[use->function],
+		sr_rv_name(rv));
+}
+
+/* Whether its padding was right must not show, neither in whether the token is looked at after a failure, nor in the
+ * session, since one that is closed takes longer than one that is kept: after this none is kept. */
+static bool hides_outcome(const struct sr_hsm_use *use)
+{
+	return use->function == SR_HSM_DECRYPT && use->mechanism == CKM_RSA_PKCS;
+}
+
+/* After a call that sr_pool_enter let in. */
+static CK_RV come_out(const struct sr_hsm_use *use, CK_RV rv)
+{
+	if (!hides_outcome(use))
+		rv = sr_pool_doubt(use->hsm, &use->turn, rv);
+	sr_pool_leave(use->hsm);
+	return rv;
 }
 
 static bool is_decryption(const struct sr_hsm_use *use)
@@ -312,7 +346,7 @@ static CK_RV call_once(const struct sr_hsm_use *use, const struct io *io, uint8_
 
 /* CKR_BUFFER_TOO_SMALL leaves the operation as it was (PKCS#11 v3.1, 5.2): once more, with what it asks for if that is
  * within reason. */
-static CK_RV call(struct sr_hsm_use *use, const struct io *io, struct sr_buf *out)
+static CK_RV call_inside(struct sr_hsm_use *use, const struct io *io, struct sr_buf *out)
 {
 	size_t room = room_for(use, io->len);
 	CK_RV rv = CKR_BUFFER_TOO_SMALL;
@@ -334,19 +368,18 @@ static CK_RV call(struct sr_hsm_use *use, const struct io *io, struct sr_buf *ou
 	return rv == CKR_BUFFER_TOO_SMALL && use->function == SR_HSM_DECRYPT ? CKR_ENCRYPTED_DATA_LEN_RANGE : rv;
 }
 
+static CK_RV call(struct sr_hsm_use *use, const struct io *io, struct sr_buf *out)
+{
+	CK_RV rv = sr_pool_enter(use->hsm, &use->turn);
+	return rv == CKR_OK ? come_out(use, call_inside(use, io, out)) : rv;
+}
+
 static CK_RV refuse_order(struct sr_hsm_use *use, struct sr_error *err)
 {
 	use->over = true;
 	use->clean = false;
 	return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_INTERNAL, "the HSM was not asked to %s: out of turn",
 		doing[use->function]);
-}
-
-/* Whether its padding was right must not show, and a session that is closed takes longer than one that is kept: after
- * this none is kept. */
-static bool hides_outcome(const struct sr_hsm_use *use)
-{
-	return use->function == SR_HSM_DECRYPT && use->mechanism == CKM_RSA_PKCS;
 }
 
 CK_RV sr_hsm_use_once(struct sr_hsm_use *use, const void *in, size_t len, struct sr_buf *out, struct sr_error *err)
@@ -366,12 +399,18 @@ CK_RV sr_hsm_use_once(struct sr_hsm_use *use, const void *in, size_t len, struct
 	return fail_use(use, rv, err);
 }
 
+static CK_RV take(struct sr_hsm_use *use, into *take_in, const void *in, size_t len)
+{
+	CK_RV rv = sr_pool_enter(use->hsm, &use->turn);
+	return rv == CKR_OK ? come_out(use, take_in(use->turn.session, bytes(in, len), len)) : rv;
+}
+
 /* Nothing more to do for no bytes: SoftHSM2 answers an empty part of padded data with CKR_BUFFER_TOO_SMALL. */
 CK_RV sr_hsm_use_update(struct sr_hsm_use *use, const void *in, size_t len, struct sr_buf *out, struct sr_error *err)
 {
 	struct calls calls = calls_of(use->turn.module, use->function);
 	const struct io io = { .through = calls.update, .in = in, .len = len };
-	CK_RV rv = CKR_OK;
+	CK_RV rv;
 	if (use->over || (!calls.update && !calls.take))
 		return refuse_order(use, err);
 	if (!is_length_ok(use, len) ||
@@ -381,7 +420,7 @@ CK_RV sr_hsm_use_update(struct sr_hsm_use *use, const void *in, size_t len, stru
 	if (len == 0)
 		return CKR_OK;
 	if (calls.take)
-		rv = calls.take(use->turn.session, bytes(in, len), len);
+		rv = take(use, calls.take, in, len);
 	else
 		rv = call(use, &io, out);
 	use->given += len;
@@ -399,20 +438,26 @@ CK_RV sr_hsm_use_final(struct sr_hsm_use *use, struct sr_buf *out, struct sr_err
 	return rv == CKR_OK ? CKR_OK : fail_use(use, rv, err);
 }
 
+static CK_RV verify(
+	const struct sr_hsm_use *use, const void *in, size_t len, const void *signature, size_t signature_len)
+{
+	CK_FUNCTION_LIST *module = use->turn.module;
+	CK_BYTE *given = bytes(signature, signature_len);
+	if (use->parts)
+		return module->C_VerifyFinal(use->turn.session, given, signature_len);
+	return module->C_Verify(use->turn.session, bytes(in, len), len, given, signature_len);
+}
+
 CK_RV sr_hsm_use_verify(struct sr_hsm_use *use, const void *in, size_t len, const void *signature, size_t signature_len,
 	struct sr_error *err)
 {
-	CK_FUNCTION_LIST *module = use->turn.module;
-	CK_RV rv;
 	if (use->over || use->function != SR_HSM_VERIFY)
 		return refuse_order(use, err);
 	if (!use->parts && !is_length_ok(use, len))
 		return refuse_length(use, err);
-	if (use->parts)
-		rv = module->C_VerifyFinal(use->turn.session, bytes(signature, signature_len), signature_len);
-	else
-		rv = module->C_Verify(
-			use->turn.session, bytes(in, len), len, bytes(signature, signature_len), signature_len);
+	CK_RV rv = sr_pool_enter(use->hsm, &use->turn);
+	if (rv == CKR_OK)
+		rv = come_out(use, verify(use, in, len, signature, signature_len));
 	use->over = true;
 	/* a signature that does not fit is the end that there should be */
 	use->clean = rv == CKR_OK || rv == CKR_SIGNATURE_INVALID || rv == CKR_SIGNATURE_LEN_RANGE;

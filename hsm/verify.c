@@ -237,6 +237,40 @@ static void destroy_copies(const struct sr_hsm_turn *turn, const struct sr_hsm_k
 	}
 }
 
+static CK_RV witness_mac(const struct sr_hsm_turn *turn, const struct sr_hsm_keys *keys, uint8_t mac[SR_HSM_MAC_LEN])
+{
+	static const char text[] = "strongroom hsm witness";
+	CK_MECHANISM hmac = { CKM_SHA256_HMAC, NULL, 0 };
+	CK_ULONG len = SR_HSM_MAC_LEN;
+	CK_RV rv = turn->module->C_SignInit(turn->session, &hmac, keys->use[SR_ROLE_MAC]);
+	if (rv == CKR_OK)
+		rv = turn->module->C_Sign(turn->session, (CK_BYTE *)(uintptr_t)text, sizeof(text), mac, &len);
+	return rv == CKR_OK && len != SR_HSM_MAC_LEN ? CKR_FUNCTION_FAILED : rv;
+}
+
+/* Keys that have the right labels and rights, on a token that came back, but are others than before: what they protect
+ * would not open, and what they would protect from now on would not belong to this vault. */
+static CK_RV check_witness(
+	const struct sr_hsm_turn *turn, struct sr_hsm *hsm, const struct sr_hsm_keys *keys, struct sr_error *err)
+{
+	struct sr_hsm_witness *known = &hsm->witness, now = { .generation = keys->generation };
+	char label[SR_HSM_LABEL_MAX];
+	memcpy(now.point, keys->point, sizeof(now.point));
+	CK_RV rv = witness_mac(turn, keys, now.mac);
+	if (rv != CKR_OK)
+		return rv;
+	bool same_mac = memcmp(known->mac, now.mac, sizeof(now.mac)) == 0;
+	bool same_point = memcmp(known->point, now.point, sizeof(now.point)) == 0;
+	if (known->generation == 0)
+		*known = now;
+	else if (known->generation != now.generation || !same_mac || !same_point) {
+		const struct subject key = { turn, 0, label, err };
+		sr_key_label(hsm->vault_id, same_mac ? SR_ROLE_AUDIT : SR_ROLE_MAC, hsm->wanted, label);
+		return refuse(&key, "it is another key than before the HSM was lost");
+	}
+	return CKR_OK;
+}
+
 CK_RV sr_keys_find(struct sr_hsm *hsm, struct sr_error *err)
 {
 	const struct sr_hsm_turn turn = { .module = hsm->backend.module, .slot = hsm->slot, .session = hsm->keeper };
@@ -245,6 +279,8 @@ CK_RV sr_keys_find(struct sr_hsm *hsm, struct sr_error *err)
 	int lock = sr_softhsm_lock(hsm->backend.softhsm_conf, false);
 	for (int role = 0; rv == CKR_OK && role < SR_ROLES; role++)
 		rv = find_role(&turn, hsm, (enum sr_hsm_role)role, &keys, err);
+	if (rv == CKR_OK)
+		rv = check_witness(&turn, hsm, &keys, err);
 	sr_softhsm_unlock(lock);
 	if (rv != CKR_OK) {
 		destroy_copies(&turn, &keys);
@@ -265,11 +301,23 @@ static void forget_keys(struct sr_hsm *hsm)
 }
 
 /* With the lock held. */
+static CK_RV connect_again(struct sr_hsm *hsm, struct sr_error *err)
+{
+	hsm->reopening = true;
+	CK_RV rv = sr_hsm_connect(hsm, err);
+	hsm->reopening = false;
+	pthread_cond_broadcast(&hsm->settled);
+	if (rv == CKR_OK)
+		sr_presence_back(hsm);
+	return rv;
+}
+
+/* With the lock held. */
 static CK_RV load(struct sr_hsm *hsm, struct sr_error *err)
 {
 	CK_RV rv = CKR_OK;
 	for (int tries = 0; tries < 2; tries++) {
-		if (!hsm->keeper && (rv = sr_hsm_connect(hsm, err)) != CKR_OK)
+		if (!hsm->keeper && (rv = connect_again(hsm, err)) != CKR_OK)
 			return rv;
 		struct sr_error why = SR_ERROR_INIT;
 		rv = sr_keys_find(hsm, &why);
@@ -288,7 +336,9 @@ CK_RV sr_hsm_load_keys(struct sr_hsm *hsm, const char *vault_id, unsigned genera
 		return sr_fail(
 			err, CKR_DEVICE_ERROR, SR_REASON_INTERNAL, "HSM keys: no vault id or no generation given");
 	pthread_mutex_lock(&hsm->lock);
+	sr_pool_await(hsm);
 	strcpy(hsm->vault_id, vault_id);
+	hsm->witness.generation = 0;
 	hsm->wanted = generation;
 	CK_RV rv = load(hsm, err);
 	if (rv != CKR_OK)

@@ -124,6 +124,25 @@ static CK_RV one_finding(const char *check, bool ok, const char *advice, char **
 	return CKR_OK;
 }
 
+/* Random numbers are the HSM's, and need no login. False: it is away, and the last error says why. */
+static bool ask_hsm(struct sr_client *client)
+{
+	const struct sr_calls *calls = sr_remote_backend.calls;
+	CK_SLOT_ID slots[SR_SLOTS_MAX + 1];
+	CK_ULONG count = sizeof slots / sizeof slots[0];
+	CK_SESSION_HANDLE session;
+	CK_BYTE random;
+	if (calls->C_GetSlotList(client, CK_TRUE, slots, &count) != CKR_OK || count == 0 ||
+		calls->C_OpenSession(client, slots[0], CKF_SERIAL_SESSION, NULL, NULL, &session) != CKR_OK)
+		return true; /* nothing is known of it */
+	CK_RV rv = calls->C_GenerateRandom(client, session, &random, sizeof random);
+	bool away = rv == CKR_DEVICE_REMOVED || rv == CKR_DEVICE_ERROR;
+	if (away)
+		*sr_last() = *sr_remote_backend.last_error();
+	calls->C_CloseSession(client, session);
+	return !away;
+}
+
 static CK_RV doctor_of_server(const struct sr_config *config, char **result)
 {
 	struct sr_client *client;
@@ -131,7 +150,11 @@ static CK_RV doctor_of_server(const struct sr_config *config, char **result)
 	if (rv != CKR_OK)
 		return rv;
 	bool answers = sr_last()->rv == CKR_OK;
+	bool serves = answers && ask_hsm(client);
 	sr_remote_backend.close(client);
+	if (answers && !serves)
+		return one_finding("hsm of the server", false,
+			"see that the token is there; strongroomd goes on by itself once it is back", result);
 	if (answers)
 		sr_fail(sr_last(), CKR_OK, SR_REASON_NONE, "strongroomd answers and takes this client");
 	return one_finding("server", answers, answers ? "" : "see docs/daemon.md", result);

@@ -42,6 +42,7 @@
 	X(AUDIT_QUERIED, "audit.queried")                 \
 	X(AUDIT_VERIFIED, "audit.verified")               \
 	X(HSM_OPENED, "hsm.opened")                       \
+	X(HSM_LOST, "hsm.lost")                           \
 	X(VAULT_CREATED, "vault.created")                 \
 	X(VAULT_CLOCK, "vault.clock_jumped")              \
 	X(VAULT_CLOCK_ACCEPTED, "vault.clock_accepted")

@@ -1,5 +1,6 @@
 /* The one way to act: an event, a job, the identity checked again where it counts. */
 #include "util/text.h"
+#include "vault/absence.h"
 #include "vault/who.h"
 
 #include <stdio.h>
@@ -80,6 +81,7 @@ static CK_RV submit(struct sr_act *act, CK_RV refuse, struct sr_error *err)
 		.lazy = may_lag(act),
 		.policy_change = act->policy_change,
 	};
+	sr_absence_record(act->caller->vault);
 	return sr_writer_run(act->caller->vault->writer, &job, err);
 }
 

@@ -36,10 +36,12 @@ CK_RV sr_report_verdict(
 static json_t *hsm_status(struct sr_vault *vault)
 {
 	struct sr_hsm_identity hsm;
+	struct sr_error away = SR_ERROR_INIT;
+	sr_hsm_look(vault->hsm, &away);
 	sr_hsm_identity(vault->hsm, &hsm);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i}", "token", hsm.label, "manufacturer", hsm.manufacturer,
-		"model", hsm.model, "serial", hsm.serial, "library", hsm.library, "generation",
-		(int)sr_hsm_generation(vault->hsm));
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:s}", "state", away.rv == CKR_OK ? "there" : "away",
+		"token", hsm.label, "manufacturer", hsm.manufacturer, "model", hsm.model, "serial", hsm.serial,
+		"library", hsm.library, "generation", (int)sr_hsm_generation(vault->hsm), "trouble", away.text);
 }
 
 static CK_RV audit_status(struct sr_vault *vault, struct sr_tx *tx, json_t **out, struct sr_error *err)

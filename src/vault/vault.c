@@ -2,6 +2,7 @@
 #include "vault/core.h"
 
 #include "util/crypto.h"
+#include "vault/absence.h"
 #include "vault/lock.h"
 #include "vault/refused.h"
 
@@ -167,6 +168,7 @@ void sr_vault_close(struct sr_vault *vault)
 		return;
 	if (vault->writer) {
 		sr_refused_flush(vault);
+		sr_absence_record(vault);
 		sr_writer_close(vault->writer);
 	}
 	sr_hsm_close(vault->hsm);

@@ -52,6 +52,11 @@ void hsm_rig_open(void)
 	assert_ok(sr_hsm_load_keys(rig_hsm, RIG_VAULT, 1, &rig_err));
 }
 
+const char *rig_dir(void)
+{
+	return dir;
+}
+
 void hsm_rig_set_up(void)
 {
 	unsetenv("SOFTHSM2_CONF");

@@ -17,6 +17,7 @@ extern struct sr_hsm_nest *rig_nest; /* opened by the set-up */
 
 void hsm_rig_set_up(void);
 void hsm_rig_tear_down(void);
+const char *rig_dir(void);
 void hsm_rig_open(void); /* again, after rig_hsm was closed */
 
 /** struct rig_raw: a session of the host program's own, in the same process. */
