@@ -148,6 +148,14 @@ static CK_RV reach_token_alone(struct sr_hsm *hsm, struct sr_error *err)
 	return rv;
 }
 
+/* WHY, and that the token was there before. */
+static CK_RV still_away(const struct sr_hsm *hsm, const struct sr_error *why, struct sr_error *err)
+{
+	bool before = why->rv == CKR_DEVICE_REMOVED && hsm->serial[0];
+	return sr_fail(
+		err, why->rv, why->reason, "%s%s", before ? "the HSM was lost and is still away: " : "", why->text);
+}
+
 /* Not under a thread that is still inside: all of them come out with an error now. */
 static CK_RV restart(struct sr_hsm *hsm, struct sr_error *err)
 {
@@ -162,9 +170,10 @@ static CK_RV restart(struct sr_hsm *hsm, struct sr_error *err)
 			"the HSM was lost, and %zu calls have not come back from its module yet; see that the token is "
 			"there",
 			hsm->inside);
-	CK_RV rv = sr_backend_restart(&hsm->backend, err);
+	struct sr_error why = SR_ERROR_INIT;
+	CK_RV rv = sr_backend_restart(&hsm->backend, &why);
 	if (rv != CKR_OK)
-		return rv;
+		return still_away(hsm, &why, err);
 	hsm->restarts++;
 	hsm->restart = false;
 	return CKR_OK;
@@ -192,7 +201,7 @@ CK_RV sr_hsm_connect(struct sr_hsm *hsm, struct sr_error *err)
 		rv = reach_token_alone(hsm, &why);
 	}
 	if (rv != CKR_OK)
-		return sr_fail(err, why.rv, why.reason, "%s", why.text);
+		return still_away(hsm, &why, err);
 	memcpy(hsm->serial, hsm->identity.serial, sizeof(hsm->serial));
 	return CKR_OK;
 }

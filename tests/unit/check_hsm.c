@@ -538,6 +538,7 @@ START_TEST(pin_changed_meanwhile_is_offered_once)
 	assert_refused(sr_hsm_mac(hsm, "x", 1, mac, &err), CKR_DEVICE_ERROR, SR_REASON_HSM_PIN);
 	ck_assert_ptr_nonnull(strstr(err.text, "tried once"));
 	write_pin_file(path, "", "", 0600);
+	hsm->tried_ms = 0; /* a second later */
 	assert_refused(sr_hsm_mac(hsm, "x", 1, mac, &err), CKR_DEVICE_ERROR, SR_REASON_HSM_PIN);
 	ck_assert_ptr_nonnull(strstr(err.text, "not tried again"));
 	raw_close(&raw);

@@ -278,6 +278,54 @@ START_TEST(revoked_at_the_next_call_and_listed_by_what_they_reach)
 }
 END_TEST
 
+/* -- an HSM that is away ------------------------------------------------------------------------------------------ */
+
+static void move_tokens(const char *from, const char *to)
+{
+	char old[128], new[128];
+	snprintf(old, sizeof old, "%s/%s", place.dir, from);
+	snprintf(new, sizeof new, "%s/%s", place.dir, to);
+	ck_assert_int_eq(rename(old, new), 0);
+	vault_clock_move(1000, 1000, false);
+}
+
+static void refused(CK_RV rv)
+{
+	ck_assert_msg(rv == CKR_DEVICE_REMOVED || rv == CKR_DEVICE_ERROR, "%s: %s", sr_rv_name(rv), place.err.text);
+	ck_assert_ptr_nonnull(strstr(place.err.text, "HSM was lost and is still away"));
+}
+
+static int events(const char *name)
+{
+	return vault_count(&place, CKO_SR_EVENT, CKA_SR_EVENT, name);
+}
+
+START_TEST(an_hsm_that_was_away_is_in_the_audit)
+{
+	char value[256];
+	vault_login_admin(&place);
+	expect(vault_put(&place, "a/b", "v", NULL), CKR_OK, NONE);
+	for (int round = 1; round <= 2; round++) {
+		move_tokens("hsm/tokens", "away");
+		refused(vault_get(&place, "a/b", value));
+		refused(vault_put(&place, "a/c", "v", NULL));
+		move_tokens("away", "hsm/tokens");
+		expect(vault_get(&place, "a/b", value), CKR_OK, NONE);
+		ck_assert_str_eq(value, "v");
+		expect(vault_get(&place, "a/b", value), CKR_OK, NONE);
+		ck_assert_int_eq(events("hsm.lost"), round);
+		ck_assert_int_eq(events("hsm.opened"), round + 1); /* init's is the first */
+	}
+	move_tokens("hsm/tokens", "away");
+	refused(vault_get(&place, "a/b", value));
+	move_tokens("away", "hsm/tokens");
+	vault_place_reopen(&place); /* the close looks for it once more */
+	vault_login_admin(&place);
+	ck_assert_int_le(events("hsm.lost"), 3);
+	ck_assert_int_eq(events("hsm.opened"), events("hsm.lost") + 1);
+}
+END_TEST
+
 /* -- time -------------------------------------------------------------------------------------------------------- */
 
 START_TEST(a_token_ends_by_the_boot_clock)
@@ -572,6 +620,7 @@ Suite *sr_suite_vault(void)
 	tcase_add_test(c, a_deleted_secret_put_back_is_refused);
 	tcase_add_test(c, what_a_token_is_not_cleared_for_it_does_not_touch);
 	tcase_add_test(c, a_members_login_ends);
+	tcase_add_test(c, an_hsm_that_was_away_is_in_the_audit);
 	suite_add_tcase(suite, c);
 	return suite;
 }
