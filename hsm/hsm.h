@@ -121,6 +121,13 @@ struct sr_hsm_absence {
 bool sr_hsm_absence(struct sr_hsm *hsm, struct sr_hsm_absence *absence);
 void sr_hsm_absence_untold(struct sr_hsm *hsm, const struct sr_hsm_absence *absence);
 
+/** struct sr_hsm_counts: since it was opened: TURNS at a session, those that FAILED, and how often all sessions were
+ *  LOST; BUSY: sessions that somebody has now. sr_hsm_counts(hsm, out): waits for nothing. */
+struct sr_hsm_counts {
+	unsigned long turns, failed, lost, busy;
+};
+void sr_hsm_counts(const struct sr_hsm *hsm, struct sr_hsm_counts *out);
+
 /** struct sr_hsm_finding: one thing the backend was asked to show. NEEDED: the vault cannot do without. */
 struct sr_hsm_finding {
 	const char *feature; /* "aes-256-gcm with additional data" */

@@ -191,6 +191,9 @@ struct sr_hsm {
 	struct sr_hsm_use *uses;
 	struct sr_hsm_nest *nests;
 	struct sr_cache *cache; /* with locks of its own */
+	struct {
+		atomic_ulong turns, failed, lost, busy;
+	} counts;
 	struct sr_known_mechanism mechanisms[SR_HSM_MECHANISMS_MAX];
 	size_t mechanism_count;
 };

@@ -295,6 +295,14 @@ void sr_hsm_identity(struct sr_hsm *hsm, struct sr_hsm_identity *out)
 	pthread_mutex_unlock(&hsm->lock);
 }
 
+void sr_hsm_counts(const struct sr_hsm *hsm, struct sr_hsm_counts *out)
+{
+	out->turns = atomic_load_explicit(&hsm->counts.turns, memory_order_relaxed);
+	out->failed = atomic_load_explicit(&hsm->counts.failed, memory_order_relaxed);
+	out->lost = atomic_load_explicit(&hsm->counts.lost, memory_order_relaxed);
+	out->busy = atomic_load_explicit(&hsm->counts.busy, memory_order_relaxed);
+}
+
 unsigned sr_hsm_generation(const struct sr_hsm *hsm)
 {
 	return atomic_load_explicit(&hsm->generation, memory_order_relaxed);

@@ -135,6 +135,22 @@ CK_RV sr_session_open(CK_FUNCTION_LIST *module, CK_SLOT_ID slot, CK_SESSION_HAND
 	return rv;
 }
 
+static void count(atomic_ulong *counter)
+{
+	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+static void begin_turn(struct sr_hsm *hsm)
+{
+	count(&hsm->counts.turns);
+	count(&hsm->counts.busy);
+}
+
+static void end_turn(struct sr_hsm *hsm)
+{
+	atomic_fetch_sub_explicit(&hsm->counts.busy, 1, memory_order_relaxed);
+}
+
 /* With the lock held: a session from the list, a new one, or one that another thread gives back. */
 static CK_RV pick_session(struct sr_hsm *hsm, CK_SESSION_HANDLE *session, struct sr_error *err)
 {
@@ -176,6 +192,8 @@ static CK_RV take(struct sr_hsm *hsm, struct sr_hsm_turn *turn, struct sr_error 
 	fill_turn(hsm, turn);
 	hsm->inside += rv == CKR_OK;
 	pthread_mutex_unlock(&hsm->lock);
+	if (rv == CKR_OK)
+		begin_turn(hsm);
 	return rv;
 }
 
@@ -215,6 +233,7 @@ static bool is_ours(const struct sr_hsm *hsm, const struct sr_hsm_turn *turn)
 /* After an error the session may still hold an operation, so it is closed and not reused. */
 static void give_back(struct sr_hsm *hsm, const struct sr_hsm_turn *turn, CK_RV rv)
 {
+	end_turn(hsm);
 	pthread_mutex_lock(&hsm->lock);
 	bool keep = rv == CKR_OK && turn->epoch == hsm->epoch;
 	if (keep)
@@ -236,8 +255,10 @@ static void give_back(struct sr_hsm *hsm, const struct sr_hsm_turn *turn, CK_RV 
 void sr_pool_lose(struct sr_hsm *hsm, unsigned long epoch, CK_RV rv)
 {
 	pthread_mutex_lock(&hsm->lock);
-	if (hsm->epoch == epoch)
+	if (hsm->epoch == epoch) {
+		count(&hsm->counts.lost);
 		sr_pool_drop(hsm, rv);
+	}
 	pthread_mutex_unlock(&hsm->lock);
 }
 
@@ -259,7 +280,7 @@ CK_RV sr_hsm_try(struct sr_hsm *hsm, sr_hsm_work *work, void *job, struct sr_err
 		struct sr_hsm_turn turn;
 		rv = take(hsm, &turn, why);
 		if (why->rv != CKR_OK)
-			return why->rv;
+			break;
 		if (rv == CKR_OK) {
 			rv = sr_pool_doubt(hsm, &turn, work(&turn, job));
 			give_back(hsm, &turn, rv);
@@ -268,6 +289,10 @@ CK_RV sr_hsm_try(struct sr_hsm *hsm, sr_hsm_work *work, void *job, struct sr_err
 			break;
 		sr_pool_lose(hsm, turn.epoch, rv);
 	}
+	if (why->rv != CKR_OK)
+		rv = why->rv;
+	if (rv != CKR_OK)
+		count(&hsm->counts.failed);
 	return rv;
 }
 
@@ -314,11 +339,14 @@ CK_RV sr_pool_take_own(
 	}
 	fill_turn(hsm, turn);
 	pthread_mutex_unlock(&hsm->lock);
+	if (rv == CKR_OK)
+		begin_turn(hsm);
 	return rv;
 }
 
 void sr_pool_give_own(struct sr_hsm *hsm, const struct sr_hsm_turn *turn, bool clean)
 {
+	end_turn(hsm);
 	pthread_mutex_lock(&hsm->lock);
 	bool keep = clean && turn->epoch == hsm->epoch && hsm->own_idle_count < SR_HSM_SESSIONS_MAX;
 	if (keep)

@@ -281,6 +281,22 @@ static CK_RV harden(struct sr_ledger *ledger, struct sr_error *err)
 	return rv;
 }
 
+static void count_one(atomic_ulong *counter)
+{
+	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+static void tally_event(struct sr_tally *tally, const struct sr_event *event)
+{
+	count_one(&tally->records);
+	if (event->status != SR_STATUS_ALLOWED)
+		count_one(event->status == SR_STATUS_DENIED ? &tally->denied : &tally->error);
+	else if (event->kind == SR_EVENT_SECRET_READ)
+		count_one(&tally->values);
+	else if (event->kind == SR_EVENT_KEY_USED)
+		count_one(&tally->keys);
+}
+
 static void keep_outcome(
 	struct sr_ledger *ledger, const struct running *running, struct sr_entry *const *entries, size_t count)
 {
@@ -289,7 +305,10 @@ static void keep_outcome(
 	for (size_t i = 0; i < count; i++) {
 		const struct sr_event *event = entries[i]->job ? entries[i]->job->event : NULL;
 		ledger->changed = ledger->changed || (event && (event->counted || event->subject[0]));
+		if (event)
+			tally_event(&ledger->tally, event);
 	}
+	count_one(&ledger->tally.commits);
 	ledger->standing.head = running->stands.head;
 	ledger->standing.newest_ms = running->stands.newest_ms;
 	ledger->clock = running->now;

@@ -5,12 +5,19 @@
 
 #include "audit/check.h"
 
+#include <stdatomic.h>
+
 #define SR_BATCH_MAX 64
 #define SR_SEAL_RECORDS 1000
 #define SR_SEAL_MS 1000
 #define SR_ANCHOR_MS 60000
 #define SR_ANCHOR_CHANGE_MS 1000
 #define SR_JUMP_MS 300000
+
+/** struct sr_tally: what has been committed (struct sr_writer_counts). */
+struct sr_tally {
+	atomic_ulong commits, records, values, keys, denied, error;
+};
 
 /** struct sr_ledger: STANDING is what we know to be committed: by others when we opened, by us since. SIGNED_SEQ and
  *  SIGNED_BOOT_MS: the newest checkpoint that we signed or found, and when. WAITING: NEXT is signed but not stored yet;
@@ -36,6 +43,7 @@ struct sr_ledger {
 	bool anchor_owed, changed, heads_known; /* HEADS_KNOWN: we have written the heads file */
 	struct sr_error broken; /* the anchor knows another history than the database: nothing is committed any more */
 	struct sr_now clock;
+	struct sr_tally tally;
 };
 
 /** struct sr_entry: one caller's place in a batch. ERR is the caller's. JOB NULL: it asks for a checkpoint only. */

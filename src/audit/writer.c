@@ -252,6 +252,17 @@ void sr_writer_look_end(struct sr_writer *writer, struct sr_moment *moment)
 	moment->tx = NULL;
 }
 
+void sr_writer_counts(const struct sr_writer *writer, struct sr_writer_counts *counts)
+{
+	const struct sr_tally *tally = &writer->ledger.tally;
+	counts->commits = atomic_load_explicit(&tally->commits, memory_order_relaxed);
+	counts->records = atomic_load_explicit(&tally->records, memory_order_relaxed);
+	counts->values = atomic_load_explicit(&tally->values, memory_order_relaxed);
+	counts->keys = atomic_load_explicit(&tally->keys, memory_order_relaxed);
+	counts->denied = atomic_load_explicit(&tally->denied, memory_order_relaxed);
+	counts->error = atomic_load_explicit(&tally->error, memory_order_relaxed);
+}
+
 CK_RV sr_writer_trouble(struct sr_writer *writer, struct sr_error *err)
 {
 	pthread_mutex_lock(&writer->lock);

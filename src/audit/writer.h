@@ -96,6 +96,14 @@ struct sr_job {
  *  this process last saw): release nothing. Any thread. */
 CK_RV sr_writer_run(struct sr_writer *writer, struct sr_job *job, struct sr_error *err);
 
+/** struct sr_writer_counts: of this process, since the writer was opened: COMMITS, RECORDS in them, and among these
+ *  VALUES that were released, uses of KEYS, what was DENIED and what ended in an ERROR. sr_writer_counts(writer,
+ *  counts): any thread; waits for nothing. */
+struct sr_writer_counts {
+	unsigned long commits, records, values, keys, denied, error;
+};
+void sr_writer_counts(const struct sr_writer *writer, struct sr_writer_counts *counts);
+
 /** sr_writer_trouble(writer, err): what failed behind the last commit (heads file, checkpoint, anchor), CKR_OK for
  *  nothing. The commit holds all the same; each later commit tries again. */
 CK_RV sr_writer_trouble(struct sr_writer *writer, struct sr_error *err);

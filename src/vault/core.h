@@ -40,6 +40,8 @@ struct sr_vault {
 	struct sr_seen *seen;
 	struct sr_slow *slow;
 	struct sr_refused *refused;
+	int64_t opened_ms;                /* by the boot clock */
+	const struct sr_vault_host *host; /* NULL: embedded */
 };
 
 /* -- opening, stage by stage (vault.c): doctor walks the same table ---------------------------------------------- */

@@ -3,6 +3,7 @@
 
 #include "audit/state.h"
 #include "hsm/key.h"
+#include "util/clock.h"
 #include "vault/recount.h"
 #include "vault/token.h"
 #include "vault/who.h"
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 CK_RV sr_report_text(json_t *object, char **text, struct sr_error *err)
 {
@@ -32,6 +34,27 @@ CK_RV sr_report_verdict(
 }
 
 /* -- status ------------------------------------------------------------------------------------------------------ */
+
+/* Who answers: the process that has the vault open. */
+static json_t *server_status(const struct sr_vault *vault)
+{
+	struct sr_now now;
+	sr_clock_now(&now);
+	return json_pack("{s:s, s:s, s:i, s:I}", "mode", vault->host ? "daemon" : "embedded", "version",
+		PACKAGE_VERSION, "pid", (int)getpid(), "uptime_s",
+		(json_int_t)((now.boot_ms - vault->opened_ms) / 1000));
+}
+
+/* What a server tells beside it. False without memory. */
+static bool add_host(const struct sr_vault *vault, json_t *status)
+{
+	if (!vault->host)
+		return true;
+	json_t *told = vault->host->report(vault->host->arg);
+	bool added = status && told && json_object_update(status, told) == 0;
+	json_decref(told);
+	return added;
+}
 
 static json_t *hsm_status(struct sr_vault *vault)
 {
@@ -87,10 +110,13 @@ CK_RV sr_report_status(struct sr_vault *vault, char **result, struct sr_error *e
 		json_decref(store);
 		return rv;
 	}
-	return sr_report_text(
-		json_pack("{s:{s:s, s:s, s:s}, s:o, s:o, s:o}", "vault", "id", vault->id, "name", vault->name, "mode",
-			"embedded", "hsm", hsm_status(vault), "audit", audit, "store", store),
-		result, err);
+	json_t *status = json_pack("{s:{s:s, s:s}, s:o, s:o, s:o, s:o}", "vault", "id", vault->id, "name", vault->name,
+		"server", server_status(vault), "hsm", hsm_status(vault), "audit", audit, "store", store);
+	if (!add_host(vault, status)) {
+		json_decref(status);
+		status = NULL;
+	}
+	return sr_report_text(status, result, err);
 }
 
 /* -- every row --------------------------------------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /* Opening and closing a vault, stage by stage. */
 #include "vault/core.h"
 
+#include "util/clock.h"
 #include "util/crypto.h"
 #include "vault/absence.h"
 #include "vault/lock.h"
@@ -110,8 +111,11 @@ static char *heads_path(const struct sr_config *config)
 struct sr_vault *sr_vault_new(const struct sr_config *config)
 {
 	struct sr_vault *vault = calloc(1, sizeof(*vault));
+	struct sr_now now;
 	if (!vault)
 		return NULL;
+	sr_clock_now(&now);
+	vault->opened_ms = now.boot_ms;
 	vault->lock_fd = -1;
 	vault->dir = strdup(config->dir);
 	vault->heads = heads_path(config);
@@ -187,6 +191,21 @@ void sr_vault_abandon(struct sr_vault *vault)
 	vault->store->ops->abandon(vault->store);
 	sr_vault_forget_lock(vault->lock_fd);
 	free_memory(vault);
+}
+
+void sr_vault_set_host(struct sr_vault *vault, const struct sr_vault_host *host)
+{
+	vault->host = host;
+}
+
+void sr_vault_counts(const struct sr_vault *vault, struct sr_vault_counts *counts)
+{
+	struct sr_writer_counts audit;
+	struct sr_hsm_counts hsm;
+	sr_writer_counts(vault->writer, &audit);
+	sr_hsm_counts(vault->hsm, &hsm);
+	*counts = (struct sr_vault_counts){ audit.values, audit.keys, audit.denied, audit.error, audit.records,
+		audit.commits, hsm.turns, hsm.failed, hsm.lost, hsm.busy };
 }
 
 const char *sr_vault_id(const struct sr_vault *vault)

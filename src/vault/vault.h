@@ -18,6 +18,25 @@ struct sr_caller {
 	struct sr_identity *identity;
 };
 
+/** struct sr_vault_counts: of this process, since the vault was opened: VALUES that were released, uses of KEYS, what
+ * was DENIED and what ended in an ERROR, by the audit's records; RECORDS and COMMITS of the audit; HSM_*: as hsm/hsm.h.
+ *  sr_vault_counts(vault, counts): waits for nothing. */
+struct sr_vault_counts {
+	unsigned long values, keys, denied, error, records, commits;
+	unsigned long hsm_turns, hsm_failed, hsm_lost, hsm_busy;
+};
+void sr_vault_counts(const struct sr_vault *vault, struct sr_vault_counts *counts);
+
+/** struct sr_vault_host: the server that holds the vault for others. REPORT: an object (jansson's) whose members become
+ *  members of the status; NULL without memory. It is called by whatever thread makes a call, and by as many at once.
+ *  sr_vault_set_host(vault, host): before the first call; HOST stays as long as the vault. */
+struct json_t;
+struct sr_vault_host {
+	struct json_t *(*report)(void *arg);
+	void *arg;
+};
+void sr_vault_set_host(struct sr_vault *vault, const struct sr_vault_host *host);
+
 /** sr_vault_open(config, vault, err): takes the directory's lock, opens store and HSM, checks keys, chain, heads and
  * anchor. Any failure leaves nothing open; ERR says what and what to do. */
 CK_RV sr_vault_open(const struct sr_config *config, struct sr_vault **vault, struct sr_error *err);
