@@ -88,7 +88,7 @@ static enum next after(ssize_t result)
 	return result == SR_CHANNEL_WANT_WRITE ? WANT_WRITE : END;
 }
 
-static enum next flush(struct sr_connection *connection)
+static enum next flush(struct sr_daemon *daemon, struct sr_connection *connection)
 {
 	struct sr_buf *out = &connection->out;
 	while (connection->out_at < out->len) {
@@ -99,6 +99,7 @@ static enum next flush(struct sr_connection *connection)
 			return after(sent);
 		}
 		connection->out_at += (size_t)sent;
+		sr_count(&daemon->counters.bytes_out, (size_t)sent);
 	}
 	sr_buf_clear(out);
 	connection->out_at = 0;
@@ -154,9 +155,13 @@ static enum next greet(struct sr_daemon *daemon, struct sr_connection *connectio
 static enum next serve(struct sr_daemon *daemon, struct sr_connection *connection, struct sr_buf *message)
 {
 	struct sr_buf answer = SR_BUF_INIT;
+	struct sr_service counted = service;
+	counted.outcomes = &daemon->counters.calls;
 	connection->deadline_ms = INT64_MAX;
-	atomic_fetch_add(&daemon->counters.requests, 1);
-	bool good = sr_serve(&service, connection->context->client, &connection->peer, message, &answer);
+	sr_count(&daemon->counters.requests, 1);
+	sr_count(&daemon->counters.in_flight, 1);
+	bool good = sr_serve(&counted, connection->context->client, &connection->peer, message, &answer);
+	atomic_fetch_sub_explicit(&daemon->counters.in_flight, 1, memory_order_relaxed);
 	if (good)
 		send_message(connection, SR_MESSAGE_ANSWER, &answer);
 	sr_buf_clear(&answer);
@@ -175,7 +180,7 @@ static enum next take_message(struct sr_daemon *daemon, struct sr_connection *co
 	if (taken > 0 && kind == (open ? SR_MESSAGE_REQUEST : SR_MESSAGE_HELLO))
 		next = open ? serve(daemon, connection, &message) : greet(daemon, connection, &message);
 	if (next == END)
-		atomic_fetch_add(&daemon->counters.malformed, 1);
+		sr_count(&daemon->counters.malformed, 1);
 	sr_buf_clear(&message);
 	return next;
 }
@@ -208,6 +213,7 @@ static enum next fill(struct sr_daemon *daemon, struct sr_connection *connection
 	if (got <= 0)
 		return after(got);
 	in->len += (size_t)got;
+	sr_count(&daemon->counters.bytes_in, (size_t)got);
 	return may_hold(daemon, connection) ? GO_ON : END;
 }
 
@@ -234,6 +240,7 @@ static enum next read_proxy_header(struct sr_daemon *daemon, struct sr_connectio
 		sr_peers_leave(daemon, &connection->peer);
 		connection->peer.address = address;
 		connection->counted = sr_peers_enter(daemon, &connection->peer);
+		connection->crowded = !connection->counted;
 	}
 	connection->stage = SR_STAGE_TLS;
 	return connection->counted ? GO_ON : END;
@@ -292,7 +299,7 @@ static void set_deadline(struct sr_daemon *daemon, struct sr_connection *connect
 static enum next drive(struct sr_daemon *daemon, struct sr_connection *connection)
 {
 	for (int messages = 0; messages < MESSAGES_AT_ONCE;) {
-		enum next next = flush(connection);
+		enum next next = flush(daemon, connection);
 		if (next != GO_ON)
 			return next;
 		if (daemon->draining)
@@ -314,10 +321,22 @@ static enum next drive(struct sr_daemon *daemon, struct sr_connection *connectio
 	return YIELD;
 }
 
+/* Of one that has not come to be open. */
+static enum sr_refusal why_refused(const struct sr_connection *connection)
+{
+	static const enum sr_refusal stages[] = { [SR_STAGE_PROXY] = SR_REFUSAL_PROXY,
+		[SR_STAGE_TLS] = SR_REFUSAL_TLS,
+		[SR_STAGE_GREETING] = SR_REFUSAL_GREETING };
+	if (connection->crowded)
+		return SR_REFUSAL_PEER_LIMIT;
+	return connection->expired ? SR_REFUSAL_TIME : stages[connection->stage];
+}
+
 static void end(struct sr_daemon *daemon, struct sr_connection *connection)
 {
 	if (connection->stage != SR_STAGE_OPEN && !daemon->draining)
-		atomic_fetch_add(&daemon->counters.refused, 1);
+		sr_count(&connection->listener->refused[why_refused(connection)], 1);
+	atomic_fetch_sub_explicit(&connection->listener->open, 1, memory_order_relaxed);
 	pthread_mutex_lock(&daemon->lock);
 	DL_DELETE(daemon->connections, connection);
 	daemon->connection_count--;
@@ -409,25 +428,37 @@ static bool enter(struct sr_daemon *daemon, struct sr_connection *connection)
 	if (room) {
 		daemon->connection_count++;
 		DL_APPEND(daemon->connections, connection);
+		sr_count(&connection->listener->open, 1);
 	}
 	pthread_mutex_unlock(&daemon->lock);
 	return room;
 }
 
-static struct sr_connection *new_connection(struct sr_daemon *daemon, const struct sr_listener *listener, int fd)
+/* SR_REFUSALS: it may come in. */
+static enum sr_refusal look_at_peer(struct sr_daemon *daemon, struct sr_connection *connection, int fd)
+{
+	struct sr_peer *peer = &connection->peer;
+	if (!sr_peer_of_socket(fd, peer))
+		return SR_REFUSAL_RESOURCES;
+	if (!may_enter(daemon, peer, fd))
+		return SR_REFUSAL_USER;
+	peer->loopback = peer->kind == SR_PEER_UNIX && daemon->config.listen.unix_is_loopback;
+	connection->counted = sr_peers_enter(daemon, peer);
+	return connection->counted ? SR_REFUSALS : SR_REFUSAL_PEER_LIMIT;
+}
+
+static struct sr_connection *new_connection(struct sr_daemon *daemon, struct sr_listener *listener, int fd)
 {
 	struct sr_connection *made = calloc(1, sizeof *made);
-	bool good = made && sr_peer_of_socket(fd, &made->peer) && may_enter(daemon, &made->peer, fd);
-	if (good) {
-		made->peer.loopback = made->peer.kind == SR_PEER_UNIX && daemon->config.listen.unix_is_loopback;
-		made->counted = sr_peers_enter(daemon, &made->peer);
-	}
-	if (!good || !made->counted) {
+	enum sr_refusal why = made ? look_at_peer(daemon, made, fd) : SR_REFUSAL_RESOURCES;
+	if (why != SR_REFUSALS) {
+		sr_count(&listener->refused[why], 1);
 		free(made);
 		close(fd);
 		return NULL;
 	}
 	made->source = (struct sr_source){ SR_SOURCE_CONNECTION, fd };
+	made->listener = listener;
 	made->tls = listener->tls;
 	made->stage = listener->tls ? SR_STAGE_TLS : SR_STAGE_GREETING;
 	if (listener->tls && is_proxy(daemon, &made->peer))
@@ -436,14 +467,12 @@ static struct sr_connection *new_connection(struct sr_daemon *daemon, const stru
 	return made;
 }
 
-void sr_connection_accept(struct sr_daemon *daemon, const struct sr_listener *listener, int fd)
+void sr_connection_accept(struct sr_daemon *daemon, struct sr_listener *listener, int fd)
 {
+	sr_count(&listener->accepted, 1);
 	struct sr_connection *connection = new_connection(daemon, listener, fd);
-	atomic_fetch_add(&daemon->counters.accepted, 1);
-	if (!connection) {
-		atomic_fetch_add(&daemon->counters.refused, 1);
+	if (!connection)
 		return;
-	}
 	bool opened = open_channel(daemon, listener, fd, &connection->channel);
 	if (opened && enter(daemon, connection)) {
 		atomic_fetch_add_explicit(&connection->handed_on, 1, memory_order_release);
@@ -451,7 +480,7 @@ void sr_connection_accept(struct sr_daemon *daemon, const struct sr_listener *li
 			end(daemon, connection);
 		return;
 	}
-	atomic_fetch_add(&daemon->counters.refused, 1);
+	sr_count(&listener->refused[opened ? SR_REFUSAL_LIMIT : SR_REFUSAL_RESOURCES], 1);
 	if (opened)
 		connection->channel->kind->close(connection->channel, false);
 	sr_peers_leave(daemon, &connection->peer);
@@ -469,9 +498,10 @@ void sr_connections_expire(struct sr_daemon *daemon, int64_t now_ms)
 	{
 		if (connection->deadline_ms > now_ms)
 			continue;
+		connection->expired = true;
 		shutdown(connection->source.fd, SHUT_RDWR);
 		connection->deadline_ms = INT64_MAX;
-		atomic_fetch_add(&daemon->counters.expired, 1);
+		sr_count(&daemon->counters.expired, 1);
 	}
 	pthread_mutex_unlock(&daemon->lock);
 }

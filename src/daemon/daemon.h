@@ -11,11 +11,13 @@
 #define SR_DAEMON_DAEMON_H
 
 #include "config/config.h"
+#include "daemon/http.h"
 #include "pkcs11/calls.h"
 #include "policy/address.h"
 #include "vault/vault.h"
 #include "wire/channel.h"
 #include "wire/message.h"
+#include "wire/server.h"
 #include "wire/tls.h"
 
 #include <pthread.h>
@@ -34,14 +36,32 @@ struct sr_source {
 	int fd;
 };
 
+/** enum sr_refusal: why a connection came to nothing (docs/daemon.md). sr_refusal_word: as the log and the metrics say
+ *  it. */
+enum sr_refusal {
+	SR_REFUSAL_USER,       /* allow-uid, allow-gid */
+	SR_REFUSAL_PEER_LIMIT, /* max-per-peer */
+	SR_REFUSAL_LIMIT,      /* max-connections */
+	SR_REFUSAL_PROXY,      /* no PROXY header where one must be */
+	SR_REFUSAL_TLS,        /* the handshake failed: what speaks no TLS, a client's certificate */
+	SR_REFUSAL_GREETING,   /* none, one that cannot be read, another version, a context that has ended */
+	SR_REFUSAL_TIME,       /* handshake */
+	SR_REFUSAL_RESOURCES,  /* no memory, no descriptor, a peer that has gone */
+	SR_REFUSALS
+};
+const char *sr_refusal_word(enum sr_refusal why);
+
 /** struct sr_listener: PATH: of a Unix socket; INHERITED: it is the service manager's, who goes on listening. RESTING:
- * it could not accept for want of descriptors, and is armed again by the main thread. */
+ * it could not accept for want of descriptors, and is armed again by the main thread. NAME: the address, as it is
+ * written after --listen. ACCEPTED: what came in, with what was REFUSED; OPEN: now. */
 struct sr_listener {
 	struct sr_source source;
 	bool tls;
 	bool inherited;
 	char *path;
+	char name[128];
 	atomic_bool resting;
+	atomic_ulong open, accepted, refused[SR_REFUSALS];
 };
 
 /* -- contexts: context.c ------------------------------------------------------------------------------------------- */
@@ -76,14 +96,18 @@ enum sr_stage_of { SR_STAGE_PROXY, SR_STAGE_TLS, SR_STAGE_GREETING, SR_STAGE_OPE
 
 /** struct sr_connection: DEADLINE_MS (of the boot clock): when it is given up; INT64_MAX while a call is in flight.
  *  HANDED_ON: by one worker to the next, through epoll, of which C's memory model knows nothing.
- *  HELD: bytes of it that count against the daemon's. COUNTED: it is in the peer's count. */
+ *  HELD: bytes of it that count against the daemon's. COUNTED: it is in the peer's count. EXPIRED: its deadline has
+ *  passed. CROWDED: it is one too many of its peer, which a PROXY header has told. */
 struct sr_connection {
 	struct sr_source source;
+	struct sr_listener *listener;
 	struct sr_channel *channel;
 	bool tls;
 	enum sr_stage_of stage;
 	struct sr_peer peer;
 	bool counted;
+	bool crowded;
+	atomic_bool expired;
 	struct sr_assembly assembly;
 	struct sr_buf out;
 	size_t out_at;
@@ -98,7 +122,7 @@ struct sr_connection {
 
 /** sr_connection_accept(daemon, listener, fd): what a listener has accepted; takes FD.
  *  sr_connection_run(daemon, connection): does what can be done now; then it is armed again, or gone. */
-void sr_connection_accept(struct sr_daemon *daemon, const struct sr_listener *listener, int fd);
+void sr_connection_accept(struct sr_daemon *daemon, struct sr_listener *listener, int fd);
 void sr_connection_run(struct sr_daemon *daemon, struct sr_connection *connection);
 
 /** sr_connections_expire(daemon, now_ms): those whose deadline has passed are shut down; their workers find out.
@@ -112,15 +136,63 @@ void sr_workers_stop(struct sr_daemon *daemon); /* joins them */
 bool sr_watch(struct sr_daemon *daemon, struct sr_source *source, uint32_t events, bool again);
 
 /* -- the log: log.c ------------------------------------------------------------------------------------------------ */
-/** sr_log(daemon, event, format, ...): one line on standard error: text, or a JSON object with time, event, message. */
-void sr_log(const struct sr_daemon *daemon, const char *event, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+/** sr_log(daemon, level, event, format, ...): one line on standard error: text, with the level before it where that is
+ *  the journal's; or a JSON object with time, level, event, message. Waits for nobody: a line that standard error does
+ *  not take at once is lost, and counted. sr_log_retry(daemon): tells how many were, if it takes that now. Any thread.
+ */
+enum sr_log_level { SR_LOG_ERROR = 3, SR_LOG_WARNING, SR_LOG_NOTICE, SR_LOG_INFO }; /* syslog's numbers */
+void sr_log(struct sr_daemon *daemon, enum sr_log_level level, const char *event, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+void sr_log_retry(struct sr_daemon *daemon);
+
+/* -- how it fares: figures.c, metrics.c, status.c ------------------------------------------------------------------ */
+/** struct sr_figure: one number. TOTAL: it only grows; else it is what is now. LISTENER and LABEL are NULL where the
+ *  figure has none; WORD is LABEL's. HELP is a line in English. */
+struct sr_figure {
+	const char *name;
+	const char *help;
+	bool total;
+	const char *listener;
+	const char *label;
+	const char *word;
+	unsigned long value;
+};
+
+/** sr_figures(daemon, take, arg): TAKE for each, those of one name together. Waits for nothing but the daemon's lock.
+ */
+void sr_figures(struct sr_daemon *daemon, void (*take)(void *arg, const struct sr_figure *figure), void *arg);
+
+/** sr_metrics_text(daemon, out): the figures in Prometheus' text format 0.0.4. */
+void sr_metrics_text(struct sr_daemon *daemon, struct sr_buf *out);
+
+/** sr_status_report(daemon): listeners and counters for the vault's status (struct sr_vault_host). */
+struct json_t *sr_status_report(void *daemon);
+
+/** sr_refused_so_far(daemon, why): of all listeners. */
+unsigned long sr_refused_so_far(const struct sr_daemon *daemon, enum sr_refusal why);
 
 /* -- the whole ----------------------------------------------------------------------------------------------------- */
-/** struct sr_counters: since the start. */
+/** struct sr_counters: since the start, but for IN_FLIGHT, which is now. What is counted for each listener is there.
+ *  sr_count(counter, more). */
 struct sr_counters {
-	atomic_ulong accepted, refused, requests, malformed, expired;
-	unsigned long refused_told; /* the main thread's */
+	struct sr_outcomes calls;
+	atomic_ulong requests, in_flight, malformed, expired, bytes_in, bytes_out, log_lost, scrapes;
+};
+
+static inline void sr_count(atomic_ulong *counter, unsigned long more)
+{
+	atomic_fetch_add_explicit(counter, more, memory_order_relaxed);
+}
+
+static inline unsigned long sr_counted(const atomic_ulong *counter)
+{
+	return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+/** struct sr_log_state: UNTOLD: lines that were lost, and nobody knows yet. */
+struct sr_log_state {
+	pthread_mutex_t lock;
+	unsigned long untold;
 };
 
 struct sr_daemon {
@@ -142,6 +214,11 @@ struct sr_daemon {
 	atomic_uint worker_count;
 	atomic_uint idle_workers;
 	struct sr_counters counters;
+	struct sr_log_state log;
+	unsigned long refused_told[SR_REFUSALS]; /* the main thread's */
+	int64_t began_ms;
+	struct sr_vault_host host;
+	struct sr_http http;
 };
 
 int64_t sr_daemon_now_ms(void);

@@ -7,11 +7,13 @@
 
 #include <argp.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -80,15 +82,17 @@ static CK_RV load(const struct arguments *arguments, struct sr_config *config, s
 
 /* -- signals and time ------------------------------------------------------------------------------------------------
  */
-/* Blocked before the first thread, so that every thread has them blocked. */
-static void block_signals(sigset_t *set)
+/* Blocked before the first thread, so that every thread has them blocked; they are read from the descriptor. */
+static int block_signals(void)
 {
-	sigemptyset(set);
-	sigaddset(set, SIGTERM);
-	sigaddset(set, SIGINT);
-	sigaddset(set, SIGHUP);
-	pthread_sigmask(SIG_BLOCK, set, NULL);
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 static void rearm_listeners(struct sr_daemon *daemon)
@@ -103,36 +107,65 @@ static void reload(struct sr_daemon *daemon)
 {
 	struct sr_error err = SR_ERROR_INIT;
 	if (sr_start_tls(daemon, &err) == CKR_OK)
-		sr_log(daemon, "reloaded", "certificates were read again");
+		sr_log(daemon, SR_LOG_NOTICE, "reloaded", "certificates were read again");
 	else
-		sr_log(daemon, "reload.failed", "certificates stay what they were: %s", err.text);
+		sr_log(daemon, SR_LOG_ERROR, "reload.failed", "certificates stay what they were: %s", err.text);
 }
 
 /* Whom it let down, without a line for each: who is refused may come again at once. */
 static void tell_refused(struct sr_daemon *daemon)
 {
-	unsigned long refused = daemon->counters.refused, news = refused - daemon->counters.refused_told;
-	if (!news)
-		return;
-	daemon->counters.refused_told = refused;
-	sr_log(daemon, "refused",
-		"%lu connections were refused: by user, group, certificate or greeting, or for want of room", news);
+	char reasons[SR_REFUSALS * 40] = "";
+	unsigned long all = 0;
+	for (enum sr_refusal why = 0; why < SR_REFUSALS; why++) {
+		unsigned long refused = sr_refused_so_far(daemon, why), news = refused - daemon->refused_told[why];
+		size_t len = strlen(reasons);
+		daemon->refused_told[why] = refused;
+		all += news;
+		if (news)
+			snprintf(reasons + len, sizeof reasons - len, "%s%s %lu", len ? ", " : "", sr_refusal_word(why),
+				news);
+	}
+	if (all)
+		sr_log(daemon, SR_LOG_WARNING, "refused", "%lu connections were refused: %s", all, reasons);
+}
+
+static void tick(struct sr_daemon *daemon)
+{
+	sr_connections_expire(daemon, sr_daemon_now_ms());
+	rearm_listeners(daemon);
+	tell_refused(daemon);
+	sr_log_retry(daemon);
+	sr_start_watchdog();
+}
+
+/* Until a signal, something for the metrics, or UNTIL_MS. The signal, 0 for none. */
+static uint32_t wait_until(struct sr_daemon *daemon, int signals, int64_t until_ms)
+{
+	struct pollfd fds[SR_HTTP_FDS + 1] = { { .fd = signals, .events = POLLIN } };
+	struct signalfd_siginfo caught;
+	int64_t now_ms = sr_daemon_now_ms();
+	size_t count = 1 + sr_http_fds(&daemon->http, now_ms, fds + 1);
+	poll(fds, count, until_ms > now_ms ? (int)(until_ms - now_ms) : 0);
+	return read(signals, &caught, sizeof caught) == (ssize_t)sizeof caught ? caught.ssi_signo : 0;
 }
 
 /* Until SIGTERM or SIGINT. */
-static void serve(struct sr_daemon *daemon, const sigset_t *set)
+static void serve(struct sr_daemon *daemon, int signals)
 {
-	static const struct timespec tick = { TICK_MS / 1000, TICK_MS % 1000 * 1000000L };
+	int64_t tick_ms = sr_daemon_now_ms() + TICK_MS;
 	for (;;) {
-		int caught = sigtimedwait(set, NULL, &tick);
+		uint32_t caught = wait_until(daemon, signals, tick_ms);
 		if (caught == SIGTERM || caught == SIGINT)
 			return;
 		if (caught == SIGHUP)
 			reload(daemon);
-		sr_connections_expire(daemon, sr_daemon_now_ms());
-		rearm_listeners(daemon);
-		tell_refused(daemon);
-		sr_start_watchdog();
+		int64_t now_ms = sr_daemon_now_ms();
+		sr_http_run(&daemon->http, now_ms);
+		if (now_ms < tick_ms)
+			continue;
+		tick(daemon);
+		tick_ms = now_ms + TICK_MS;
 	}
 }
 
@@ -150,7 +183,7 @@ static void drain(struct sr_daemon *daemon)
 	static const struct timespec pause = { 0, 20 * 1000000L };
 	int64_t until_ms = sr_daemon_now_ms() + DRAIN_MS;
 	sr_notify("STOPPING=1");
-	sr_log(daemon, "stopping", "calls in flight are finished");
+	sr_log(daemon, SR_LOG_NOTICE, "stopping", "calls in flight are finished");
 	daemon->draining = true;
 	sr_start_close_listeners(daemon);
 	while (connections_left(daemon) && sr_daemon_now_ms() < until_ms) {
@@ -161,37 +194,39 @@ static void drain(struct sr_daemon *daemon)
 
 /* -- the whole -------------------------------------------------------------------------------------------------------
  */
-static int run(struct sr_daemon *daemon, const sigset_t *set)
+static int run(struct sr_daemon *daemon, int signals)
 {
 	struct sr_error err = SR_ERROR_INIT;
 	if (sr_start(daemon, &err) != CKR_OK) {
 		sr_start_close_listeners(daemon);
-		return complain(&err);
+		sr_log(daemon, SR_LOG_ERROR, "start.failed", "%s", err.text);
+		return EXIT_FAILURE;
 	}
-	sr_log(daemon, "ready", "serving %s", daemon->config.dir);
+	sr_log(daemon, SR_LOG_NOTICE, "ready", "serving %s", daemon->config.dir);
 	sr_notify("READY=1");
-	serve(daemon, set);
+	serve(daemon, signals);
 	drain(daemon);
 	if (connections_left(daemon)) { /* a call that does not end: what it holds is not taken from under it */
-		sr_log(daemon, "stopped", "a call did not end in time; it is cut off");
+		sr_log(daemon, SR_LOG_ERROR, "stopped", "a call did not end in time; it is cut off");
 		_exit(EXIT_FAILURE);
 	}
 	sr_stop(daemon);
-	sr_log(daemon, "stopped", "the audit is sealed");
+	sr_log(daemon, SR_LOG_NOTICE, "stopped", "the audit is sealed");
 	return EXIT_SUCCESS;
 }
 
 int main(int argc, char **argv)
 {
-	static struct sr_daemon daemon = { .epoll = -1, .wake = -1, .lock = PTHREAD_MUTEX_INITIALIZER };
+	static struct sr_daemon daemon = {
+		.epoll = -1, .wake = -1, .lock = PTHREAD_MUTEX_INITIALIZER, .log.lock = PTHREAD_MUTEX_INITIALIZER
+	};
 	static const struct argp argp = { options, parse, NULL, "Serves a Strongroom vault to PKCS#11 clients.", NULL,
 		NULL, NULL };
 	struct arguments arguments = { 0 };
 	struct sr_error err = SR_ERROR_INIT;
-	sigset_t set;
 	if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0)
 		return 2;
-	block_signals(&set);
+	int signals = block_signals();
 	sr_start_harden();
 	int exit_code = EXIT_SUCCESS;
 	if (load(&arguments, &daemon.config, &err) != CKR_OK)
@@ -199,7 +234,7 @@ int main(int argc, char **argv)
 	else if (arguments.check)
 		exit_code = sr_start_check(&daemon, &err) == CKR_OK ? EXIT_SUCCESS : complain(&err);
 	else
-		exit_code = run(&daemon, &set);
+		exit_code = run(&daemon, signals);
 	sr_config_clear(&daemon.config);
 	return exit_code;
 }

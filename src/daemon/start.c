@@ -4,11 +4,13 @@
 #include "daemon/listener.h"
 #include "daemon/notify.h"
 #include "util/crypto.h"
+#include "util/text.h"
 #include "vault/lock.h"
 
 #include <bsd/readpassphrase.h>
 #include <errno.h>
 #include <grp.h>
+#include <netdb.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,6 +68,23 @@ static bool ask_for_pin(const char *token_label, struct sr_buf *pin)
 
 /* -- listeners -------------------------------------------------------------------------------------------------------
  */
+/* As --listen has it; of an inherited one what the kernel says. */
+static void name_of(int fd, char *name, size_t size)
+{
+	struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
+	const struct sockaddr_un *local = (const struct sockaddr_un *)&address;
+	socklen_t len = sizeof address;
+	char host[64], port[8];
+	if (getsockname(fd, (struct sockaddr *)&address, &len) == 0 && address.ss_family == AF_UNIX)
+		snprintf(name, size, "unix:%s%.*s", local->sun_path[0] ? "" : "@", (int)sizeof local->sun_path - 1,
+			local->sun_path[0] ? local->sun_path : local->sun_path + 1);
+	else if (getnameinfo((struct sockaddr *)&address, len, host, sizeof host, port, sizeof port,
+			 NI_NUMERICHOST | NI_NUMERICSERV) == 0)
+		snprintf(name, size, address.ss_family == AF_INET6 ? "tls:[%s]:%s" : "tls:%s:%s", host, port);
+	if (!sr_text_utf8(name, strlen(name)))
+		snprintf(name, size, "unix:?");
+}
+
 static CK_RV add(struct sr_daemon *daemon, int fd, bool tls, bool inherited, const char *path, struct sr_error *err)
 {
 	struct sr_listener *listener = &daemon->listeners[daemon->listener_count];
@@ -73,6 +92,7 @@ static CK_RV add(struct sr_daemon *daemon, int fd, bool tls, bool inherited, con
 	listener->tls = tls;
 	listener->inherited = inherited;
 	listener->path = path ? strdup(path) : NULL;
+	name_of(fd, listener->name, sizeof listener->name);
 	daemon->listener_count++;
 	return !path || listener->path ? CKR_OK : sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory");
 }
@@ -116,6 +136,25 @@ static CK_RV listen_all(struct sr_daemon *daemon, struct sr_error *err)
 	if (rv == CKR_OK && !daemon->listener_count)
 		rv = sr_fail(err, CKR_GENERAL_ERROR, SR_REASON_BAD_CONFIG,
 			"nothing to listen on: give [listen] unix = or tls =, or --listen");
+	return rv;
+}
+
+static void write_metrics(void *daemon, struct sr_buf *out)
+{
+	sr_metrics_text(daemon, out);
+}
+
+static CK_RV listen_metrics(struct sr_daemon *daemon, struct sr_error *err)
+{
+	const struct sr_metrics *metrics = &daemon->config.listen.metrics;
+	CK_RV rv = CKR_OK;
+	int fd = -1;
+	if (metrics->path)
+		rv = sr_listen_unix(metrics->path, daemon->config.listen.mode, &fd, err);
+	else if (metrics->host)
+		rv = sr_listen_tcp(metrics->host, metrics->port, &fd, err);
+	if (fd >= 0)
+		sr_http_begin(&daemon->http, fd, write_metrics, daemon);
 	return rv;
 }
 
@@ -165,6 +204,9 @@ void sr_start_close_listeners(struct sr_daemon *daemon)
 		free(listener->path);
 		listener->path = NULL;
 	}
+	if (daemon->http.listening && daemon->config.listen.metrics.path)
+		unlink(daemon->config.listen.metrics.path);
+	sr_http_end(&daemon->http);
 }
 
 /* -- begin and end ---------------------------------------------------------------------------------------------------
@@ -192,7 +234,11 @@ static CK_RV open_vault(struct sr_daemon *daemon, struct sr_error *err)
 	daemon->config.prompt = ask_for_pin;
 	daemon->config.exclusive = true;
 	CK_RV rv = sr_vault_open(&daemon->config, &daemon->vault, err);
-	if (rv == CKR_OK && path)
+	if (rv != CKR_OK)
+		return rv;
+	daemon->host = (struct sr_vault_host){ sr_status_report, daemon };
+	sr_vault_set_host(daemon->vault, &daemon->host);
+	if (path)
 		rv = sr_vault_record_socket(daemon->config.dir, path, err);
 	return rv;
 }
@@ -200,7 +246,9 @@ static CK_RV open_vault(struct sr_daemon *daemon, struct sr_error *err)
 CK_RV sr_start(struct sr_daemon *daemon, struct sr_error *err)
 {
 	CK_RV rv;
-	if ((rv = listen_all(daemon, err)) != CKR_OK || (rv = sr_start_tls(daemon, err)) != CKR_OK ||
+	daemon->began_ms = sr_daemon_now_ms();
+	if ((rv = listen_all(daemon, err)) != CKR_OK || (rv = listen_metrics(daemon, err)) != CKR_OK ||
+		(rv = sr_start_tls(daemon, err)) != CKR_OK ||
 		(rv = become(daemon->config.listen.user, err)) != CKR_OK || (rv = open_vault(daemon, err)) != CKR_OK)
 		return rv;
 	if (sr_workers_start(daemon))

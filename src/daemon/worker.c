@@ -28,8 +28,9 @@ static void accept_all(struct sr_daemon *daemon, struct sr_listener *listener)
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-			sr_log(daemon, "listener.resting", "no descriptor or memory for a connection (%s); %s",
-				strerror(errno), "raise LimitNOFILE, or lower max-connections");
+			sr_log(daemon, SR_LOG_ERROR, "listener.resting",
+				"no descriptor or memory for a connection (%s); %s", strerror(errno),
+				"raise LimitNOFILE, or lower max-connections");
 			listener->resting = true;
 			return;
 		}

@@ -26,6 +26,18 @@ static bool readable(const struct serving *serving)
 	return !serving->in->failed && !serving->in->arena->failed;
 }
 
+static bool is_failure(CK_RV rv)
+{
+	return rv == CKR_DEVICE_ERROR || rv == CKR_DEVICE_MEMORY || rv == CKR_DEVICE_REMOVED || rv == CKR_HOST_MEMORY ||
+	       rv == CKR_GENERAL_ERROR;
+}
+
+static void count_outcome(struct sr_outcomes *outcomes, CK_RV rv)
+{
+	atomic_ulong *counter = rv == CKR_OK ? &outcomes->ok : is_failure(rv) ? &outcomes->failed : &outcomes->refused;
+	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
 static void begin_answer(struct serving *serving, CK_RV rv)
 {
 	struct sr_error err = SR_ERROR_INIT;
@@ -35,6 +47,8 @@ static void begin_answer(struct serving *serving, CK_RV rv)
 		err = *last;
 	err.rv = rv;
 	sr_error_put(serving->out, &err);
+	if (serving->service->outcomes)
+		count_outcome(serving->service->outcomes, rv);
 }
 
 /* -- handles ------------------------------------------------------------------------------------------------------ */
@@ -239,6 +253,8 @@ static bool serve_waits(struct serving *serving)
 	CK_RV rv = serving->service->waits(serving->client, serving->session, &waits);
 	begin_answer(serving, rv);
 	sr_put_u8(serving->out, waits);
+	if (waits && serving->service->outcomes)
+		atomic_fetch_add_explicit(&serving->service->outcomes->waited, 1, memory_order_relaxed);
 	return true;
 }
 

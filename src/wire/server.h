@@ -6,13 +6,22 @@
 #include "policy/address.h"
 #include "wire/message.h"
 
+#include <stdatomic.h>
+
+/** struct sr_outcomes: what was counted of calls: those that gave CKR_OK, that were REFUSED, that FAILED for a reason
+ * of ours (device, memory); and how often a login that WAITED for its approval was told to wait on. */
+struct sr_outcomes {
+	atomic_ulong ok, refused, failed, waited;
+};
+
 /** struct sr_service: what a request is carried out by. The functions but CALLS may be NULL in tests.
  *  from             whose the thread's next call is: the connection's peer, and the token that the call brings
  *  waits            as sr_host_waits
  *  describe         what a handle stands for
  *  restore_session, restore_object: as sr_host_restore_*
  *  peek, end_search, signs_again: as sr_host_*
- *  last_error       of the thread's last call */
+ *  last_error       of the thread's last call
+ *  outcomes         counted there */
 struct sr_service {
 	const struct sr_calls *calls;
 	void (*from)(const struct sr_peer *peer, const struct sr_offer *offer);
@@ -28,6 +37,7 @@ struct sr_service {
 	void (*end_search)(struct sr_client *client, CK_SESSION_HANDLE session);
 	bool (*signs_again)(struct sr_client *client, CK_SESSION_HANDLE session);
 	const struct sr_error *(*last_error)(void);
+	struct sr_outcomes *outcomes;
 };
 
 /** sr_serve(service, client, peer, request, answer): carries out the calls in REQUEST (a message's body, which it
