@@ -1,12 +1,12 @@
 /* Inside strongroomd: one process that holds the vault, and the connections of its clients.
  *
- * Threads. The main thread waits for signals and looks at the deadlines. Workers wait on one epoll for what has
- * something to do: a listener, or a connection, which then is that worker's alone until it is armed again. A call of a
- * client runs on the worker that has read it, so there are as many as calls may be in flight; they are started when
- * they are needed.
+ * Threads. The main thread waits for signals, looks at the deadlines and answers who reads the metrics. Workers wait on
+ * one epoll for what has something to do: a listener, or a connection, which then is that worker's alone until it is
+ * armed again. A call of a client runs on the worker that has read it, so there are as many as calls may be in flight;
+ * they are started when they are needed.
  *
- * daemon->lock guards the lists, the counters and the contexts, and is held for moments; a connection's other fields
- * belong to the worker that has it. */
+ * daemon->lock guards the lists and the contexts, and is held for moments; what is counted is atomic, and in no order;
+ * a connection's other fields belong to the worker that has it. */
 #ifndef SR_DAEMON_DAEMON_H
 #define SR_DAEMON_DAEMON_H
 

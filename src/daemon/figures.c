@@ -70,7 +70,7 @@ static const struct row {
 	TOTAL("audit_records", vault.records, "Audit records that were written."),
 	TOTAL("audit_commits", vault.commits, "Transactions that these were written in."),
 	TOTAL("hsm_turns", vault.hsm_turns, "How often a session of the HSM was taken to work with."),
-	TOTAL("hsm_failures", vault.hsm_failed, "What the HSM did not do."),
+	TOTAL("hsm_failures", vault.hsm_failed, "What the HSM did not do, beside uses of keys."),
 	TOTAL("hsm_losses", vault.hsm_lost, "How often all sessions of the HSM were lost."),
 	NOW("hsm_sessions_busy", vault.hsm_busy, "Sessions of the HSM that are in use."),
 #undef CALLS

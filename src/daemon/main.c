@@ -229,6 +229,10 @@ int main(int argc, char **argv)
 	int signals = block_signals();
 	sr_start_harden();
 	int exit_code = EXIT_SUCCESS;
+	if (signals < 0) {
+		perror("strongroomd: no descriptor for signals");
+		return EXIT_FAILURE;
+	}
 	if (load(&arguments, &daemon.config, &err) != CKR_OK)
 		exit_code = complain(&err);
 	else if (arguments.check)
