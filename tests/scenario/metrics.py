@@ -41,12 +41,12 @@ def page(where):
 def samples(text):
     """Of each line: name, labels, value. A family is HELP, TYPE and then its samples, once."""
     assert text.endswith("\n"), "the last line has no end"
-    seen, family, kind = set(), None, None
+    families, seen, family, kind = set(), set(), None, None
     for line in text[:-1].split("\n"):
         if line.startswith("# HELP "):
             family, kind = line.split(" ", 3)[2], None
-            assert re.fullmatch(NAME, family) and family not in seen, line
-            seen.add(family)
+            assert re.fullmatch(NAME, family) and family not in families, line
+            families.add(family)
         elif line.startswith("# TYPE "):
             name, kind = line.split(" ")[2:]
             assert name == family and kind in ("counter", "gauge"), line
@@ -55,7 +55,7 @@ def samples(text):
             found = SAMPLE.fullmatch(line)
             assert found and found.group(1) == family and kind, line
             labels = dict(pair for pair in re.findall(LABEL, found.group(2) or ""))
-            assert (line.rsplit(" ", 1)[0]) not in seen, line
+            assert line.rsplit(" ", 1)[0] not in seen, line
             seen.add(line.rsplit(" ", 1)[0])
             yield family, labels, int(found.group(found.re.groups))
 

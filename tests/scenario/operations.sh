@@ -43,8 +43,8 @@ for client in local remote; do
 	holds "$client: its listeners" "list(l) == ['unix:$socket', 'tls:127.0.0.1:$port']"
 done
 holds "the listener that it came through has a connection" "l['tls:127.0.0.1:$port']['open'] == 1 and l['tls:127.0.0.1:$port']['kind'] == 'tls'"
-holds "the other has none any more" "l['unix:$socket']['open'] == 0 and l['unix:$socket']['accepted'] >= 1"
-holds "counters" 'c["contexts"] == 1 and c["sessions"] == 1 and c["requests_in_flight"] == 1 and c["calls"]["ok"] > 0'
+holds "the other has had one" "l['unix:$socket']['accepted'] >= 1"
+holds "counters" 'c["contexts"] >= 1 and c["sessions"] >= 1 and c["requests_in_flight"] == 1 and c["calls"]["ok"] > 0'
 holds "the vault's part is there" 's["vault"]["name"] == "vault" and s["audit"]["records"] > 0 and s["store"]["secrets"] == 1'
 over local "$STRONGROOM" status >"$place/out"
 grep -Eq '^server.mode +daemon$' "$place/out" || die "status for people: $(cat "$place/out")"
@@ -54,8 +54,18 @@ fails "the status for a token" 'see the status' over local as "$reader" "$STRONG
 
 # -- the metrics -----------------------------------------------------------------------------------------------------
 where=127.0.0.1:$told
-ok "the text is in the format: $(metrics "$where") lines"
+lines=$(metrics "$where")
+ok "the text is in the format: $lines lines"
 counts() { metrics "$where" "strongroom_$1" "${@:2}"; }
+becomes() # WHAT VALUE COUNTER [LABELS]: at once, or when the daemon has seen to it
+{
+	local i
+	for ((i = 0; i < 50; i++)); do
+		[ "$(counts "${@:3}")" != "$2" ] || break
+		sleep 0.1
+	done
+	same "$1" "$2" "$(counts "${@:3}")"
+}
 moves() # WHAT MORE COUNTER [LABELS] -- COMMAND...: the counter is MORE afterwards
 {
 	local what=$1 more=$2 counter=() before
@@ -67,7 +77,7 @@ moves() # WHAT MORE COUNTER [LABELS] -- COMMAND...: the counter is MORE afterwar
 	shift
 	before=$(counts "${counter[@]}")
 	"$@"
-	same "$what: ${counter[*]}, $more more" $((before + more)) "$(counts "${counter[@]}")"
+	becomes "$what: ${counter[*]}, $more more" $((before + more)) "${counter[@]}"
 }
 reads() { for ((i = 0; i < 3; i++)); do [ "$(get "$1" "$reader" production/key)" = 'the value' ] || die "no value over $1"; done; }
 refused() { get local "$reader" production/none >/dev/null && die "a value that is not there" || true; }
@@ -78,7 +88,9 @@ moves "each a connection" 3 connections_accepted_total "listener=unix:$socket" -
 moves "and no refusal" 0 denials_total -- reads local
 moves "a wrong token" 1 denials_total -- wrong
 moves "is no connection refused" 0 connections_refused_total -- wrong
-same "nobody is there now" '0 0 0' "$(counts connections_open) $(counts contexts) $(counts sessions)"
+becomes "no connection is open now" 0 connections_open
+becomes "no client context" 0 contexts
+becomes "no session" 0 sessions
 [ "$(counts audit_records_total)" -ge 9 ] && [ "$(counts hsm_turns_total)" -gt 9 ] || die "audit and HSM do not move"
 hold one local "$reader" production/key
 same "an application that stays: connections, contexts, sessions" '1 1 1' \
@@ -102,11 +114,11 @@ where, text = sys.argv[1:]
 s = socket.socket(socket.AF_UNIX) if where[0] == "/" else socket.socket()
 s.connect(where if where[0] == "/" else ("127.0.0.1", int(where)))
 s.settimeout(10)
-s.sendall(text.encode())
 try:
+    s.sendall(text.encode())
     while s.recv(4096):
         pass
-except ConnectionResetError:
+except (BrokenPipeError, ConnectionResetError):
     pass' "$1" "$2"
 }
 moves "no TLS" 1 connections_refused_total "listener=tls:127.0.0.1:$port" reason=tls -- send_to "$port" 'GET / HTTP/1.1
@@ -165,7 +177,8 @@ daemon_conf shut "unix = $socket" "tls = 127.0.0.1:$port" "certificate = $place/
 start_daemon shut
 where=unix:$place/metrics
 same "its mode" 640 "$(stat -c %a "$place/metrics")"
-ok "the text is in the format: $(metrics "$where") lines"
+lines=$(metrics "$where")
+ok "the text is in the format: $lines lines"
 moves "allow-uid" 1 connections_refused_total reason=user -- send_to "$socket" ''
 says shut 'connections were refused: user 1$'
 moves "no PROXY header" 1 connections_refused_total reason=proxy -- send_to "$port" 'GET / HTTP/1.1
