@@ -628,6 +628,25 @@ START_TEST(nest_takes_its_keys_along)
 }
 END_TEST
 
+START_TEST(sessions_in_use_are_counted)
+{
+	struct sr_hsm_counts before, within, after;
+	struct sr_hsm_nest *nest;
+	uint8_t random[4];
+	sr_hsm_counts(rig_hsm, &before);
+	assert_ok(sr_hsm_nest_open(rig_hsm, &nest, &rig_err));
+	sr_hsm_counts(rig_hsm, &within);
+	ck_assert_uint_eq(within.busy, before.busy + 1);
+	ck_assert_uint_eq(within.turns, before.turns + 1);
+	sr_hsm_nest_close(nest);
+	assert_ok(sr_hsm_random(rig_hsm, random, sizeof random, &rig_err));
+	sr_hsm_counts(rig_hsm, &after);
+	ck_assert_uint_eq(after.busy, before.busy);
+	ck_assert_uint_eq(after.turns, before.turns + 2);
+	ck_assert_uint_eq(after.failed + after.lost, 0);
+}
+END_TEST
+
 /* -- the cache ------------------------------------------------------------------------------------------------- */
 
 static void use_aes(struct sr_hsm_key *key)
@@ -1003,6 +1022,7 @@ Suite *sr_suite_hsm_key(void)
 	tcase_add_test(change, mechanisms_are_told);
 	TCase *cache = add_case(suite, "cache");
 	tcase_add_test(cache, nest_takes_its_keys_along);
+	tcase_add_test(cache, sessions_in_use_are_counted);
 	tcase_add_test(cache, cache_is_bounded);
 	tcase_add_test(cache, plain_handles_are_bounded_and_copies_wait_for_room);
 	tcase_add_test(cache, new_generation_takes_the_place_of_the_old);

@@ -5,8 +5,10 @@
 #include "audit/heads.h"
 #include "vault/core.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct vault_place place;
 
@@ -590,6 +592,93 @@ START_TEST(a_members_login_ends)
 }
 END_TEST
 
+/* -- what it tells of itself --------------------------------------------------------------------------------------- */
+
+START_TEST(what_is_done_is_counted)
+{
+	char pin[64], value[256];
+	struct sr_vault_counts before, after;
+	vault_login_admin(&place);
+	expect(vault_put(&place, "a/b", "v", NULL), CKR_OK, NONE);
+	expect(vault_issue(&place, "secrets:list:*\nsecrets:read:a/*", "600", NULL, NULL, pin), CKR_OK, NONE);
+	expect(vault_login(&place, pin), CKR_OK, NONE);
+	sr_vault_counts(place.vault, &before);
+	for (int i = 0; i < 3; i++)
+		expect(vault_get(&place, "a/b", value), CKR_OK, NONE);
+	expect(vault_put(&place, "a/b", "w", NULL), CKR_TOKEN_WRITE_PROTECTED, OUT_OF_SCOPE);
+	expect(vault_issue(&place, "secrets:read:a/*", "600", NULL, NULL, NULL), CKR_TOKEN_WRITE_PROTECTED,
+		OUT_OF_SCOPE);
+	sr_vault_counts(place.vault, &after);
+	ck_assert_uint_eq(after.values - before.values, 3);
+	ck_assert_uint_eq(after.denied - before.denied, 2);
+	ck_assert_uint_eq(after.error - before.error, 0);
+	ck_assert_uint_eq(after.keys - before.keys, 0);
+	ck_assert_uint_eq(after.records - before.records, 5);
+	ck_assert_uint_eq(after.commits - before.commits, 5);
+	ck_assert_uint_ge(after.hsm_turns - before.hsm_turns, 3);
+	ck_assert_uint_eq(after.hsm_failed + after.hsm_lost + after.hsm_busy, 0);
+	vault_place_reopen(&place);
+	sr_vault_counts(place.vault, &after);
+	ck_assert_uint_eq(after.values + after.denied + after.records, 0);
+}
+END_TEST
+
+/* A status by the present caller. */
+static json_t *status(void)
+{
+	struct sr_attrs template = SR_ATTRS_INIT;
+	struct sr_created created = { .id = "" };
+	sr_attrs_put_text(&template, CKA_SR_KIND, "status");
+	expect(sr_class_find(CKO_SR_JOB)->create(&place.caller, &template, &created, &place.err), CKR_OK, NONE);
+	const struct sr_attr *result = sr_attrs_find(&created.held, CKA_SR_RESULT);
+	json_t *told = json_loadb((const char *)result->value, result->len, JSON_REJECT_DUPLICATES, NULL);
+	ck_assert(json_is_object(told));
+	sr_created_clear(&created);
+	sr_attrs_clear(&template);
+	return told;
+}
+
+static json_t *report(void *arg)
+{
+	return *(bool *)arg ? json_pack("{s:[i], s:{}}", "listeners", 7, "counters") : NULL;
+}
+
+START_TEST(a_host_adds_to_the_status)
+{
+	bool memory = true;
+	const struct sr_vault_host host = { report, &memory };
+	struct sr_attrs template = SR_ATTRS_INIT;
+	struct sr_created created = { .id = "" };
+	char pin[64];
+	vault_login_admin(&place);
+	json_t *told = status();
+	json_t *server = json_object_get(told, "server");
+	ck_assert_str_eq(json_string_value(json_object_get(server, "mode")), "embedded");
+	ck_assert_str_eq(json_string_value(json_object_get(server, "version")), PACKAGE_VERSION);
+	ck_assert_int_eq(json_integer_value(json_object_get(server, "pid")), getpid());
+	ck_assert(json_is_integer(json_object_get(server, "uptime_s")) && !json_object_get(told, "listeners"));
+	json_decref(told);
+	sr_vault_set_host(place.vault, &host);
+	told = status();
+	server = json_object_get(told, "server");
+	ck_assert_str_eq(json_string_value(json_object_get(server, "mode")), "daemon");
+	ck_assert_int_eq(json_integer_value(json_array_get(json_object_get(told, "listeners"), 0)), 7);
+	ck_assert(json_is_object(json_object_get(told, "counters")) && json_object_get(told, "vault"));
+	json_decref(told);
+	memory = false;
+	sr_attrs_put_text(&template, CKA_SR_KIND, "status");
+	expect(sr_class_find(CKO_SR_JOB)->create(&place.caller, &template, &created, &place.err), CKR_HOST_MEMORY,
+		MEMORY);
+	memory = true;
+	expect(vault_issue(&place, "secrets:*:*", "600", NULL, NULL, pin), CKR_OK, NONE);
+	expect(vault_login(&place, pin), CKR_OK, NONE);
+	expect(sr_class_find(CKO_SR_JOB)->create(&place.caller, &template, &created, &place.err),
+		CKR_TOKEN_WRITE_PROTECTED, OUT_OF_SCOPE);
+	sr_created_clear(&created);
+	sr_attrs_clear(&template);
+}
+END_TEST
+
 Suite *sr_suite_vault(void)
 {
 	Suite *suite = suite_create("vault");
@@ -621,6 +710,8 @@ Suite *sr_suite_vault(void)
 	tcase_add_test(c, what_a_token_is_not_cleared_for_it_does_not_touch);
 	tcase_add_test(c, a_members_login_ends);
 	tcase_add_test(c, an_hsm_that_was_away_is_in_the_audit);
+	tcase_add_test(c, what_is_done_is_counted);
+	tcase_add_test(c, a_host_adds_to_the_status);
 	suite_add_tcase(suite, c);
 	return suite;
 }

@@ -490,6 +490,41 @@ START_TEST(whether_it_waits)
 }
 END_TEST
 
+static void serve_counted(struct sr_outcomes *outcomes)
+{
+	struct sr_service service = sr_fake_service;
+	service.outcomes = outcomes;
+	sr_buf_clear(&answer);
+	ck_assert(sr_serve(&service, NULL, &peer, &question, &answer));
+	ask_again();
+}
+
+START_TEST(outcomes_are_counted)
+{
+	static const struct {
+		CK_RV rv;
+		unsigned long ok, refused, failed;
+	} rows[] = { { CKR_OK, 1, 0, 0 }, { CKR_PIN_INCORRECT, 0, 1, 0 }, { CKR_BUFFER_TOO_SMALL, 0, 1, 0 },
+		{ CKR_FUNCTION_FAILED, 0, 1, 0 }, { CKR_DEVICE_ERROR, 0, 0, 1 }, { CKR_DEVICE_MEMORY, 0, 0, 1 },
+		{ CKR_DEVICE_REMOVED, 0, 0, 1 }, { CKR_HOST_MEMORY, 0, 0, 1 }, { CKR_GENERAL_ERROR, 0, 0, 1 } };
+	struct sr_outcomes outcomes = { 0 };
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		outcomes = (struct sr_outcomes){ 0 };
+		sr_fake.rv = rows[i].rv;
+		sr_row_request(SR_ID_C_Logout, SESSION, &question);
+		serve_counted(&outcomes);
+		ck_assert_msg(outcomes.ok == rows[i].ok && outcomes.refused == rows[i].refused &&
+				      outcomes.failed == rows[i].failed && outcomes.waited == 0,
+			"%s", sr_rv_name(rows[i].rv));
+	}
+	outcomes = (struct sr_outcomes){ 0 };
+	sr_fake.rv = CKR_OK;
+	ask_wire(SR_WIRE_WAITS);
+	serve_counted(&outcomes);
+	ck_assert(outcomes.ok == 1 && outcomes.waited == 1);
+}
+END_TEST
+
 START_TEST(a_session_is_restored)
 {
 	ask_wire(SR_WIRE_RESTORE_SESSION);
@@ -580,6 +615,7 @@ Suite *sr_suite_wire_server(void)
 	tcase_add_test(tcase, an_unreadable_token_arrives);
 	tcase_add_test(tcase, other_offers_are_refused);
 	tcase_add_test(tcase, whether_it_waits);
+	tcase_add_test(tcase, outcomes_are_counted);
 	tcase_add_test(tcase, a_session_is_restored);
 	tcase_add_test(tcase, handles_are_restored);
 	tcase_add_test(tcase, handles_that_cannot_be_are_not_restored);
