@@ -673,7 +673,7 @@ START_TEST(a_host_adds_to_the_status)
 	expect(vault_issue(&place, "secrets:*:*", "600", NULL, NULL, pin), CKR_OK, NONE);
 	expect(vault_login(&place, pin), CKR_OK, NONE);
 	expect(sr_class_find(CKO_SR_JOB)->create(&place.caller, &template, &created, &place.err),
-		CKR_TOKEN_WRITE_PROTECTED, OUT_OF_SCOPE);
+		CKR_TOKEN_WRITE_PROTECTED, ROLE_NOT_ALLOWED);
 	sr_created_clear(&created);
 	sr_attrs_clear(&template);
 }
