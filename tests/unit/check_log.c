@@ -30,6 +30,10 @@ static void take_over(int reader, int writer)
 static void set_up(void)
 {
 	int ends[2];
+	unsetenv("JOURNAL_STREAM");
+	self.config.listen.log_json = false;
+	self.counters.log_lost = 0;
+	self.log.untold = 0;
 	kept = dup(STDERR_FILENO);
 	ck_assert_int_eq(pipe(ends), 0);
 	take_over(ends[0], ends[1]);
@@ -40,6 +44,7 @@ static void tear_down(void)
 	dup2(kept, STDERR_FILENO);
 	close(kept);
 	close(reading);
+	signal(SIGPIPE, SIG_DFL);
 }
 
 static const char *hear(void)
@@ -79,7 +84,6 @@ static json_t *hear_object(void)
 /* -- the forms ----------------------------------------------------------------------------------------------------- */
 START_TEST(text)
 {
-	unsetenv("JOURNAL_STREAM");
 	sr_log(&self, SR_LOG_NOTICE, "ready", "serving %s", "/v");
 	ck_assert_str_eq(hear(), "strongroomd: serving /v\n");
 }
@@ -143,8 +147,6 @@ static const struct {
 START_TEST(hostile_bytes)
 {
 	char wanted[100];
-	unsetenv("JOURNAL_STREAM");
-	self.config.listen.log_json = false;
 	sr_log(&self, SR_LOG_INFO, "a", "%s", hostile[_i].bytes);
 	snprintf(wanted, sizeof wanted, "strongroomd: %s\n", hostile[_i].shown);
 	ck_assert_str_eq(hear(), wanted);
@@ -204,7 +206,6 @@ static void assert_told_once(void)
 
 START_TEST(a_full_pipe)
 {
-	unsetenv("JOURNAL_STREAM");
 	write_many();
 	sr_log_retry(&self); /* no room yet */
 	assert_told_once();
@@ -213,7 +214,6 @@ END_TEST
 
 START_TEST(told_before_the_next_line)
 {
-	unsetenv("JOURNAL_STREAM");
 	write_many();
 	hear();
 	sr_log(&self, SR_LOG_INFO, "a", "next");
@@ -226,7 +226,6 @@ END_TEST
 START_TEST(a_full_socket)
 {
 	int ends[2];
-	unsetenv("JOURNAL_STREAM");
 	close(reading);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
 	take_over(ends[0], ends[1]);
@@ -238,7 +237,6 @@ END_TEST
 
 START_TEST(nobody_is_there)
 {
-	unsetenv("JOURNAL_STREAM");
 	signal(SIGPIPE, SIG_IGN);
 	close(reading);
 	reading = open("/dev/null", O_RDONLY);

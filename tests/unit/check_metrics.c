@@ -6,10 +6,12 @@
 #include <jansson.h>
 #include <string.h>
 
-static struct sr_daemon self = { .lock = PTHREAD_MUTEX_INITIALIZER };
+static struct sr_daemon self;
 
 static void set_up(void)
 {
+	memset(&self, 0, sizeof self);
+	pthread_mutex_init(&self.lock, NULL);
 	strcpy(self.listeners[0].name, "unix:/run/a \"b\"\\c\nd");
 	strcpy(self.listeners[1].name, "tls:[::1]:7512");
 	self.listeners[1].tls = true;
