@@ -35,7 +35,7 @@ static CK_RV open_client(struct sr_daemon *daemon, const struct sr_peer *peer, c
 	struct sr_config config = daemon->config; /* its texts stay the daemon's */
 	CK_RV rv = with_slots(hello, &config, err);
 	if (rv == CKR_OK)
-		rv = sr_host_open(&config, daemon->vault, peer, client, err);
+		rv = sr_host_open(&config, daemon->vault, peer, sr_peers_share(daemon, peer), client, err);
 	if (rv != CKR_OK)
 		return rv;
 	if (sr_host_begin_numbers(*client, hello->first_session, hello->first_object))

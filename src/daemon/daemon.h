@@ -13,6 +13,7 @@
 #include "config/config.h"
 #include "daemon/http.h"
 #include "pkcs11/calls.h"
+#include "pkcs11/share.h"
 #include "policy/address.h"
 #include "vault/vault.h"
 #include "wire/channel.h"
@@ -86,10 +87,11 @@ void sr_context_leave(struct sr_daemon *daemon, struct sr_context *context);
 
 /* -- counting peers: peers.c --------------------------------------------------------------------------------------- */
 /** sr_peers_enter(daemon, peer): counts a connection of PEER; false when it has as many as it may.
- *  sr_peers_leave: one less. */
+ *  sr_peers_leave: one less. sr_peers_share: what its contexts hold together; for as long as it has a connection. */
 struct sr_peer_count;
 bool sr_peers_enter(struct sr_daemon *daemon, const struct sr_peer *peer);
 void sr_peers_leave(struct sr_daemon *daemon, const struct sr_peer *peer);
+struct sr_share *sr_peers_share(struct sr_daemon *daemon, const struct sr_peer *peer);
 
 /* -- connections: connection.c ------------------------------------------------------------------------------------- */
 enum sr_stage_of { SR_STAGE_PROXY, SR_STAGE_TLS, SR_STAGE_GREETING, SR_STAGE_OPEN };
@@ -112,7 +114,8 @@ struct sr_connection {
 	struct sr_buf out;
 	size_t out_at;
 	bool ending;
-	int64_t began_ms; /* the message that is coming in; 0: none is */
+	int64_t began_ms;    /* the message that is coming in; 0: none is */
+	int64_t answered_ms; /* when the answer that is going out was ready; 0: none is */
 	size_t held;
 	struct sr_context *context;
 	_Atomic int64_t deadline_ms;
@@ -208,7 +211,7 @@ struct sr_daemon {
 	struct sr_connection *connections;
 	size_t connection_count;
 	struct sr_peer_count *peers;
-	atomic_size_t held; /* bytes of messages that are not whole yet */
+	atomic_size_t held; /* bytes of messages that are not whole yet, or not taken yet */
 	atomic_bool draining;
 	pthread_t workers[1024];
 	atomic_uint worker_count;

@@ -1,4 +1,4 @@
-/* How many connections each peer has: a user by its id, a machine by its address. */
+/* How many connections each peer has, and what else it holds: a user by its id, a machine by its address. */
 #include "daemon/daemon.h"
 
 #define HASH_NONFATAL_OOM 1
@@ -17,6 +17,7 @@ struct peer_key {
 struct sr_peer_count {
 	struct peer_key key;
 	uint32_t count;
+	struct sr_share share;
 	UT_hash_handle hh;
 };
 
@@ -80,4 +81,13 @@ void sr_peers_leave(struct sr_daemon *daemon, const struct sr_peer *peer)
 		free(count);
 	}
 	pthread_mutex_unlock(&daemon->lock);
+}
+
+struct sr_share *sr_peers_share(struct sr_daemon *daemon, const struct sr_peer *peer)
+{
+	struct peer_key key = key_of(peer);
+	pthread_mutex_lock(&daemon->lock);
+	struct sr_peer_count *count = find(daemon, &key);
+	pthread_mutex_unlock(&daemon->lock);
+	return count ? &count->share : NULL;
 }

@@ -113,7 +113,7 @@ CK_RV sr_client_open(const struct sr_config *config, struct sr_client **client, 
 }
 
 CK_RV sr_host_open(const struct sr_config *config, struct sr_vault *vault, const struct sr_peer *peer,
-	struct sr_client **client, struct sr_error *err)
+	struct sr_share *share, struct sr_client **client, struct sr_error *err)
 {
 	CK_RV rv = make(config, client, err);
 	if (rv != CKR_OK)
@@ -121,6 +121,7 @@ CK_RV sr_host_open(const struct sr_config *config, struct sr_vault *vault, const
 	(*client)->vault = vault;
 	(*client)->shared = true;
 	(*client)->peer = *peer;
+	(*client)->share = share;
 	sr_slots_serials(*client);
 	sr_slots_number(*client);
 	return CKR_OK;

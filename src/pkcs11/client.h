@@ -13,6 +13,7 @@
 #include "pkcs11/handles.h"
 #include "pkcs11/operation.h"
 #include "pkcs11/own_token.h"
+#include "pkcs11/share.h"
 #include "vault/identity.h"
 #include "vault/objects.h"
 
@@ -22,6 +23,8 @@
 #define SR_SESSIONS_MAX 1024
 #define SR_SESSION_OBJECTS_MAX 256
 #define SR_SESSION_BYTES_MAX (1u << 20)
+#define SR_RESTORED_MAX 65536       /* handles that are brought back: what a client remembers */
+#define SR_RESTORED_PUBLIC_MAX 1024 /* where nobody is logged in */
 #define SR_CALL_DATA_MAX (16u << 20)
 #define SR_PIN_MAX 255
 #define SR_PARKED_MAX 4 /* logins that wait for an approval */
@@ -33,7 +36,8 @@
  *              CKR_USER_NOT_LOGGED_IN for LAPSE_REASON
  *  WANTED      there was a login that nobody ended: a slot with a token of its own tries again when that changes
  *  EPOCH       counts the ends of logins; what was begun in another is over. ENDED_BY_LAPSE: how the last ended
- *  STAMP       the token file at the last login that was tried; WAITS: its token waited for an approval */
+ *  STAMP       the token file at the last login that was tried; WAITS: its token waited for an approval
+ *  REVIVED     a login was tried to make room for handles that come back */
 struct sr_slot {
 	struct sr_client *client;
 	const struct sr_slot_config *config; /* NULL: the default slot */
@@ -50,6 +54,7 @@ struct sr_slot {
 	bool ended_by_lapse;
 	struct sr_stamp stamp;
 	bool waits;
+	bool revived;
 	struct sr_handles handles;
 };
 
@@ -87,7 +92,8 @@ struct sr_session {
 };
 
 /** struct sr_client: PARKED logins wait for an approval; CUT_OFF tells them that a session was closed, or that the
- *  client is ENDING. */
+ *  client is ENDING. SHARE: its peer's; NULL: nobody counts. RESTORED: handles that were brought back and are there
+ * still. */
 struct sr_client {
 	struct sr_config config;
 	struct sr_peer peer;
@@ -110,6 +116,8 @@ struct sr_client {
 	CK_OBJECT_HANDLE next_object;
 	size_t session_objects;
 	size_t session_bytes;
+	struct sr_share *share;
+	size_t restored;
 };
 
 /** sr_client_open, sr_client_interrupt, sr_client_close, sr_client_abandon: as struct sr_backend's (module/backend.h).

@@ -53,9 +53,16 @@ static const struct sr_attrs *content(const struct sr_object *object)
 	return object->kept ? &object->kept->key->attrs : &object->attrs;
 }
 
+/* Of the client's session objects: what was BEFORE is AFTER. */
+static void change_bytes(struct sr_client *client, size_t before, size_t after)
+{
+	client->session_bytes += after - before;
+	sr_share_change(client->share, SR_SHARED_BYTES, before, after);
+}
+
 static void forget_content(struct sr_slot *slot, struct sr_object *object)
 {
-	slot->client->session_bytes -= sr_attrs_bytes(content(object));
+	change_bytes(slot->client, sr_attrs_bytes(content(object)), 0);
 	sr_attrs_clear(&object->attrs);
 	if (object->kept)
 		LL_PREPEND(slot->handles.dead, object->kept);
@@ -86,9 +93,17 @@ static void disown(struct sr_slot *slot, struct sr_object *object)
 	sr_buf_clear(&object->once);
 }
 
+static void forget_restored(struct sr_client *client)
+{
+	client->restored--;
+	sr_share_give(client->share, SR_SHARED_HANDLES, 1);
+}
+
 static void free_object(struct sr_slot *slot, struct sr_object *object)
 {
 	disown(slot, object);
+	if (object->restored)
+		forget_restored(slot->client);
 	if (!object->class) {
 		slot->client->session_objects--;
 		forget_content(slot, object);
@@ -240,25 +255,55 @@ bool sr_handle_describe(struct sr_slot *slot, CK_OBJECT_HANDLE handle, struct sr
 	return lasts;
 }
 
+static bool logged_in(const struct sr_client *client)
+{
+	for (size_t i = 0; i < client->slot_count; i++) {
+		if (client->slots[i].identity)
+			return true;
+	}
+	return false;
+}
+
+/* Nobody has been asked yet whether these were the application's own, so without a login they are few. */
+static bool may_restore(struct sr_client *client)
+{
+	size_t most = logged_in(client) ? SR_RESTORED_MAX : SR_RESTORED_PUBLIC_MAX;
+	return client->restored < most && sr_share_take(client->share, SR_SHARED_HANDLES, 1);
+}
+
+static CK_RV restore(
+	struct sr_slot *slot, CK_OBJECT_HANDLE handle, const struct sr_class *class, const char *key, bool named)
+{
+	struct sr_client *client = slot->client;
+	struct sr_object *object = NULL;
+	if (handle < SR_BUILTIN_END || handle >= client->next_object || find_handle(slot, handle))
+		return CKR_OBJECT_HANDLE_INVALID;
+	HASH_FIND(hh_key, slot->handles.by_key, key, strlen(key), object);
+	if (object)
+		return CKR_OBJECT_HANDLE_INVALID;
+	if (!may_restore(client))
+		return CKR_DEVICE_MEMORY;
+	client->restored++;
+	object = new_vault_object(slot, class, key, handle);
+	if (!object) {
+		forget_restored(client);
+		return CKR_HOST_MEMORY;
+	}
+	object->restored = true;
+	object->named = named;
+	return CKR_OK;
+}
+
 CK_RV sr_handle_restore(struct sr_slot *slot, CK_OBJECT_HANDLE handle, const struct sr_class *class,
 	const struct sr_described *described)
 {
 	char key[KEY_MAX];
-	struct sr_object *object = NULL;
-	size_t len = make_key(class, described->id, key);
-	pthread_mutex_lock(&slot->client->lock);
-	bool usable =
-		len && handle >= SR_BUILTIN_END && handle < slot->client->next_object && !find_handle(slot, handle);
-	if (usable)
-		HASH_FIND(hh_key, slot->handles.by_key, key, len, object);
-	usable = usable && !object;
-	object = usable ? new_vault_object(slot, class, key, handle) : NULL;
-	if (object)
-		object->named = described->named;
-	pthread_mutex_unlock(&slot->client->lock);
-	if (!usable)
+	if (!make_key(class, described->id, key))
 		return CKR_OBJECT_HANDLE_INVALID;
-	return object ? CKR_OK : CKR_HOST_MEMORY;
+	pthread_mutex_lock(&slot->client->lock);
+	CK_RV rv = restore(slot, handle, class, key, described->named);
+	pthread_mutex_unlock(&slot->client->lock);
+	return rv;
 }
 
 void sr_handle_keep_once(struct sr_call *call, CK_OBJECT_HANDLE handle, struct sr_buf *once)
@@ -291,9 +336,14 @@ void sr_handle_take_once(struct sr_call *call, CK_OBJECT_HANDLE handle, struct s
 
 static CK_RV check_room(const struct sr_client *client, size_t objects, size_t bytes, struct sr_error *err)
 {
-	if (client->session_objects + objects <= SR_SESSION_OBJECTS_MAX &&
-		client->session_bytes + bytes <= SR_SESSION_BYTES_MAX)
+	bool own = client->session_objects + objects <= SR_SESSION_OBJECTS_MAX &&
+		   client->session_bytes + bytes <= SR_SESSION_BYTES_MAX;
+	if (own && sr_share_room(client->share, SR_SHARED_BYTES, bytes))
 		return CKR_OK;
+	if (own)
+		return sr_fail(err, CKR_DEVICE_MEMORY, SR_REASON_TOO_LARGE,
+			"a user's or machine's applications may hold session objects of %u bytes in all: destroy some",
+			SR_SHARED_BYTES_MAX);
 	return sr_fail(err, CKR_DEVICE_MEMORY, SR_REASON_TOO_LARGE,
 		"an application may hold %d session objects of %u bytes in all: destroy some", SR_SESSION_OBJECTS_MAX,
 		SR_SESSION_BYTES_MAX);
@@ -321,7 +371,7 @@ static CK_RV own(struct sr_call *call, struct sr_object *object, CK_OBJECT_HANDL
 	struct sr_client *client = call->client;
 	bool login_gone = object->is_private && (!call->slot->identity || call->slot->epoch != call->epoch);
 	client->session_objects++;
-	client->session_bytes += sr_attrs_bytes(content(object));
+	change_bytes(client, 0, sr_attrs_bytes(content(object)));
 	if (login_gone || object->attrs.failed || !enter(call->slot, object)) {
 		free_object(call->slot, object);
 		return login_gone ? CKR_USER_NOT_LOGGED_IN : CKR_HOST_MEMORY;
@@ -410,7 +460,7 @@ static CK_RV set_key_locked(
 	CK_RV rv = after > before ? check_room(client, 0, after - before, &call->err) : CKR_OK;
 	if (rv != CKR_OK)
 		return rv;
-	client->session_bytes += after - before;
+	change_bytes(client, before, after);
 	struct sr_key *old = object->kept->key;
 	object->kept->key = *changed;
 	*changed = old;
@@ -445,7 +495,7 @@ static CK_RV set_locked(struct sr_call *call, struct sr_object *object, const st
 	}
 	forget_content(call->slot, object);
 	object->attrs = changed;
-	client->session_bytes += after;
+	change_bytes(client, 0, after);
 	return CKR_OK;
 }
 

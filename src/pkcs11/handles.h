@@ -23,6 +23,7 @@ struct sr_kept_key {
  *              object, that is ATTRS
  *  NAMED       a search named its exact CKA_LABEL, or this application made it
  *  IS_PRIVATE  gone with the login
+ *  RESTORED    it was brought back: counted
  *  KEPT        of a session object that is a key: what ATTRS is for others
  *  OWNER       the session that a session object, or ONCE, belongs to; 0 for none
  *  ONCE        CKA_VALUE to be read one time; ISSUED: there was one */
@@ -32,6 +33,7 @@ struct sr_object {
 	char *key;
 	bool named;
 	bool is_private;
+	bool restored;
 	bool issued;
 	CK_SESSION_HANDLE owner;
 	struct sr_attrs attrs;

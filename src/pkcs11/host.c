@@ -200,10 +200,35 @@ bool sr_host_describe(
 	return slot && sr_handle_describe(slot, handle, described);
 }
 
+/* There are too many handles for a context that nobody is logged in to: a slot that logs itself in does so here, as it
+ * would with the next call. True: it did, just now. */
+static bool revive(struct sr_client *client, CK_SESSION_HANDLE handle)
+{
+	struct sr_call call = { .id = SR_ID_C_Login, .client = client, .peer = &client->peer };
+	sr_call_take_origin(&call);
+	call.session = sr_session_enter(client, handle);
+	if (!call.session)
+		return false;
+	call.slot = call.session->slot;
+	pthread_mutex_lock(&client->lock);
+	bool first = !call.slot->revived && !call.slot->identity;
+	call.slot->revived = true;
+	pthread_mutex_unlock(&client->lock);
+	bool revived = first && sr_call_login(&call) == CKR_OK && call.identity;
+	sr_identity_unref(call.identity);
+	sr_session_leave(client, call.session);
+	return revived;
+}
+
 CK_RV sr_host_restore_object(struct sr_client *client, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE handle,
 	const struct sr_described *described)
 {
 	struct sr_slot *slot = slot_of(client, session);
 	const struct sr_class *class = sr_class_find(described->object_class);
-	return slot && class ? sr_handle_restore(slot, handle, class, described) : CKR_OBJECT_HANDLE_INVALID;
+	if (!slot || !class)
+		return CKR_OBJECT_HANDLE_INVALID;
+	CK_RV rv = sr_handle_restore(slot, handle, class, described);
+	if (rv == CKR_DEVICE_MEMORY && revive(client, session))
+		rv = sr_handle_restore(slot, handle, class, described);
+	return rv;
 }

@@ -6,6 +6,7 @@
 
 #include "config/config.h"
 #include "pkcs11/calls.h"
+#include "pkcs11/share.h"
 #include "policy/address.h"
 #include "util/error.h"
 #include "vault/vault.h"
@@ -30,11 +31,11 @@ struct sr_origin {
  *  stays until it is set again. */
 void sr_origin_set(const struct sr_origin *origin);
 
-/** sr_host_open(config, vault, peer, client, err): a client context on a vault that is open, and that outlives it.
- *  CONFIG is copied; of its slots NAME and OFFERED count. PEER: who opened it, for what happens between calls. It is
- *  closed by sr_client_close. */
+/** sr_host_open(config, vault, peer, share, client, err): a client context on a vault that is open, and that outlives
+ *  it. CONFIG is copied; of its slots NAME and OFFERED count. PEER: who opened it, for what happens between calls.
+ *  SHARE: of all of PEER's contexts; it outlives them. It is closed by sr_client_close. */
 CK_RV sr_host_open(const struct sr_config *config, struct sr_vault *vault, const struct sr_peer *peer,
-	struct sr_client **client, struct sr_error *err);
+	struct sr_share *share, struct sr_client **client, struct sr_error *err);
 
 /** sr_host_slots(client, ids): the slot ids in the order of the configuration, the default slot last; how many. IDS has
  *  room for SR_SLOTS_MAX + 1. */
@@ -92,7 +93,9 @@ struct sr_described {
 };
 
 /** sr_host_describe(client, session, handle, described): false where there is nothing to say of it.
- *  sr_host_restore_object(client, session, handle, described): the handle stands for that again, in SESSION's slot. */
+ *  sr_host_restore_object(client, session, handle, described): the handle stands for that again, in SESSION's slot.
+ *  CKR_DEVICE_MEMORY where the context has as many as it may: SR_RESTORED_MAX with a login, which a slot that logs
+ * itself in then tries once, else SR_RESTORED_PUBLIC_MAX; or where its peer has. */
 bool sr_host_describe(
 	struct sr_client *client, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE handle, struct sr_described *described);
 CK_RV sr_host_restore_object(struct sr_client *client, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE handle,

@@ -102,15 +102,26 @@ static CK_RV begin_on_token(struct sr_call *call)
 	return rv == CKR_OK ? sr_call_user(call) : rv;
 }
 
+static CK_RV open_nest(struct sr_call *call)
+{
+	struct sr_client *client = call->client;
+	if (!sr_share_take(client->share, SR_SHARED_NESTS, 1))
+		return sr_fail(&call->err, CKR_DEVICE_MEMORY, SR_REASON_TOO_LARGE,
+			"a user's or machine's applications may have keys in %d sessions: close some",
+			SR_SHARED_NESTS_MAX);
+	CK_RV rv = sr_nest_open(client->vault, &call->session->nest, &call->err);
+	if (!call->session->nest)
+		sr_share_give(client->share, SR_SHARED_NESTS, 1);
+	return rv;
+}
+
 /* A session object that is public needs no login, but the vault is told whose it is where there is one. */
 static CK_RV begin_in_session(struct sr_call *call, bool is_private)
 {
 	CK_RV rv = is_private ? sr_call_user(call) : sr_call_login(call);
 	if (rv == CKR_OK)
 		rv = sr_session_object_room(call, 1, 0);
-	if (rv == CKR_OK && !call->session->nest)
-		rv = sr_nest_open(call->client->vault, &call->session->nest, &call->err);
-	return rv;
+	return rv == CKR_OK && !call->session->nest ? open_nest(call) : rv;
 }
 
 CK_RV sr_making_begin(struct sr_call *call, const struct sr_attrs *template, bool is_private, struct sr_making *making)

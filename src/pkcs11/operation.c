@@ -49,6 +49,8 @@ static const struct kind {
 void sr_operation_end(struct sr_session *session, enum sr_operation_kind kind)
 {
 	struct sr_operation *op = &session->operations[kind];
+	if (op->active)
+		sr_share_give(session->slot->client->share, SR_SHARED_OPERATIONS, 1);
 	sr_use_end(op->use);
 	sr_buf_clear(&op->pending);
 	sr_buf_clear(&op->message);
@@ -176,6 +178,10 @@ static CK_RV begin(struct sr_call *call, enum sr_operation_kind kind, CK_OBJECT_
 		sr_use_end(op->use);
 		op->use = NULL;
 	}
+	if (!sr_share_take(call->client->share, SR_SHARED_OPERATIONS, 1))
+		return sr_fail(&call->err, CKR_DEVICE_MEMORY, SR_REASON_TOO_LARGE,
+			"a user's or machine's applications may have %d operations at once: end some",
+			SR_SHARED_OPERATIONS_MAX);
 	op->active = true;
 	op->user = call->identity;
 	op->epoch = call->epoch;

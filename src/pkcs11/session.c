@@ -55,9 +55,15 @@ static CK_RV enter_session(struct sr_client *client, struct sr_session *session,
 	if (client->session_count >= SR_SESSIONS_MAX)
 		return sr_fail(err, CKR_SESSION_COUNT, SR_REASON_TOO_LARGE,
 			"an application may have %d sessions open: close some", SR_SESSIONS_MAX);
+	if (!sr_share_take(client->share, SR_SHARED_SESSIONS, 1))
+		return sr_fail(err, CKR_SESSION_COUNT, SR_REASON_TOO_LARGE,
+			"a user's or machine's applications may have %d sessions open: close some",
+			SR_SHARED_SESSIONS_MAX);
 	HASH_ADD(hh, client->sessions, handle, sizeof session->handle, session);
-	if (!session->hh.tbl)
+	if (!session->hh.tbl) {
+		sr_share_give(client->share, SR_SHARED_SESSIONS, 1);
 		return CKR_HOST_MEMORY;
+	}
 	client->session_count++;
 	session->slot->sessions++;
 	session->slot->rw_sessions += (session->flags & CKF_RW_SESSION) != 0;
@@ -137,6 +143,7 @@ static CK_RV close_session(
 	session->gone = true;
 	pthread_cond_broadcast(&client->cut_off);
 	client->session_count--;
+	sr_share_give(client->share, SR_SHARED_SESSIONS, 1);
 	slot->sessions--;
 	slot->rw_sessions -= (session->flags & CKF_RW_SESSION) != 0;
 	sr_handles_end_session(slot, session->handle);
@@ -148,6 +155,8 @@ static CK_RV close_session(
 	sr_digest_end(session);
 	sr_operations_end(session);
 	sr_handles_bury(slot);
+	if (session->nest)
+		sr_share_give(client->share, SR_SHARED_NESTS, 1);
 	sr_nest_close(session->nest);
 	session->nest = NULL;
 	unref(client, session); /* the table's; the caller has its own */
