@@ -25,6 +25,15 @@ static struct sr_block *take_block(size_t size)
 	return mapped == MAP_FAILED ? NULL : mapped;
 }
 
+/* With all that share: false where that is too much. */
+static bool count(struct sr_arena *arena, size_t size)
+{
+	if (!arena->shared || size < LARGE)
+		return true;
+	arena->counted += size;
+	return atomic_fetch_add(arena->shared, size) + size <= SR_ARENAS_MAX;
+}
+
 void *sr_arena_take(struct sr_arena *arena, size_t size)
 {
 	size_t whole = size + sizeof(struct sr_block);
@@ -32,7 +41,7 @@ void *sr_arena_take(struct sr_arena *arena, size_t size)
 		arena->failed = true;
 		return NULL;
 	}
-	struct sr_block *block = take_block(whole);
+	struct sr_block *block = count(arena, whole) ? take_block(whole) : NULL;
 	if (!block) {
 		arena->failed = true;
 		return NULL;
@@ -57,6 +66,8 @@ void sr_arena_clear(struct sr_arena *arena)
 		sr_cleanse(block, size);
 		free(block);
 	}
+	if (arena->shared)
+		atomic_fetch_sub(arena->shared, arena->counted);
 	*arena = (struct sr_arena)SR_ARENA_INIT;
 }
 

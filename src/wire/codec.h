@@ -10,18 +10,24 @@
 #include "util/buf.h"
 #include "wire/limits.h"
 
+#include <stdatomic.h>
+
 /** struct sr_arena: the memory of one request: it is cleansed and goes with it. FAILED: there was no memory, or LEFT,
- *  the bytes that may still be taken, was too little. */
+ *  the bytes that may still be taken, was too little, or SHARED, the bytes of all that count there together, too much:
+ *  of large pieces alone, SR_ARENAS_MAX at most. NULL: this one counts nowhere. */
 struct sr_arena {
 	struct sr_block *blocks;
 	size_t left;
 	bool failed;
+	atomic_size_t *shared;
+	size_t counted;
 };
 
 #define SR_ARENA_MAX (48u << 20)
-#define SR_ARENA_INIT                     \
-	{                                 \
-		NULL, SR_ARENA_MAX, false \
+#define SR_ARENAS_MAX (512u << 20)
+#define SR_ARENA_INIT                              \
+	{                                          \
+		NULL, SR_ARENA_MAX, false, NULL, 0 \
 	}
 
 /** sr_arena_take(arena, size): SIZE zeros, aligned for anything; a large piece costs memory only where it is written

@@ -396,11 +396,13 @@ bool sr_serve(const struct sr_service *service, struct sr_client *client, const 
 	struct sr_buf *request, struct sr_buf *answer)
 {
 	struct sr_arena arena = SR_ARENA_INIT;
+	arena.shared = service->memory;
 	struct sr_in in = { .at = request->data, .left = request->len, .arena = &arena };
 	struct serving serving = { .service = service, .client = client, .peer = peer, .in = &in, .out = answer };
 	bool good = in.left > 0;
 	for (unsigned calls = 0; good && in.left && serving.rv == CKR_OK; calls++)
-		good = calls < SR_WIRE_CALLS_MAX && serve_one(&serving);
+		good = calls < SR_WIRE_CALLS_MAX && serve_one(&serving) && !answer->failed &&
+		       answer->len <= SR_WIRE_BODY_MAX;
 	sr_arena_clear(&arena);
-	return good && !answer->failed && answer->len <= SR_WIRE_BODY_MAX;
+	return good;
 }

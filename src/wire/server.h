@@ -21,7 +21,8 @@ struct sr_outcomes {
  *  restore_session, restore_object: as sr_host_restore_*
  *  peek, end_search, signs_again: as sr_host_*
  *  last_error       of the thread's last call
- *  outcomes         counted there */
+ *  outcomes         counted there
+ *  memory           of all requests that are being carried out: where their arenas count */
 struct sr_service {
 	const struct sr_calls *calls;
 	void (*from)(const struct sr_peer *peer, const struct sr_offer *offer);
@@ -38,6 +39,7 @@ struct sr_service {
 	bool (*signs_again)(struct sr_client *client, CK_SESSION_HANDLE session);
 	const struct sr_error *(*last_error)(void);
 	struct sr_outcomes *outcomes;
+	atomic_size_t *memory;
 };
 
 /** sr_serve(service, client, peer, request, answer): carries out the calls in REQUEST (a message's body, which it

@@ -236,6 +236,32 @@ START_TEST(memory_has_an_end)
 }
 END_TEST
 
+/* Of all requests together: of large pieces, which are given back with them. */
+START_TEST(memory_of_all_has_an_end)
+{
+	static struct sr_arena arenas[SR_ARENAS_MAX / SR_ARENA_MAX];
+	const size_t count = COUNT(arenas), most = SR_ARENA_MAX - 4096;
+	atomic_size_t shared = 0;
+	for (size_t i = 0; i < count; i++) {
+		arenas[i] = (struct sr_arena)SR_ARENA_INIT;
+		arenas[i].shared = &shared;
+		ck_assert_ptr_nonnull(sr_arena_take(&arenas[i], most));
+	}
+	arena.shared = &shared;
+	ck_assert_ptr_nonnull(sr_arena_take(&arena, 4096));
+	ck_assert_ptr_null(sr_arena_take(&arena, most));
+	ck_assert(arena.failed);
+	sr_arena_clear(&arena);
+	sr_arena_clear(&arenas[0]);
+	arena.shared = &shared;
+	ck_assert_ptr_nonnull(sr_arena_take(&arena, most));
+	sr_arena_clear(&arena);
+	for (size_t i = 0; i < count; i++)
+		sr_arena_clear(&arenas[i]);
+	ck_assert_uint_eq(shared, 0);
+}
+END_TEST
+
 Suite *sr_suite_wire_codec(void)
 {
 	Suite *suite = suite_create("wire_codec");
@@ -251,6 +277,7 @@ Suite *sr_suite_wire_codec(void)
 	tcase_add_test(tcase, bytes_that_are_forged);
 	tcase_add_test(tcase, memory_is_zero_and_aligned);
 	tcase_add_test(tcase, memory_has_an_end);
+	tcase_add_test(tcase, memory_of_all_has_an_end);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }
