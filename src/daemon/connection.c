@@ -16,14 +16,14 @@
 #include <unistd.h>
 #include <utlist.h>
 
-#define WRITE_MS (30 * 1000)                 /* for a peer that does not read */
 #define SESSIONS_IDLE_MS (8 * 3600 * 1000LL) /* where it is the last connection of a context with open sessions */
-#define SLOWEST (64u << 10)                  /* bytes a second */
+#define SLOWEST (64u << 10)                  /* bytes a second, in and out */
+#define HANDSHAKES_TO_READ 3                 /* so long a peer may rest while there is an answer for it */
 #define MESSAGES_AT_ONCE 16                  /* before others have their turn */
 #define READ_AT_ONCE (64u << 10)
 #define GREETING_MAX (4u << 10)
 #define SMALL (64u << 10)     /* messages that are not counted */
-#define HELD_MAX (256u << 20) /* of larger ones, of all connections */
+#define HELD_MAX (256u << 20) /* of larger ones, of all connections, in and out */
 
 /* What a connection does next. */
 enum next { GO_ON, WANT_READ, WANT_WRITE, YIELD, END };
@@ -49,6 +49,8 @@ static void from(const struct sr_peer *peer, const struct sr_offer *offer)
 	sr_origin_set(peer ? &origin : NULL);
 }
 
+static atomic_size_t memory;
+
 static const struct sr_service service = {
 	.calls = &sr_client_calls,
 	.from = from,
@@ -60,6 +62,7 @@ static const struct sr_service service = {
 	.end_search = sr_host_end_search,
 	.signs_again = sr_host_signs_again,
 	.last_error = sr_last_error_get,
+	.memory = &memory,
 };
 
 /* -- messages out ----------------------------------------------------------------------------------------------------
@@ -88,6 +91,16 @@ static enum next after(ssize_t result)
 	return result == SR_CHANNEL_WANT_WRITE ? WANT_WRITE : END;
 }
 
+/* What is ready for a peer goes out at 64 KiB a second or faster: it is held as long. */
+static void set_write_deadline(const struct sr_daemon *daemon, struct sr_connection *connection)
+{
+	int64_t allowed_s = HANDSHAKES_TO_READ * (int64_t)daemon->config.listen.handshake_s;
+	allowed_s += (int64_t)(connection->out_at / SLOWEST);
+	if (!connection->answered_ms)
+		connection->answered_ms = sr_daemon_now_ms();
+	connection->deadline_ms = connection->answered_ms + allowed_s * 1000;
+}
+
 static enum next flush(struct sr_daemon *daemon, struct sr_connection *connection)
 {
 	struct sr_buf *out = &connection->out;
@@ -95,7 +108,7 @@ static enum next flush(struct sr_daemon *daemon, struct sr_connection *connectio
 		ssize_t sent = connection->channel->kind->write(
 			connection->channel, out->data + connection->out_at, out->len - connection->out_at);
 		if (sent <= 0) {
-			give_until(connection, WRITE_MS);
+			set_write_deadline(daemon, connection);
 			return after(sent);
 		}
 		connection->out_at += (size_t)sent;
@@ -103,6 +116,7 @@ static enum next flush(struct sr_daemon *daemon, struct sr_connection *connectio
 	}
 	sr_buf_clear(out);
 	connection->out_at = 0;
+	connection->answered_ms = 0;
 	return connection->ending ? END : GO_ON;
 }
 
@@ -187,10 +201,10 @@ static enum next take_message(struct sr_daemon *daemon, struct sr_connection *co
 
 /* -- bytes in --------------------------------------------------------------------------------------------------------
  */
-/* Large messages that are not whole yet share a bound. */
+/* Large messages that are not whole yet, or not taken by their peer, share a bound. */
 static bool may_hold(struct sr_daemon *daemon, struct sr_connection *connection)
 {
-	size_t size = connection->assembly.in.len + connection->assembly.body.len;
+	size_t size = connection->assembly.in.len + connection->assembly.body.len + connection->out.len;
 	size_t counted = size > SMALL ? size : 0;
 	size_t before = connection->held;
 	connection->held = counted;
@@ -282,6 +296,8 @@ static void set_idle_deadline(struct sr_daemon *daemon, struct sr_connection *co
 	if (idle_ms < SESSIONS_IDLE_MS && sr_context_is_needed(daemon, connection->context))
 		idle_ms = SESSIONS_IDLE_MS;
 	connection->began_ms = 0;
+	if (connection->assembly.in.cap > SMALL)
+		sr_buf_clear(&connection->assembly.in);
 	give_until(connection, idle_ms);
 }
 
@@ -313,7 +329,7 @@ static enum next drive(struct sr_daemon *daemon, struct sr_connection *connectio
 		}
 		next = read_on(daemon, connection);
 		if (next != GO_ON) {
-			if (next == WANT_READ)
+			if (next != END)
 				set_deadline(daemon, connection);
 			return next;
 		}
@@ -359,6 +375,8 @@ void sr_connection_run(struct sr_daemon *daemon, struct sr_connection *connectio
 	};
 	atomic_load_explicit(&connection->handed_on, memory_order_acquire);
 	enum next next = drive(daemon, connection);
+	if (next != END && !may_hold(daemon, connection))
+		next = END;
 	atomic_fetch_add_explicit(&connection->handed_on, 1, memory_order_release);
 	if (next == END || !sr_watch(daemon, &connection->source, events[next], true))
 		end(daemon, connection);
