@@ -49,8 +49,6 @@ static void from(const struct sr_peer *peer, const struct sr_offer *offer)
 	sr_origin_set(peer ? &origin : NULL);
 }
 
-static atomic_size_t memory;
-
 static const struct sr_service service = {
 	.calls = &sr_client_calls,
 	.from = from,
@@ -62,7 +60,6 @@ static const struct sr_service service = {
 	.end_search = sr_host_end_search,
 	.signs_again = sr_host_signs_again,
 	.last_error = sr_last_error_get,
-	.memory = &memory,
 };
 
 /* -- messages out ----------------------------------------------------------------------------------------------------
@@ -171,6 +168,7 @@ static enum next serve(struct sr_daemon *daemon, struct sr_connection *connectio
 	struct sr_buf answer = SR_BUF_INIT;
 	struct sr_service counted = service;
 	counted.outcomes = &daemon->counters.calls;
+	counted.memory = &daemon->carried;
 	connection->deadline_ms = INT64_MAX;
 	sr_count(&daemon->counters.requests, 1);
 	sr_count(&daemon->counters.in_flight, 1);

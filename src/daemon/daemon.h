@@ -211,7 +211,8 @@ struct sr_daemon {
 	struct sr_connection *connections;
 	size_t connection_count;
 	struct sr_peer_count *peers;
-	atomic_size_t held; /* bytes of messages that are not whole yet, or not taken yet */
+	atomic_size_t held;    /* bytes of messages that are not whole yet, or not taken yet */
+	atomic_size_t carried; /* bytes of requests that are being carried out */
 	atomic_bool draining;
 	pthread_t workers[1024];
 	atomic_uint worker_count;

@@ -130,10 +130,36 @@ static void tell_refused(struct sr_daemon *daemon)
 		sr_log(daemon, SR_LOG_WARNING, "refused", "%lu connections were refused: %s", all, reasons);
 }
 
-static void tick(struct sr_daemon *daemon)
+static size_t connections_left(struct sr_daemon *daemon)
+{
+	pthread_mutex_lock(&daemon->lock);
+	size_t left = daemon->connection_count;
+	pthread_mutex_unlock(&daemon->lock);
+	return left;
+}
+
+/** struct crowd: MOST: connections at once, since memory was given back last. DUE: it is to be, a moment after half of
+ * them have gone: when their workers have given it back. */
+struct crowd {
+	size_t most;
+	bool due;
+};
+
+static void return_memory(struct sr_daemon *daemon, struct crowd *crowd)
+{
+	size_t left = connections_left(daemon);
+	if (crowd->due)
+		sr_start_trim();
+	crowd->due = left < crowd->most && left <= crowd->most / 2;
+	if (crowd->due || left > crowd->most)
+		crowd->most = left;
+}
+
+static void tick(struct sr_daemon *daemon, struct crowd *crowd)
 {
 	sr_connections_expire(daemon, sr_daemon_now_ms());
 	rearm_listeners(daemon);
+	return_memory(daemon, crowd);
 	tell_refused(daemon);
 	sr_log_retry(daemon);
 	sr_start_watchdog();
@@ -154,6 +180,7 @@ static uint32_t wait_until(struct sr_daemon *daemon, int signals, int64_t until_
 static void serve(struct sr_daemon *daemon, int signals)
 {
 	int64_t tick_ms = sr_daemon_now_ms() + TICK_MS;
+	struct crowd crowd = { 0 };
 	for (;;) {
 		uint32_t caught = wait_until(daemon, signals, tick_ms);
 		if (caught == SIGTERM || caught == SIGINT)
@@ -164,17 +191,9 @@ static void serve(struct sr_daemon *daemon, int signals)
 		sr_http_run(&daemon->http, now_ms);
 		if (now_ms < tick_ms)
 			continue;
-		tick(daemon);
+		tick(daemon, &crowd);
 		tick_ms = now_ms + TICK_MS;
 	}
-}
-
-static size_t connections_left(struct sr_daemon *daemon)
-{
-	pthread_mutex_lock(&daemon->lock);
-	size_t left = daemon->connection_count;
-	pthread_mutex_unlock(&daemon->lock);
-	return left;
 }
 
 /* Calls in flight come to their end; no other begins. */

@@ -4,8 +4,10 @@
 
 #include "daemon/daemon.h"
 
-/** sr_start_harden(): no core dump, no debugger of the same user, memory locked where that is allowed without limit. */
+/** sr_start_harden(): no core dump, no debugger of the same user, memory locked where that is allowed without limit;
+ * and little of it kept that is not used. sr_start_trim(): what the allocator has kept goes back to the system. */
 void sr_start_harden(void);
+void sr_start_trim(void);
 
 /** sr_start_check(daemon, err): `--check`: certificates can be read; nothing is opened that serves. */
 CK_RV sr_start_check(struct sr_daemon *daemon, struct sr_error *err);
