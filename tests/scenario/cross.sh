@@ -58,8 +58,7 @@ used=$("$STRONGROOM" audit query --event key.used --status allowed --json | "$PY
 ok "$used uses are in the audit"
 
 # The other custody has a vault of its own. SoftHSM2 cannot wrap Ed25519, so that kind stays resident there.
-make_vault wrapped
-sed -i 's/^\[vault\]$/[vault]\ncustody = wrapped/' "$STRONGROOM_CONF"
+make_vault wrapped 'custody = wrapped'
 in_wrapped()
 {
 	CROSS_TOKEN=wrapped CROSS_PIN=$vault_pin "$SR_BUILD/tests/scenario/cross" "$@"

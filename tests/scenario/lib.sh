@@ -21,7 +21,11 @@ die()
 	echo "not ok - $*" >&2
 	exit 1
 }
-finish() { echo "1..$passed"; }
+finish()
+{
+	[ -z "${SR_SCENARIO_OVER:-}" ] || end_daemons
+	echo "1..$passed"
+}
 
 # fails WHAT PATTERN COMMAND...: the command must fail, say PATTERN in one line on standard error, and nothing on
 # standard output.
@@ -53,19 +57,23 @@ same() # WHAT EXPECTED GOT
 	ok "$1"
 }
 
-# make_vault [NAME]: a vault in $place/NAME, its configuration and the admin's PIN file in the environment.
+# make_vault [NAME] [LINES]: a vault in $place/NAME, with LINES under [vault]; its configuration and the admin's PIN file in
+# the environment. With SR_SCENARIO_OVER=unix or tls a strongroomd has it, and the configuration is that of a client.
 make_vault()
 {
-	local name=${1:-vault}
+	local name=${1:-vault} line
+	shift $(($# > 0))
 	printf '%s\n' 'correct horse battery staple' >"$place/passphrase"
 	chmod 600 "$place/passphrase"
 	"$STRONGROOM" init --dir "$place/$name" --name "$name" --admin admin --passphrase-file "$place/passphrase" \
 		>"$place/init.out" 2>"$place/init.err" || die "init: $(cat "$place/init.err")"
 	vault=$place/$name
 	export STRONGROOM_CONF=$vault/strongroom.conf
+	for line in "$@"; do sed -i "s/^\[vault\]\$/[vault]\n$line/" "$STRONGROOM_CONF"; done
 	printf 'admin:%s\n' 'correct horse battery staple' >"$place/admin.pin"
 	chmod 600 "$place/admin.pin"
 	export STRONGROOM_PIN_FILE=$place/admin.pin
+	[ -z "${SR_SCENARIO_OVER:-}" ] || serve_vault "$name"
 }
 
 put() # PATH VALUE [OPTIONS]
@@ -87,3 +95,5 @@ read_with()
 		--output-file "$place/value" >"$place/tool.out" 2>&1 || return 1
 	cat "$place/value"
 }
+
+if [ -n "${SR_SCENARIO_OVER:-}" ]; then source "$(dirname "${BASH_SOURCE[0]}")/lib_over.sh"; fi
