@@ -28,12 +28,14 @@ struct sr_hsm;
  *              PIN_VALUE_OK (the configuration file that held the URI is readable by its owner alone).
  *  softhsm_conf  the vault's own SoftHSM2 configuration, NULL without: put into SOFTHSM2_CONF while the module is
  *              initialised if that is unset and libsofthsm2 is not loaded in this process yet, and taken out again
- *  prompt      asks a person for the PIN on a terminal; NULL in a guest process: "prompt:" is then refused */
+ *  prompt      asks a person for the PIN on a terminal; NULL in a guest process: "prompt:" is then refused
+ *  pin_refused set where the token itself refused the PIN, which no process should offer it again; may be NULL */
 struct sr_hsm_config {
 	const char *uri;
 	const char *softhsm_conf;
 	bool pin_value_ok;
 	bool (*prompt)(const char *token_label, struct sr_buf *pin);
+	bool *pin_refused;
 };
 
 /** sr_hsm_open(config, hsm, err): loads the module, finds the one token, logs in. Refuses ourselves and
@@ -99,6 +101,14 @@ CK_RV sr_hsm_anchor_write(struct sr_hsm *hsm, const char *vault_id, const struct
 
 /** sr_hsm_anchor_destroy(hsm, vault_id): undoes what a create that came to nothing left (init only). */
 void sr_hsm_anchor_destroy(struct sr_hsm *hsm, const char *vault_id);
+
+/** The private key of one TYPE that the URI itself names, by object= or id=. It belongs to no vault.
+ *  sr_hsm_named_check(hsm, type, err): whether there is that one; SR_REASON_BAD_CONFIG. sr_hsm_named_sign(hsm, type,
+ *  mechanism, data, len, signature, signature_len, err): by it; a longer signature is refused by the module. */
+#define SR_HSM_NAMED_SIGNATURE_MAX 1024
+CK_RV sr_hsm_named_check(struct sr_hsm *hsm, CK_KEY_TYPE type, struct sr_error *err);
+CK_RV sr_hsm_named_sign(struct sr_hsm *hsm, CK_KEY_TYPE type, const CK_MECHANISM *mechanism, const void *data,
+	size_t len, uint8_t signature[SR_HSM_NAMED_SIGNATURE_MAX], size_t *signature_len, struct sr_error *err);
 
 /** struct sr_hsm_identity: who answers, for status and probe. Texts without padding. */
 struct sr_hsm_identity {

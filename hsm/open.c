@@ -256,6 +256,8 @@ CK_RV sr_hsm_open(const struct sr_hsm_config *config, struct sr_hsm **out, struc
 		rv = sr_backend_open(&hsm->backend, path, config->softhsm_conf, err);
 	if (rv == CKR_OK)
 		rv = sr_hsm_connect(hsm, err);
+	if (config->pin_refused)
+		*config->pin_refused = hsm->pin_refused;
 	if (rv != CKR_OK) {
 		sr_hsm_close(hsm);
 		return rv;

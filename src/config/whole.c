@@ -143,6 +143,9 @@ static CK_RV check_listen(const struct whole *whole)
 			"needs certificate = /path/to/chain.pem and key = /path/to/key.pem; add both");
 	if (!listen->tls_count)
 		rv = check_no_tls_sockets(whole);
+	if (rv == CKR_OK && listen->key && listen->key[0] != '/')
+		rv = refuse_given(whole, SR_SECTION_LISTEN, "key",
+			"a server's key cannot be in a token (a client's can); name a PEM file");
 	if (rv == CKR_OK && listen->require_client_certificate && !listen->client_ca)
 		rv = refuse_given(whole, SR_SECTION_LISTEN, "require-client-certificate",
 			"needs client-ca = /path/to/ca.pem; add it");

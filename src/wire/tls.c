@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #define HANDSHAKE_MS 10000
-#define PKCS11_URI "pkcs11:"
 
 /* -- the client ------------------------------------------------------------------------------------------------ */
 static CK_RV check_files(const struct sr_tls_client_files *files, struct sr_error *err)
@@ -24,9 +23,6 @@ static CK_RV check_files(const struct sr_tls_client_files *files, struct sr_erro
 	if (!files->certificate != !files->key)
 		return sr_fail(err, CKR_GENERAL_ERROR, SR_REASON_BAD_CONFIG,
 			"a client's certificate and its key go together; one of them is missing");
-	if (files->key && strncmp(files->key, PKCS11_URI, strlen(PKCS11_URI)) == 0)
-		return sr_fail(err, CKR_GENERAL_ERROR, SR_REASON_BAD_CONFIG,
-			"a client key in another token (pkcs11:) is not supported; name a PEM file");
 	return CKR_OK;
 }
 
@@ -65,6 +61,9 @@ static const char *fault_of_certificate(long result)
 
 static CK_RV refuse_server(const struct sr_tls *tls, const char *name, struct sr_error *err)
 {
+	const struct sr_error *fault = tls->settings->key ? sr_tls_key_fault(tls->settings->key) : NULL;
+	if (fault)
+		return sr_tls_key_fail(fault, err);
 	long result = SSL_get_verify_result(tls->ssl);
 	if (result != X509_V_OK)
 		return sr_fail(err, CKR_TOKEN_NOT_PRESENT, SR_REASON_SERVER_REFUSED, "the server %.100s is refused: %s",
@@ -137,6 +136,8 @@ CK_RV sr_tls_connect(const struct sr_tls_client_files *files, int fd, struct sr_
 	else
 		close(fd);
 	if (settings) {
+		if (settings->key)
+			sr_tls_key_close(settings->key);
 		sr_tls_leave(settings);
 		sr_tls_settings_drop(settings);
 	}
@@ -161,6 +162,9 @@ CK_RV sr_tls_server_new(const struct sr_tls_server_files *files, struct sr_tls_s
 	if (!files->certificate || !files->key)
 		return sr_fail(err, CKR_GENERAL_ERROR, SR_REASON_NOT_CONFIGURED,
 			"a tls: listener needs a certificate and its key");
+	if (sr_tls_key_is_uri(files->key))
+		return sr_fail(err, CKR_GENERAL_ERROR, SR_REASON_BAD_CONFIG,
+			"a server's key in a token (pkcs11:) is not supported; name a PEM file");
 	if (files->require_client_certificate && !files->client_ca)
 		return sr_fail(err, CKR_GENERAL_ERROR, SR_REASON_BAD_CONFIG,
 			"client certificates are required, but no CA file says who signs them");

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 /** struct sr_tls_client_files: CA, CERTIFICATE (with its chain) and KEY are PEM files; the last two may both be NULL.
+ *  KEY may be a PKCS#11 URI instead: a key that stays in its token, which signs.
  *  NAME is what the server's certificate has to say in its subjectAltName, a DNS name or an IP address. */
 struct sr_tls_client_files {
 	const char *ca;
@@ -23,9 +24,11 @@ struct sr_tls_client_files {
 
 /** sr_tls_connect(files, fd, channel, err): shakes hands on a connected socket, in ten seconds at most, and owns it
  * from now on (also when it fails). Files that cannot be used: CKR_GENERAL_ERROR, SR_REASON_NOT_CONFIGURED or
- * _BAD_CONFIG. A server that is not the right one: CKR_TOKEN_NOT_PRESENT, SR_REASON_SERVER_REFUSED, the line says why;
- * one that goes or says nothing: SR_REASON_SERVER_AWAY. What the server thinks of the client's certificate comes with
- * the first read. Any thread. The one symbol that libstrongroom-tls.so exports. */
+ * _BAD_CONFIG; a token of the client that is away: CKR_TOKEN_NOT_PRESENT, and one that does not
+ * sign: CKR_GENERAL_ERROR, both with the reason of hsm.h. A server that is not the right one: CKR_TOKEN_NOT_PRESENT,
+ * SR_REASON_SERVER_REFUSED, the line says why; one that goes or says nothing: SR_REASON_SERVER_AWAY. What the server
+ * thinks of the client's certificate comes with the first read. Any thread. The one symbol that libstrongroom-tls.so
+ * exports. */
 __attribute__((visibility("default"))) CK_RV sr_tls_connect(
 	const struct sr_tls_client_files *files, int fd, struct sr_channel **channel, struct sr_error *err);
 

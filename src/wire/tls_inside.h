@@ -13,7 +13,7 @@ struct sr_tls_library {
 	unsigned refs;  /* under SR_LOCK_TLS */
 	unsigned forks; /* those of the process that made it */
 	OSSL_LIB_CTX *ctx;
-	OSSL_PROVIDER *provider;
+	OSSL_PROVIDER *provider, *token_keys;
 	BIO_METHOD *socket;
 };
 
@@ -23,6 +23,7 @@ struct sr_tls_server {
 	atomic_uint refs;
 	struct sr_tls_library *library;
 	SSL_CTX *ctx;
+	struct sr_tls_key *key; /* NULL: the key was in a file */
 };
 
 /** sr_tls_settings_new(err): without files; NULL when OpenSSL cannot be set up. */
@@ -35,6 +36,33 @@ CK_RV sr_tls_trust(struct sr_tls_server *settings, const char *file, struct sr_e
 /** sr_tls_identity(settings, certificate, key, err): who we are. */
 CK_RV sr_tls_identity(struct sr_tls_server *settings, const char *certificate, const char *key, struct sr_error *err);
 
+/* -- tls_key.c: a key that stays in a PKCS#11 token -------------------------------------------------------------- */
+struct sr_tls_key;
+
+/** sr_tls_key_provider(library): what makes such keys usable there; the last to be loaded. NULL on failure. */
+OSSL_PROVIDER *sr_tls_key_provider(OSSL_LIB_CTX *library);
+
+/** sr_tls_key_is_uri(key): whether KEY of a configuration names a token's. */
+bool sr_tls_key_is_uri(const char *key);
+
+/** sr_tls_key_open(uri, type, key, err): logs in to the token, and finds its key of that TYPE, CKK_RSA or CKK_EC.
+ *  sr_tls_key_use(key, settings): as the key of the certificate, which is there already, and whose public half is of
+ *  that type; false without memory. KEY outlives SETTINGS' SSL_CTX. */
+CK_RV sr_tls_key_open(const char *uri, CK_KEY_TYPE type, struct sr_tls_key **key, struct sr_error *err);
+bool sr_tls_key_use(struct sr_tls_key *key, struct sr_tls_server *settings);
+
+/** sr_tls_key_fault(key): why the token did not sign; NULL where it did, or was not asked. */
+const struct sr_error *sr_tls_key_fault(const struct sr_tls_key *key);
+
+/** sr_tls_key_fail(why, err): that, or what kept it from being opened, as sr_tls_connect answers it. */
+CK_RV sr_tls_key_fail(const struct sr_error *why, struct sr_error *err);
+
+/** sr_tls_key_close(key): the token is let go, and nothing is signed any more. sr_tls_key_free does so too; it takes
+ *  NULL. */
+void sr_tls_key_close(struct sr_tls_key *key);
+void sr_tls_key_free(struct sr_tls_key *key);
+
+/* -- tls_settings.c ---------------------------------------------------------------------------------------------- */
 /** sr_tls_why(): the newest line in OpenSSL's error queue. */
 const char *sr_tls_why(void);
 

@@ -24,6 +24,8 @@ static struct sr_tls_library *current;
 static void library_free(struct sr_tls_library *library)
 {
 	BIO_meth_free(library->socket);
+	if (library->token_keys)
+		OSSL_PROVIDER_unload(library->token_keys);
 	if (library->provider)
 		OSSL_PROVIDER_unload(library->provider);
 	OSSL_LIB_CTX_free(library->ctx);
@@ -40,8 +42,10 @@ static struct sr_tls_library *library_new(void)
 	library->ctx = OSSL_LIB_CTX_new();
 	if (library->ctx)
 		library->provider = OSSL_PROVIDER_load(library->ctx, "default");
+	if (library->provider)
+		library->token_keys = sr_tls_key_provider(library->ctx);
 	library->socket = sr_tls_socket();
-	if (library->provider && library->socket)
+	if (library->token_keys && library->socket)
 		return library;
 	library_free(library);
 	return NULL;
@@ -106,6 +110,7 @@ void sr_tls_settings_drop(struct sr_tls_server *settings)
 	if (atomic_fetch_sub(&settings->refs, 1) > 1)
 		return;
 	SSL_CTX_free(settings->ctx);
+	sr_tls_key_free(settings->key);
 	if (settings->library)
 		library_drop(settings->library);
 	free(settings);
@@ -150,6 +155,18 @@ CK_RV sr_tls_trust(struct sr_tls_server *settings, const char *file, struct sr_e
 	return loaded ? CKR_OK : refuse_file("the CA file", file, err);
 }
 
+static CK_RV use_token(struct sr_tls_server *settings, const char *uri, struct sr_error *err)
+{
+	const EVP_PKEY *public = X509_get0_pubkey(SSL_CTX_get0_certificate(settings->ctx));
+	if (!public || (!EVP_PKEY_is_a(public, "EC") && !EVP_PKEY_is_a(public, "RSA")))
+		return sr_fail(err, CKR_GENERAL_ERROR, SR_REASON_BAD_CONFIG,
+			"the client's key: one in a token (pkcs11:) is RSA or EC, and the certificate's is neither");
+	CK_RV rv = sr_tls_key_open(uri, EVP_PKEY_is_a(public, "EC") ? CKK_EC : CKK_RSA, &settings->key, err);
+	if (rv == CKR_OK && !sr_tls_key_use(settings->key, settings))
+		rv = sr_fail(err, CKR_GENERAL_ERROR, SR_REASON_INTERNAL, "the client's key: %s", sr_tls_why());
+	return rv;
+}
+
 CK_RV sr_tls_identity(struct sr_tls_server *settings, const char *certificate, const char *key, struct sr_error *err)
 {
 	bool asked = false;
@@ -157,6 +174,8 @@ CK_RV sr_tls_identity(struct sr_tls_server *settings, const char *certificate, c
 	CK_RV rv = CKR_OK;
 	if (SSL_CTX_use_certificate_chain_file(settings->ctx, certificate) != 1)
 		rv = refuse_file("the certificate", certificate, err);
+	else if (sr_tls_key_is_uri(key))
+		rv = use_token(settings, key, err);
 	else if (SSL_CTX_use_PrivateKey_file(settings->ctx, key, SSL_FILETYPE_PEM) != 1)
 		rv = refuse_file("the key", key, err);
 	SSL_CTX_set_default_passwd_cb_userdata(settings->ctx, NULL);

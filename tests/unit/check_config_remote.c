@@ -165,6 +165,8 @@ static const struct {
 	{ "[vault]\ndir=/v\n[listen]\ntls = [::]:1\nkey = /k\n", ":4: tls: needs certificate =" },
 	{ "[vault]\ndir=/v\n[listen]\ncertificate = /x\n", ":4: certificate: goes with tls = ADDRESS:PORT" },
 	{ "[vault]\ndir=/v\n[listen]\ncertificate = x\n", ":4: certificate: must be an absolute path" },
+	{ "[vault]\ndir=/v\n[listen]\ntls = 127.0.0.1:1\ncertificate = /c\nkey = pkcs11:object=k\n",
+		":6: key: a server's key cannot be in a token" },
 	{ "[vault]\ndir=/v\n[listen]\nkey = /x\n", ":4: key: goes with tls = ADDRESS:PORT" },
 	{ "[vault]\ndir=/v\n[listen]\nkey = x\n", ":4: key: must be an absolute path" },
 	{ "[vault]\ndir=/v\n[listen]\nclient-ca = /x\n", ":4: client-ca: goes with tls = ADDRESS:PORT" },
@@ -300,7 +302,7 @@ END_TEST
 static const char all_of_listen[] = "[vault]\ndir = /v\n[listen]\n"
 				    "unix = /run/a \t/run/b\nmode = 600\nallow-uid = 0 4294967294\nallow-gid = 7\n"
 				    "unix-is-loopback = yes\ntls = 192.0.2.1:1   [::]:65535\n"
-				    "certificate = /c\nkey = pkcs11:object=k\nclient-ca = /ca\n"
+				    "certificate = /c\nkey = /k\nclient-ca = /ca\n"
 				    "require-client-certificate = yes\nproxy-from = 10.0.0.7 2001:db8::/32\n"
 				    "max-connections = 65535\nmax-per-peer = 1\nmax-calls = 1024\nidle = 1d\n"
 				    "handshake = 1m\nuser = _sr-1.x\nmetrics = [::1]:9512\nlog = json\n";
@@ -324,7 +326,7 @@ static void assert_all_of_listen(const struct sr_listen *listen)
 	ck_assert_str_eq(listen->tls[1].host, "::");
 	ck_assert_uint_eq(listen->tls[1].port, 65535);
 	ck_assert_str_eq(listen->certificate, "/c");
-	ck_assert_str_eq(listen->key, "pkcs11:object=k");
+	ck_assert_str_eq(listen->key, "/k");
 	ck_assert_str_eq(listen->client_ca, "/ca");
 	ck_assert_uint_eq(listen->proxy_count, 2);
 	sr_cidr_text(&listen->proxies[1], range);

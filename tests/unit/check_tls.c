@@ -3,6 +3,7 @@
  * The client, which waits in its handshake, has a thread; the server, which does not wait, is pumped beside it. */
 #include "tests/unit/suites.h"
 
+#include "hsm/hsm.h"
 #include "tests/unit/tls_files.h"
 #include "wire/tls.h"
 
@@ -18,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -470,8 +472,6 @@ START_TEST(what_is_missing)
 	files = good;
 	files.certificate = in_dir("client.pem");
 	assert_files_refused(SR_REASON_BAD_CONFIG, "go together");
-	files.key = "pkcs11:token=t;object=k";
-	assert_files_refused(SR_REASON_BAD_CONFIG, "(pkcs11:) is not supported; name a PEM file");
 	files = good;
 	char longer[300];
 	memset(longer, 'x', sizeof longer);
@@ -528,6 +528,8 @@ START_TEST(files_of_a_server)
 	server_files = good;
 	server_files.key = in_dir("client.key");
 	assert_no_server(SR_REASON_BAD_CONFIG, "key values mismatch");
+	server_files.key = "pkcs11:token=t;object=k";
+	assert_no_server(SR_REASON_BAD_CONFIG, "(pkcs11:) is not supported; name a PEM file");
 	sr_tls_server_free(NULL);
 }
 END_TEST
@@ -761,6 +763,117 @@ static void add_refusals(TCase *tcase)
 	tcase_add_test(tcase, an_end_without_a_goodbye);
 }
 
+/* -- a client's key in a token ----------------------------------------------------------------------------------- */
+static char token_uri[400], wrong_uri[400];
+
+static void write_text(const char *file, const char *text)
+{
+	FILE *to = fopen(file, "w");
+	ck_assert_ptr_nonnull(to);
+	fputs(text, to);
+	fclose(to);
+	ck_assert_int_eq(chmod(file, 0600), 0);
+}
+
+/* The client's key goes into a SoftHSM2 token as "client", that of another CA as "other". */
+static void set_up_token(void)
+{
+	struct sr_buf uri = SR_BUF_INIT, conf = SR_BUF_INIT;
+	char command[600];
+	set_up();
+	ck_assert_msg(sr_hsm_make_softhsm(dir, "machine", &uri, &conf, &err) == CKR_OK, "%s", err.text);
+	ERR_clear_error(); /* SoftHSM2 leaves some */
+	setenv("SOFTHSM2_CONF", sr_buf_string(&conf), 1);
+	tls_write_key(&other_ca, in_dir("other.key"), NULL);
+	snprintf(command, sizeof command,
+		"for name in client other; do softhsm2-util --import %s/$name.key --token machine --label $name "
+		"--id 0$(expr $name : o) --pin \"$(cat %s/hsm/pin)\" || exit; done >/dev/null",
+		dir, dir);
+	ck_assert_int_eq(system(command), 0);
+	const char *query = strchr(sr_buf_string(&uri), '?');
+	ck_assert_ptr_nonnull(query);
+	snprintf(token_uri, sizeof token_uri, "pkcs11:token=machine;object=client%s", query);
+	snprintf(wrong_uri, sizeof wrong_uri, "pkcs11:token=machine;object=other%s", query);
+	sr_buf_clear(&uri);
+	sr_buf_clear(&conf);
+	files.certificate = in_dir("client.pem");
+	server_files.client_ca = files.ca;
+	server_files.require_client_certificate = true;
+}
+
+static void tear_down_token(void)
+{
+	unsetenv("SOFTHSM2_CONF");
+	tear_down();
+}
+
+START_TEST(a_key_in_a_token)
+{
+	uint8_t hash[32], wanted[32];
+	files.key = token_uri;
+	for (int i = 0; i < 2; i++) {
+		assert_met();
+		tls_hash(&client_end, wanted);
+		ck_assert(sr_tls_peer_certificate(server_channel, hash));
+		ck_assert_mem_eq(hash, wanted, 32);
+		say(client.channel, server_channel, "it is me");
+		close_both();
+	}
+}
+END_TEST
+
+START_TEST(another_key_in_a_token)
+{
+	files.key = wrong_uri;
+	ck_assert_int_eq(meet_once(), SR_CHANNEL_ERROR);
+	ck_assert_uint_eq(client.rv, CKR_GENERAL_ERROR);
+	assert_said(&client.err, SR_REASON_BAD_CONFIG, "the certificate is over another key");
+	close_both();
+}
+END_TEST
+
+/* Corrected under way, it is still not tried: whether the token would take it is not worth its last try. */
+START_TEST(a_pin_that_is_refused)
+{
+	char pin[100], good[100] = "";
+	FILE *from = fopen(in_dir("hsm/pin"), "r");
+	ck_assert_ptr_nonnull(from);
+	ck_assert_ptr_nonnull(fgets(good, sizeof good, from));
+	fclose(from);
+	snprintf(pin, sizeof pin, "%s/hsm/pin", dir);
+	files.key = token_uri;
+	write_text(pin, "wrong");
+	assert_files_refused(SR_REASON_HSM_PIN, "it was tried once");
+	write_text(pin, good);
+	assert_files_refused(SR_REASON_HSM_PIN, "is not tried again; correct it and start the program anew");
+}
+END_TEST
+
+START_TEST(a_token_that_is_away)
+{
+	char away[400];
+	snprintf(away, sizeof away, "pkcs11:token=none;object=client%s", strchr(token_uri, '?'));
+	files.key = away;
+	begin_client();
+	end_client();
+	close(pair[1]);
+	ck_assert_uint_eq(client.rv, CKR_TOKEN_NOT_PRESENT);
+	assert_said(&client.err, SR_REASON_HSM_MISSING, "the client's key: HSM token of the URI not found");
+}
+END_TEST
+
+static TCase *token_keys(void)
+{
+	TCase *tcase = tcase_create("a key in a token");
+	tcase_add_checked_fixture(tcase, set_up_token, tear_down_token);
+	tcase_set_timeout(tcase, 60);
+	tcase_add_test(tcase, a_key_in_a_token);
+	tcase_add_test(tcase, another_key_in_a_token);
+	tcase_add_test(tcase, a_token_that_is_away);
+	tcase_add_test(tcase, a_pin_that_is_refused);
+	return tcase;
+}
+
 Suite *sr_suite_tls(void)
 {
 	Suite *suite = suite_create("tls");
@@ -780,5 +893,6 @@ Suite *sr_suite_tls(void)
 	tcase_add_test(tcase, a_forked_child);
 	tcase_add_test(tcase, the_private_library);
 	suite_add_tcase(suite, tcase);
+	suite_add_tcase(suite, token_keys());
 	return suite;
 }
