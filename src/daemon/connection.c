@@ -53,6 +53,7 @@ static const struct sr_service service = {
 	.calls = &sr_client_calls,
 	.from = from,
 	.waits = sr_host_waits,
+	.slot_waits = sr_host_slot_waits,
 	.describe = sr_host_describe,
 	.restore_session = sr_host_restore_session,
 	.restore_object = sr_host_restore_object,

@@ -55,7 +55,7 @@ CK_RV sr_module_C_GetInfo(CK_INFO_PTR info)
 	return CKR_OK;
 }
 
-/* Slots come from the configuration and do not change while the library is initialised: there never is an event. */
+/* See module/event.h for what is an event. */
 CK_RV sr_module_C_WaitForSlotEvent(CK_FLAGS flags, CK_SLOT_ID_PTR slot, CK_VOID_PTR reserved)
 {
 	struct sr_hold hold;
@@ -66,5 +66,7 @@ CK_RV sr_module_C_WaitForSlotEvent(CK_FLAGS flags, CK_SLOT_ID_PTR slot, CK_VOID_
 	if (reserved || !slot)
 		return sr_fail(sr_last(), CKR_ARGUMENTS_BAD, SR_REASON_NONE,
 			reserved ? "the reserved argument is not NULL" : "pSlot is NULL");
-	return flags & CKF_DONT_BLOCK ? CKR_NO_EVENT : sr_state_wait();
+	if (flags & ~(CK_FLAGS)CKF_DONT_BLOCK)
+		return sr_fail(sr_last(), CKR_ARGUMENTS_BAD, SR_REASON_NONE, "flags has more than CKF_DONT_BLOCK");
+	return sr_state_wait(!(flags & CKF_DONT_BLOCK), slot);
 }

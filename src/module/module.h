@@ -59,8 +59,10 @@ void sr_unserialise(void);
 CK_RV sr_state_open(const struct sr_locking *locking, struct sr_error *err);
 CK_RV sr_state_close(void);
 
-/** sr_state_wait(): returns when C_Finalize was called; CKR_CRYPTOKI_NOT_INITIALIZED. Holds nothing meanwhile. */
-CK_RV sr_state_wait(void);
+/** sr_state_wait(block, slot): an event of a slot, which SLOT is told; without BLOCK CKR_NO_EVENT where there is none.
+ *  CKR_CRYPTOKI_NOT_INITIALIZED when C_Finalize was called. Holds nothing while it waits, and has no thread: it looks
+ * now and then. */
+CK_RV sr_state_wait(bool block, CK_SLOT_ID *slot);
 
 /** sr_state_is_closed(): nothing is open here, nor was inherited from a parent. */
 bool sr_state_is_closed(void);

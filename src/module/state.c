@@ -7,13 +7,17 @@
  * After fork(), the child has one thread, and locks that other threads of the parent may have held. The handler puts
  * the locks back as they were at load time, by plain stores: it takes no lock, calls nothing and cannot block the fork.
  * The client stays untouched until C_Initialize hands it to the backend's abandon. */
-#define _GNU_SOURCE 1 /* PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP */
+#define _GNU_SOURCE 1 /* PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP, pthread_cond_clockwait */
+#include "module/event.h"
 #include "module/held.h"
 #include "module/module.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+
+#define GLANCE_NS 200000000L
 
 enum phase { CLOSED, OPEN, CLOSING, INHERITED };
 
@@ -22,10 +26,11 @@ static struct {
 	atomic_uint forks;
 	pthread_mutex_t opening;
 	pthread_rwlock_t calls;
-	pthread_mutex_t waiting; /* guards the two conditions and WAITERS */
+	pthread_mutex_t waiting; /* guards the two conditions, WAITERS and KNOWN */
 	pthread_cond_t closing;
 	pthread_cond_t nobody_waits;
 	unsigned waiters;
+	struct sr_known known; /* of slots, by C_WaitForSlotEvent */
 	const struct sr_backend *backend;
 	struct sr_client *client;
 	struct sr_locking locking;
@@ -173,6 +178,7 @@ static CK_RV open_all(const struct sr_locking *locking, struct sr_error *err)
 	}
 	state.locking = *locking;
 	state.mutex = mutex;
+	state.known = (struct sr_known){ .begun = false };
 	atomic_store(&state.phase, OPEN);
 	return CKR_OK;
 }
@@ -239,15 +245,68 @@ CK_RV sr_state_close(void)
 }
 
 /* -- C_WaitForSlotEvent ---------------------------------------------------------------------------------------- */
-CK_RV sr_state_wait(void)
+/* One look, as a call like any other: CKR_NO_EVENT where nothing has happened. */
+static CK_RV glance(CK_SLOT_ID *slot)
+{
+	struct sr_slot_view views[SR_SLOTS_MAX + 1];
+	struct sr_hold hold;
+	size_t count = 0;
+	CK_RV rv = sr_hold(&hold);
+	if (rv != CKR_OK)
+		return rv;
+	rv = sr_serialise();
+	if (rv == CKR_OK && hold.backend)
+		count = hold.backend->view(hold.client, views);
+	if (rv == CKR_OK)
+		sr_unserialise();
+	sr_release(&hold);
+	if (rv != CKR_OK)
+		return rv;
+	pthread_mutex_lock(&state.waiting);
+	bool event = sr_events_take(&state.known, views, count, slot);
+	pthread_mutex_unlock(&state.waiting);
+	return event ? CKR_OK : CKR_NO_EVENT;
+}
+
+/* Until the next look is due; C_Finalize ends it. */
+static void rest(void)
+{
+	struct timespec until;
+	int woken = 0;
+	clock_gettime(CLOCK_MONOTONIC, &until); /* how long to sleep; what time it is, is util/clock's */
+	pthread_mutex_lock(&state.waiting);
+	until.tv_nsec += state.known.hurry ? GLANCE_NS : 0;
+	until.tv_sec += (state.known.hurry ? 0 : 1) + until.tv_nsec / 1000000000L;
+	until.tv_nsec %= 1000000000L;
+	while (atomic_load(&state.phase) == OPEN && woken != ETIMEDOUT)
+		woken = pthread_cond_clockwait(&state.closing, &state.waiting, CLOCK_MONOTONIC, &until);
+	pthread_mutex_unlock(&state.waiting);
+}
+
+static void enter_waiting(void)
 {
 	pthread_mutex_lock(&state.waiting);
 	state.waiters++;
-	while (atomic_load(&state.phase) == OPEN)
-		pthread_cond_wait(&state.closing, &state.waiting);
+	pthread_mutex_unlock(&state.waiting);
+}
+
+static void leave_waiting(void)
+{
+	pthread_mutex_lock(&state.waiting);
 	state.waiters--;
 	if (state.waiters == 0)
 		pthread_cond_signal(&state.nobody_waits);
 	pthread_mutex_unlock(&state.waiting);
-	return not_initialised();
+}
+
+CK_RV sr_state_wait(bool block, CK_SLOT_ID *slot)
+{
+	enter_waiting();
+	CK_RV rv = glance(slot);
+	while (rv == CKR_NO_EVENT && block) {
+		rest();
+		rv = glance(slot);
+	}
+	leave_waiting();
+	return rv;
 }

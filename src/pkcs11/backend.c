@@ -93,6 +93,7 @@ const struct sr_backend *sr_backend(void)
 		.create = create,
 		.probe = probe,
 		.doctor = doctor,
+		.view = sr_client_view,
 	};
 	return &backend;
 }

@@ -170,6 +170,7 @@ CK_RV sr_client_ready(struct sr_client *client, struct sr_error *err)
 		return rv;
 	pthread_mutex_lock(&client->lock);
 	struct sr_error absent = client->absent;
+	client->met_absence = true;
 	pthread_mutex_unlock(&client->lock);
 	return sr_fail(err, absent_code(absent.reason), absent.reason, "%s", absent.text);
 }

@@ -14,6 +14,7 @@
 #include "pkcs11/operation.h"
 #include "pkcs11/own_token.h"
 #include "pkcs11/share.h"
+#include "pkcs11/slot_view.h"
 #include "vault/identity.h"
 #include "vault/objects.h"
 
@@ -36,7 +37,8 @@
  *              CKR_USER_NOT_LOGGED_IN for LAPSE_REASON
  *  WANTED      there was a login that nobody ended: a slot with a token of its own tries again when that changes
  *  EPOCH       counts the ends of logins; what was begun in another is over. ENDED_BY_LAPSE: how the last ended
- *  STAMP       the token file at the last login that was tried; WAITS: its token waited for an approval
+ *  STAMP       the token file at the last login that was tried; WAITS: its token waited for an approval; TOLD: so the
+ *              application was told, since the last sr_client_view
  *  REVIVED     a login was tried to make room for handles that come back */
 struct sr_slot {
 	struct sr_client *client;
@@ -55,6 +57,7 @@ struct sr_slot {
 	struct sr_stamp stamp;
 	bool waits;
 	bool revived;
+	bool told;
 	struct sr_handles handles;
 };
 
@@ -106,6 +109,7 @@ struct sr_client {
 	struct sr_vault *vault; /* set once, under LOCK; stays until the client closes */
 	bool shared;            /* the vault is not the client's to close */
 	struct sr_error absent; /* why there is no vault */
+	bool met_absence;       /* a call was told so, since the last sr_client_view */
 	int64_t next_try_ms;    /* guarded by OPENING */
 	bool numbered;          /* slot ids come from the vault's id */
 	struct sr_slot slots[SR_SLOTS_MAX + 1];
@@ -130,6 +134,9 @@ void sr_client_abandon(struct sr_client *client);
 /** sr_client_ready(client, err): the vault is open, or is now; tried at most once a second. Otherwise
  *  CKR_TOKEN_NOT_PRESENT, CKR_DEVICE_REMOVED, CKR_DEVICE_ERROR or CKR_DEVICE_MEMORY with the vault's own reason. */
 CK_RV sr_client_ready(struct sr_client *client, struct sr_error *err);
+
+/** sr_client_view(client, views): as struct sr_backend's. */
+size_t sr_client_view(struct sr_client *client, struct sr_slot_view *views);
 
 /** sr_slots_serials(client): serial numbers, once the vault is open; sr_slots_number(client): slot ids, from the serial
  *  where there is one. Under client->lock, or before the client is known. */

@@ -48,6 +48,10 @@ size_t sr_host_sessions(struct sr_client *client);
  *  event. CKR_SESSION_HANDLE_INVALID. */
 CK_RV sr_host_waits(struct sr_client *client, CK_SESSION_HANDLE session, bool *waits);
 
+/** sr_host_slot_waits(client, slot, waits): likewise for a slot, with or without a session. CKR_SLOT_ID_INVALID;
+ *  CKR_DEVICE_REMOVED where that cannot be seen now. */
+CK_RV sr_host_slot_waits(struct sr_client *client, CK_SLOT_ID slot, bool *waits);
+
 /** struct sr_peek: what a search that has just begun will give: COUNT handles, where they are few and
  *  so WHOLE. HAS_LENGTH: it is one object whose CKA_VALUE this login may have, of LENGTH bytes. */
 #define SR_PEEK_MAX 8

@@ -103,6 +103,7 @@ static struct sr_identity *finish_login(
 	if (stamp)
 		slot->stamp = *stamp;
 	slot->waits = sr_login_waits(call, rv);
+	slot->told = slot->waits && sr_call_token_has(slot->config);
 	if (identity) {
 		old = slot->identity;
 		if (!again)

@@ -223,6 +223,12 @@ bool sr_vault_read_by_listing(const struct sr_vault *vault)
 	return vault->read_by_listing;
 }
 
+bool sr_vault_is_there(struct sr_vault *vault)
+{
+	struct sr_error ignored = SR_ERROR_INIT;
+	return sr_hsm_look(vault->hsm, &ignored) == CKR_OK;
+}
+
 CK_RV sr_vault_random(struct sr_vault *vault, void *out, size_t len, struct sr_error *err)
 {
 	return sr_hsm_random(vault->hsm, out, len, err);

@@ -51,6 +51,9 @@ const char *sr_vault_id(const struct sr_vault *vault);   /* 16 hex digits */
 const char *sr_vault_name(const struct sr_vault *vault); /* the default slot's token label */
 bool sr_vault_read_by_listing(const struct sr_vault *vault);
 
+/** sr_vault_is_there(vault): its HSM is, as far as was seen within the last second. */
+bool sr_vault_is_there(struct sr_vault *vault);
+
 /** sr_vault_random, sr_vault_seed: the HSM's generator (hsm/hsm.h). */
 CK_RV sr_vault_random(struct sr_vault *vault, void *out, size_t len, struct sr_error *err);
 CK_RV sr_vault_seed(struct sr_vault *vault, const void *seed, size_t len, struct sr_error *err);

@@ -233,6 +233,8 @@ static CK_RV login(struct sr_client *client, CK_SESSION_HANDLE session, CK_USER_
 	CK_RV rv = remote_C_Login(client, session, type, pin, len);
 	if (rv == CKR_FUNCTION_REJECTED && !pin && type == CKU_USER)
 		rv = sr_remote_wait(client, session, type, rv);
+	if (type == CKU_USER)
+		sr_remote_told(client, session, sr_remote_is_pending(rv));
 	return after_login(client, session, type, pin, len, rv);
 }
 
@@ -429,4 +431,5 @@ const struct sr_backend sr_remote_backend = {
 	.close = close_client,
 	.abandon = abandon,
 	.last_error = sr_remote_last_error,
+	.view = sr_remote_view,
 };

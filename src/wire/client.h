@@ -12,6 +12,7 @@
 #include "pkcs11/calls.h"
 #include "pkcs11/host.h"
 #include "pkcs11/own_token.h"
+#include "pkcs11/slot_view.h"
 #include "wire/channel.h"
 #include "wire/message.h"
 
@@ -49,6 +50,7 @@ struct sr_remote_slot {
 	struct sr_kept *kept;
 	struct sr_stamp own;
 	uint64_t generation;
+	bool told; /* the application, since the last sr_remote_view: its token waits for an approval */
 };
 
 /** struct sr_ahead: what the server has told of a search beforehand, good until UNTIL_MS and as long as the application
@@ -125,6 +127,8 @@ struct sr_client {
 	unsigned parked;
 	uint64_t changes;     /* calls that may have changed what there is to see */
 	uint64_t key_changes; /* those of them that may have changed what a key may do, or a login */
+	uint64_t viewed;      /* GENERATION at the last sr_remote_view */
+	bool met_absence;     /* since then a call was told that the server is away */
 };
 
 /* -- connections: client_link.c ------------------------------------------------------------------------------------ */
@@ -161,6 +165,8 @@ struct sr_exchange {
 void sr_exchange_begin(
 	struct sr_exchange *exchange, struct sr_client *client, uint16_t number, CK_SESSION_HANDLE session);
 void sr_exchange_add(struct sr_exchange *exchange, uint16_t number); /* one more call of the session */
+/** sr_exchange_begin_slot: a call of the wire itself about a slot, of which it brings the own token. */
+void sr_exchange_begin_slot(struct sr_exchange *exchange, struct sr_client *client, uint16_t number, size_t slot);
 bool sr_exchange_run(struct sr_exchange *exchange);
 CK_RV sr_exchange_end(struct sr_exchange *exchange);
 const struct sr_error *sr_remote_last_error(void);
@@ -170,6 +176,7 @@ CK_RV sr_remote_fail(const struct sr_error *err); /* as the thread's last error 
 bool sr_memory_open(struct sr_client *client);
 void sr_memory_close(struct sr_client *client);
 void sr_memory_forget(struct sr_client *client); /* under the client's lock */
+void sr_memory_offer_slot(struct sr_client *client, size_t slot, struct sr_buf *out);
 /** sr_memory_slot(client, session, slot): false: no session of this client's. */
 bool sr_memory_slot(struct sr_client *client, CK_SESSION_HANDLE session, size_t *slot);
 void sr_memory_session(struct sr_client *client, CK_SESSION_HANDLE session, CK_SLOT_ID slot, CK_FLAGS flags);
@@ -221,7 +228,14 @@ void sr_signing_catch_up(struct sr_client *client, CK_SESSION_HANDLE session);
 /** sr_remote_wait(client, session, type, rv): as sr_login_wait, after a login by the slot's own token that answered RV.
  */
 CK_RV sr_remote_wait(struct sr_client *client, CK_SESSION_HANDLE session, CK_USER_TYPE type, CK_RV rv);
+bool sr_remote_is_pending(CK_RV rv); /* the thread's last call, a login, answered RV: it may wait */
 CK_RV sr_remote_login_again(struct sr_client *client, CK_SESSION_HANDLE session, CK_USER_TYPE type);
+
+/* -- events of slots: client_event.c ------------------------------------------------------------------------------- */
+/** sr_remote_view(client, views): as struct sr_backend's. sr_remote_told(client, session, waits): a login was told that
+ * the slot's own token waits, or that it does not. */
+size_t sr_remote_view(struct sr_client *client, struct sr_slot_view *views);
+void sr_remote_told(struct sr_client *client, CK_SESSION_HANDLE session, bool waits);
 
 /* -- slots: client_slot.c ------------------------------------------------------------------------------------------ */
 void sr_remote_slots_number(struct sr_client *client, const struct sr_welcome *welcome);

@@ -40,6 +40,7 @@ static bool only_looks(uint16_t number)
 	case SR_ID_C_GetMechanismList:
 	case SR_ID_C_OpenSession:
 	case SR_WIRE_END_SEARCH:
+	case SR_WIRE_SLOT_WAITS:
 		return true;
 	default:
 		return false;
@@ -81,12 +82,25 @@ static void note_change(struct sr_client *client, uint16_t number)
 }
 
 /* -- the request -------------------------------------------------------------------------------------------------- */
-void sr_exchange_begin(
-	struct sr_exchange *exchange, struct sr_client *client, uint16_t number, CK_SESSION_HANDLE session)
+static void begin(struct sr_exchange *exchange, struct sr_client *client, uint16_t number, CK_SESSION_HANDLE session)
 {
 	note_change(client, number);
 	*exchange = (struct sr_exchange){ .client = client, .number = number, .session = session };
 	exchange->arena = (struct sr_arena)SR_ARENA_INIT;
+}
+
+void sr_exchange_begin_slot(struct sr_exchange *exchange, struct sr_client *client, uint16_t number, size_t slot)
+{
+	begin(exchange, client, number, 0);
+	sr_put_u16(&exchange->request, number);
+	sr_put_ulong(&exchange->request, 0);
+	sr_memory_offer_slot(client, slot, &exchange->request);
+}
+
+void sr_exchange_begin(
+	struct sr_exchange *exchange, struct sr_client *client, uint16_t number, CK_SESSION_HANDLE session)
+{
+	begin(exchange, client, number, session);
 	if (is_of_client(number))
 		sr_put_u16(&exchange->request, number);
 	else
@@ -105,6 +119,9 @@ static CK_RV away(struct sr_exchange *exchange)
 {
 	bool token = is_of_client(exchange->number) && exchange->err.rv != CKR_HOST_MEMORY;
 	size_t slot;
+	pthread_mutex_lock(&exchange->client->lock);
+	exchange->client->met_absence = true;
+	pthread_mutex_unlock(&exchange->client->lock);
 	if (token && exchange->err.rv == CKR_DEVICE_REMOVED)
 		exchange->err.rv = CKR_TOKEN_NOT_PRESENT;
 	if (!is_of_client(exchange->number) && !sr_memory_slot(exchange->client, exchange->session, &slot))

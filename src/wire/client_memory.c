@@ -250,14 +250,25 @@ static void offer_of(struct sr_remote_slot *slot, struct sr_buf *out)
 	sr_cleanse(pin, sizeof pin);
 }
 
-void sr_memory_offer(struct sr_client *client, CK_SESSION_HANDLE handle, struct sr_buf *out)
+static void offer_if_any(struct sr_remote_slot *slot, struct sr_buf *out)
 {
-	pthread_mutex_lock(&client->lock);
-	const struct sr_remote_session *session = find_session(client, handle);
-	struct sr_remote_slot *slot = session ? &client->slots[session->slot] : NULL;
 	if (slot && sr_own_token_has(slot->config))
 		offer_of(slot, out);
 	else
 		sr_put_u8(out, SR_OFFER_NONE);
+}
+
+void sr_memory_offer_slot(struct sr_client *client, size_t slot, struct sr_buf *out)
+{
+	pthread_mutex_lock(&client->lock);
+	offer_if_any(&client->slots[slot], out);
+	pthread_mutex_unlock(&client->lock);
+}
+
+void sr_memory_offer(struct sr_client *client, CK_SESSION_HANDLE handle, struct sr_buf *out)
+{
+	pthread_mutex_lock(&client->lock);
+	const struct sr_remote_session *session = find_session(client, handle);
+	offer_if_any(session ? &client->slots[session->slot] : NULL, out);
 	pthread_mutex_unlock(&client->lock);
 }

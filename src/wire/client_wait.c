@@ -62,7 +62,7 @@ static bool take_place(struct sr_client *client, CK_SESSION_HANDLE session, int6
 	return room;
 }
 
-static bool is_pending(CK_RV rv)
+bool sr_remote_is_pending(CK_RV rv)
 {
 	return rv == CKR_FUNCTION_REJECTED && sr_remote_last_error()->reason == SR_REASON_APPROVAL_REQUIRED;
 }
@@ -71,11 +71,11 @@ CK_RV sr_remote_wait(struct sr_client *client, CK_SESSION_HANDLE session, CK_USE
 {
 	struct sr_error cut_off = SR_ERROR_INIT;
 	int64_t wait_ms;
-	if (!is_pending(rv) || !take_place(client, session, &wait_ms))
+	if (!sr_remote_is_pending(rv) || !take_place(client, session, &wait_ms))
 		return rv;
 	int64_t until_ms = sr_clock_boot_ms() + wait_ms;
 	struct sr_error pending = *sr_remote_last_error();
-	while (is_pending(rv) && sr_clock_boot_ms() < until_ms) {
+	while (sr_remote_is_pending(rv) && sr_clock_boot_ms() < until_ms) {
 		bool open = true;
 		do {
 			open = rest(client, session);

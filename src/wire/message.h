@@ -97,6 +97,7 @@ enum sr_wire_call {
 	SR_WIRE_PEEK,            /* after C_FindObjectsInit: what the search will give */
 	SR_WIRE_END_SEARCH,      /* C_FindObjectsFinal, which the client has answered */
 	SR_WIRE_SIGNS_AGAIN,     /* after C_Sign: how long the client may answer the same C_SignInit */
+	SR_WIRE_SLOT_WAITS,      /* whether a slot's own token waits, without a session */
 	SR_WIRE_CALL_END
 };
 

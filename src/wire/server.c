@@ -258,6 +258,17 @@ static bool serve_waits(struct serving *serving)
 	return true;
 }
 
+static bool serve_slot_waits(struct serving *serving)
+{
+	bool waits = false;
+	CK_SLOT_ID slot = sr_get_ulong(serving->in);
+	if (!readable(serving))
+		return false;
+	begin_answer(serving, serving->service->slot_waits(serving->client, slot, &waits));
+	sr_put_u8(serving->out, waits);
+	return true;
+}
+
 static bool restore_session(struct serving *serving)
 {
 	CK_SLOT_ID slot = sr_get_ulong(serving->in);
@@ -352,6 +363,8 @@ static bool serve_row(struct serving *serving, uint16_t number)
 	switch (number) {
 	case SR_WIRE_WAITS:
 		return serve_waits(serving);
+	case SR_WIRE_SLOT_WAITS:
+		return serve_slot_waits(serving);
 	case SR_WIRE_RESTORE_SESSION:
 		return restore_session(serving);
 	case SR_WIRE_RESTORE_OBJECTS:

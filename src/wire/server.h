@@ -16,7 +16,7 @@ struct sr_outcomes {
 
 /** struct sr_service: what a request is carried out by. The functions but CALLS may be NULL in tests.
  *  from             whose the thread's next call is: the connection's peer, and the token that the call brings
- *  waits            as sr_host_waits
+ *  waits, slot_waits as sr_host_*
  *  describe         what a handle stands for
  *  restore_session, restore_object: as sr_host_restore_*
  *  peek, end_search, signs_again: as sr_host_*
@@ -27,6 +27,7 @@ struct sr_service {
 	const struct sr_calls *calls;
 	void (*from)(const struct sr_peer *peer, const struct sr_offer *offer);
 	CK_RV (*waits)(struct sr_client *client, CK_SESSION_HANDLE session, bool *waits);
+	CK_RV (*slot_waits)(struct sr_client *client, CK_SLOT_ID slot, bool *waits);
 	bool (*describe)(
 		struct sr_client *client, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE handle, struct sr_described *out);
 	CK_RV(*restore_session)

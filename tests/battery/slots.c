@@ -240,6 +240,7 @@ START_TEST(no_event)
 	ck_assert_rv(p11->C_WaitForSlotEvent(CKF_DONT_BLOCK, &slot, NULL), CKR_NO_EVENT);
 	ck_assert_rv(p11->C_WaitForSlotEvent(CKF_DONT_BLOCK, &slot, &something), CKR_ARGUMENTS_BAD);
 	ck_assert_rv(p11->C_WaitForSlotEvent(CKF_DONT_BLOCK, NULL, NULL), CKR_ARGUMENTS_BAD);
+	ck_assert_rv(p11->C_WaitForSlotEvent(CKF_DONT_BLOCK | 2, &slot, NULL), CKR_ARGUMENTS_BAD);
 }
 END_TEST
 

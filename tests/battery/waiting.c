@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static char token[SR_TOKEN_LEN + 1];
 static char request[SR_REQUEST_MAX];
@@ -142,6 +143,113 @@ START_TEST(a_pin_does_not_wait)
 }
 END_TEST
 
+/* -- C_WaitForSlotEvent -------------------------------------------------------------------------------------------- */
+static struct {
+	pthread_t thread;
+	CK_SLOT_ID slot;
+	CK_RV rv;
+	bool back;
+} watcher;
+
+static void *watch_here(void *unused)
+{
+	(void)unused;
+	watcher.rv = p11->C_WaitForSlotEvent(0, &watcher.slot, NULL);
+	__atomic_store_n(&watcher.back, true, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+static void no_event(void)
+{
+	CK_SLOT_ID slot;
+	ck_assert_rv(p11->C_WaitForSlotEvent(CKF_DONT_BLOCK, &slot, NULL), CKR_NO_EVENT);
+}
+
+static void event_of(const char *label)
+{
+	CK_SLOT_ID slot = 0;
+	ck_assert_rv(p11->C_WaitForSlotEvent(CKF_DONT_BLOCK, &slot, NULL), CKR_OK);
+	ck_assert_uint_eq(slot, sr_slot(label));
+	no_event();
+}
+
+/* _i: how it is decided. No session is open in that slot, and nobody has tried to log in. */
+START_TEST(an_event_tells_of_it)
+{
+	watcher.back = false;
+	ck_assert_int_eq(pthread_create(&watcher.thread, NULL, watch_here, NULL), 0);
+	pause_ms(600);
+	ck_assert(!__atomic_load_n(&watcher.back, __ATOMIC_SEQ_CST));
+	sr_decide(request, _i ? "denied" : "approved");
+	pthread_join(watcher.thread, NULL);
+	ck_assert_rv(watcher.rv, CKR_OK);
+	ck_assert_uint_eq(watcher.slot, sr_slot("waiting"));
+	no_event();
+	CK_SESSION_HANDLE session = sr_open("waiting", 0);
+	ck_assert_rv(p11->C_Login(session, CKU_USER, NULL, 0), _i ? CKR_FUNCTION_REJECTED : CKR_OK);
+	no_event();
+}
+END_TEST
+
+/* What is decided between the login that was refused and the first wait is not missed. */
+START_TEST(an_event_since_the_login)
+{
+	sr_place_write(sr_place.first, token);
+	CK_SESSION_HANDLE session = sr_open("first", 0);
+	ck_assert_rv(p11->C_Login(session, CKU_USER, NULL, 0), CKR_FUNCTION_REJECTED);
+	sr_place_write(sr_place.waiting, sr_place.reader); /* one slot alone waits */
+	sr_decide(request, "approved");
+	event_of("first");
+	ck_assert_rv(p11->C_Login(session, CKU_USER, NULL, 0), CKR_OK);
+	no_event();
+	unlink(sr_place.first);
+}
+END_TEST
+
+START_TEST(an_event_for_each_slot)
+{
+	CK_SLOT_ID slots[2] = { 0, 0 };
+	sr_place_write(sr_place.first, token);
+	no_event();
+	sr_decide(request, "approved");
+	for (int i = 0; i < 2; i++)
+		ck_assert_rv(p11->C_WaitForSlotEvent(CKF_DONT_BLOCK, &slots[i], NULL), CKR_OK);
+	no_event();
+	bool waiting_first = slots[0] == sr_slot("waiting");
+	ck_assert_uint_eq(slots[waiting_first ? 0 : 1], sr_slot("waiting"));
+	ck_assert_uint_eq(slots[waiting_first ? 1 : 0], sr_slot("first"));
+	unlink(sr_place.first);
+}
+END_TEST
+
+START_TEST(no_event_without_a_decision)
+{
+	no_event();
+	sr_place_write(sr_place.waiting, token); /* the same */
+	no_event();
+	sr_place_write(sr_place.waiting, sr_place.reader);
+	event_of("waiting");
+	sr_place_write(sr_place.waiting, token);
+	no_event();
+	sr_decide(request, "approved");
+	event_of("waiting");
+	ck_assert_rv(p11->C_Finalize(NULL), CKR_OK);
+	ck_assert_rv(sr_initialize(), CKR_OK);
+	no_event();
+}
+END_TEST
+
+START_TEST(finalize_ends_a_watcher)
+{
+	ck_assert_int_eq(pthread_create(&watcher.thread, NULL, watch_here, NULL), 0);
+	pause_ms(300);
+	ck_assert_rv(p11->C_Finalize(NULL), CKR_OK);
+	pthread_join(watcher.thread, NULL);
+	ck_assert_rv(watcher.rv, CKR_CRYPTOKI_NOT_INITIALIZED);
+	ck_assert_rv(sr_initialize(), CKR_OK);
+}
+END_TEST
+
 Suite *sr_battery_waiting(void)
 {
 	Suite *suite = suite_create("battery: logins that wait for an approval");
@@ -153,5 +261,10 @@ Suite *sr_battery_waiting(void)
 	tcase_add_test(tcase, others_go_on);
 	tcase_add_test(tcase, another_token_ends_it);
 	tcase_add_test(tcase, a_pin_does_not_wait);
+	tcase_add_loop_test(tcase, an_event_tells_of_it, 0, 2);
+	tcase_add_test(tcase, an_event_since_the_login);
+	tcase_add_test(tcase, an_event_for_each_slot);
+	tcase_add_test(tcase, no_event_without_a_decision);
+	tcase_add_test(tcase, finalize_ends_a_watcher);
 	return suite;
 }

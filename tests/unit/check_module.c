@@ -499,6 +499,45 @@ START_TEST(callbacks_that_fail)
 END_TEST
 
 /* -- C_Finalize against others ---------------------------------------------------------------------------------- */
+static CK_RV event(void)
+{
+	CK_SLOT_ID slot = 0;
+	CK_RV rv = module.p11->C_WaitForSlotEvent(CKF_DONT_BLOCK, &slot, NULL);
+	ck_assert(rv != CKR_OK || slot == FAKE_SLOT);
+	return rv;
+}
+
+START_TEST(events_of_a_slot)
+{
+	CK_C_INITIALIZE_ARGS args = { ALL, 0, NULL };
+	ck_assert_uint_eq(module.p11->C_Initialize(&args), CKR_OK);
+	struct fake_state *now = fake();
+	ck_assert_uint_eq(event(), CKR_NO_EVENT);
+	now->absent = true;
+	ck_assert_uint_eq(event(), CKR_OK);
+	ck_assert_uint_eq(event(), CKR_NO_EVENT);
+	now->absent = false;
+	ck_assert_uint_eq(event(), CKR_OK);
+	now->waits = true;
+	ck_assert_uint_eq(event(), CKR_NO_EVENT);
+	now->waits = false;
+	now->unsure = true; /* not seen is not decided */
+	ck_assert_uint_eq(event(), CKR_NO_EVENT);
+	now->unsure = false;
+	ck_assert_uint_eq(event(), CKR_OK);
+	ck_assert_uint_eq(event(), CKR_NO_EVENT);
+	now->waits = true; /* decided while the token is away: told when it is back */
+	ck_assert_uint_eq(event(), CKR_NO_EVENT);
+	now->absent = true;
+	now->waits = false;
+	ck_assert_uint_eq(event(), CKR_OK);
+	ck_assert_uint_eq(event(), CKR_NO_EVENT);
+	now->absent = false;
+	ck_assert_uint_eq(event(), CKR_OK);
+	ck_assert_uint_eq(event(), CKR_NO_EVENT);
+}
+END_TEST
+
 static void *wait_for_event(void *result)
 {
 	CK_SLOT_ID slot;
@@ -514,6 +553,8 @@ START_TEST(slot_events)
 	ck_assert_uint_eq(module.p11->C_WaitForSlotEvent(CKF_DONT_BLOCK, &slot, NULL), CKR_NO_EVENT);
 	ck_assert_uint_eq(module.p11->C_WaitForSlotEvent(CKF_DONT_BLOCK, NULL, NULL), CKR_ARGUMENTS_BAD);
 	ck_assert_uint_eq(module.p11->C_WaitForSlotEvent(CKF_DONT_BLOCK, &slot, &slot), CKR_ARGUMENTS_BAD);
+	ck_assert_uint_eq(module.p11->C_WaitForSlotEvent(CKF_DONT_BLOCK | 2, &slot, NULL), CKR_ARGUMENTS_BAD);
+	ck_assert_uint_eq(module.p11->C_WaitForSlotEvent(2, &slot, NULL), CKR_ARGUMENTS_BAD);
 	pthread_t threads[THREADS];
 	CK_RV results[THREADS];
 	for (int i = 0; i < THREADS; i++)
@@ -1051,6 +1092,7 @@ static void add_configured(Suite *suite)
 	tcase_add_test(tcase, a_login_is_not_serialised);
 	tcase_add_test(tcase, callbacks_that_fail);
 	tcase_add_test(tcase, slot_events);
+	tcase_add_test(tcase, events_of_a_slot);
 	tcase_add_test(tcase, finalize_waits_for_calls);
 	tcase_add_test(tcase, a_child_starts_anew);
 	tcase_add_test(tcase, a_child_forgets_the_parents_mutex);

@@ -637,6 +637,70 @@ START_TEST(a_slots_token_goes_with_each_call)
 }
 END_TEST
 
+/* -- events of slots
+ * ------------------------------------------------------------------------------------------------------------ */
+static void ck_view(bool present, bool was_absent, struct sr_slot_view views[SR_SLOTS_MAX + 1])
+{
+	ck_assert_uint_eq(sr_remote_view(client, views), 3);
+	for (size_t i = 0; i < 3; i++) {
+		ck_assert_uint_eq(views[i].id, 71 + i);
+		ck_assert_int_eq(views[i].present, present);
+		ck_assert_int_eq(views[i].was_absent, was_absent);
+	}
+}
+
+START_TEST(a_view_of_the_slots)
+{
+	struct sr_slot_view views[SR_SLOTS_MAX + 1];
+	write_token("srt_of_the_file\n");
+	sr_script_clear(false);
+	ck_view(true, false, views);
+	struct sr_script seen = sr_script_seen();
+	ck_assert_uint_eq(seen.request_count, 1); /* of the one that logs itself in */
+	ck_assert_uint_eq(seen.requests[0].number, SR_WIRE_SLOT_WAITS);
+	ck_assert_uint_eq(seen.requests[0].session, 0);
+	ck_assert(holds(&seen.requests[0], "srt_of_the_file"));
+	ck_assert(views[1].waits && !views[1].unsure);
+	ck_assert(!views[0].waits && !views[0].unsure);
+	sr_fake.rv = CKR_DEVICE_REMOVED;
+	ck_view(true, false, views);
+	ck_assert(views[1].unsure);
+	sr_fake.rv = CKR_OK;
+	unlink(token_file);
+}
+END_TEST
+
+START_TEST(a_view_of_a_server_that_goes_and_comes)
+{
+	struct sr_slot_view views[SR_SLOTS_MAX + 1];
+	ck_view(true, false, views);
+	sr_script_stop();
+	ck_view(false, false, views);
+	ck_view(false, true, views);
+	ck_assert(sr_script_start(path));
+	client->next_try_ms = 0;
+	ck_view(true, true, views);
+	ck_view(true, false, views);
+	sr_script_drop(); /* and is back before anybody looks: another context */
+	ck_view(true, true, views);
+	ck_view(true, false, views);
+}
+END_TEST
+
+START_TEST(a_view_after_a_call_that_met_nobody)
+{
+	struct sr_slot_view views[SR_SLOTS_MAX + 1];
+	CK_SESSION_HANDLE session = open_session(71);
+	CK_ULONG size;
+	sr_script_stop();
+	ck_assert_uint_eq(calls->C_GetObjectSize(client, session, 1, &size), CKR_DEVICE_REMOVED);
+	ck_assert(sr_script_start(path));
+	ck_good_again(session);
+	ck_view(true, true, views); /* the first */
+	ck_view(true, false, views);
+}
+END_TEST
+
 Suite *sr_suite_wire_client(void)
 {
 	Suite *suite = suite_create("wire_client");
@@ -672,6 +736,9 @@ Suite *sr_suite_wire_client(void)
 	tcase_add_test(tcase, a_context_that_has_ended_is_made_anew);
 	tcase_add_test(tcase, a_join_that_is_refused_otherwise_changes_nothing);
 	tcase_add_test(tcase, a_slots_token_goes_with_each_call);
+	tcase_add_test(tcase, a_view_of_the_slots);
+	tcase_add_test(tcase, a_view_of_a_server_that_goes_and_comes);
+	tcase_add_test(tcase, a_view_after_a_call_that_met_nobody);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -9,7 +9,7 @@
 /** struct fake_state: exported as fake_state.
  *  C_GetSlotList gives slot 1; C_GenerateRandom(length) stays inside LENGTH milliseconds; C_SeedRandom fails with a
  * reason; C_GetSlotInfo of any other slot fails without one. C_Initialize fails for dir /fail. CLOSED_TOO_EARLY: close
- * was called while a call was inside. */
+ * was called while a call was inside. ABSENT, WAITS, UNSURE: what its slot shows. */
 struct fake_state {
 	atomic_int opened;
 	atomic_int interrupted;
@@ -19,6 +19,9 @@ struct fake_state {
 	atomic_int most_inside;
 	atomic_int closed_too_early;
 	atomic_int bad_client;
+	atomic_bool absent;
+	atomic_bool waits;
+	atomic_bool unsure;
 };
 
 #define FAKE_SLOT 1

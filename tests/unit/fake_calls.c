@@ -315,6 +315,14 @@ static CK_RV waits(struct sr_client *client, CK_SESSION_HANDLE session, bool *wa
 	return sr_fake.rv;
 }
 
+static CK_RV slot_waits(struct sr_client *client, CK_SLOT_ID slot, bool *waits)
+{
+	(void)client;
+	(void)slot;
+	*waits = sr_fake.rv == CKR_OK;
+	return sr_fake.rv;
+}
+
 static bool describe(
 	struct sr_client *client, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE handle, struct sr_described *described)
 {
@@ -378,6 +386,7 @@ const struct sr_service sr_fake_service = {
 	.calls = &sr_fake_calls,
 	.from = from,
 	.waits = waits,
+	.slot_waits = slot_waits,
 	.describe = describe,
 	.restore_session = restore_session,
 	.restore_object = restore_object,
