@@ -68,6 +68,28 @@ reads application >/dev/null
 same "connects anew after a restart, with the same key" 'read the value' "$(reads application)"
 let_go application
 
+# SoftHSM2 is not fork's friend: the child has a copy of its own (docs/hsm.md).
+same "a forked child, its parent connected" 'child 1 parent 1' "$(STRONGROOM_CONF=$place/client.conf "$PYTHON" - <<'END'
+import os
+import PyKCS11
+
+
+def tokens():
+    lib = PyKCS11.PyKCS11Lib()
+    lib.load(os.environ["STRONGROOM_MODULE"])
+    return lib, len(lib.getSlotList(tokenPresent=True))
+
+
+lib, _ = tokens()
+pid = os.fork()
+if pid == 0:
+    print("child", tokens()[1], end=" ", flush=True)
+    os._exit(0)
+os.waitpid(pid, 0)
+print("parent", len(lib.getSlotList(tokenPresent=True)))
+END
+)"
+
 # -- refused -------------------------------------------------------------------------------------------------------
 refused() # WHAT PATTERN CERTIFICATE KEY
 {
