@@ -283,6 +283,8 @@ server[activated]=$!
 serves activated
 client_conf given "unix:$place/given.socket"
 same "a socket that systemd hands over" 'the value' "$(get given "$reader" production/key)"
+same "as the status calls it" "\"address\": \"unix:$place/given.socket\" \"inherited\": true" \
+	"$(over given "$STRONGROOM" status --json | grep -Eo '"(address|inherited)": [^,]*' | tr '\n' ' ' | sed 's/ $//')"
 same "the service manager hears" READY=1 "$(cat "$place/notified")"
 stop_daemon activated
 wait "${server[manager]}" || die "the manager: $(cat "$place/notified")"
