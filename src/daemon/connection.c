@@ -170,6 +170,7 @@ static enum next serve(struct sr_daemon *daemon, struct sr_connection *connectio
 	struct sr_service counted = service;
 	counted.outcomes = &daemon->counters.calls;
 	counted.memory = &daemon->carried;
+	connection->resting = false;
 	connection->deadline_ms = INT64_MAX;
 	sr_count(&daemon->counters.requests, 1);
 	sr_count(&daemon->counters.in_flight, 1);
@@ -285,19 +286,33 @@ static void set_message_deadline(const struct sr_daemon *daemon, struct sr_conne
 	int64_t allowed_ms = (int64_t)(daemon->config.listen.handshake_s + have / SLOWEST) * 1000;
 	if (!connection->began_ms)
 		connection->began_ms = sr_daemon_now_ms();
+	connection->resting = false;
 	connection->deadline_ms = connection->began_ms + allowed_ms;
 }
 
-/* Between messages it may rest long. */
-static void set_idle_deadline(struct sr_daemon *daemon, struct sr_connection *connection)
+static int64_t idle_ms(const struct sr_daemon *daemon)
 {
-	int64_t idle_ms = (int64_t)daemon->config.listen.idle_s * 1000;
-	if (idle_ms < SESSIONS_IDLE_MS && sr_context_is_needed(daemon, connection->context))
-		idle_ms = SESSIONS_IDLE_MS;
+	return (int64_t)daemon->config.listen.idle_s * 1000;
+}
+
+/* Between messages it may rest. */
+static void set_idle_deadline(const struct sr_daemon *daemon, struct sr_connection *connection)
+{
 	connection->began_ms = 0;
 	if (connection->assembly.in.cap > SMALL)
 		sr_buf_clear(&connection->assembly.in);
-	give_until(connection, idle_ms);
+	give_until(connection, idle_ms(daemon));
+	atomic_store_explicit(&connection->resting, true, memory_order_release);
+}
+
+/* Whether one whose deadline has passed rests longer: asked then, and not with each message. Under the daemon's lock,
+ * without which no connection leaves its context. */
+static bool rests_on(const struct sr_daemon *daemon, struct sr_connection *connection, int64_t now_ms)
+{
+	if (!atomic_load_explicit(&connection->resting, memory_order_acquire) || idle_ms(daemon) >= SESSIONS_IDLE_MS)
+		return false;
+	return now_ms < connection->deadline_ms + SESSIONS_IDLE_MS - idle_ms(daemon) &&
+	       sr_context_is_needed(connection->context);
 }
 
 static void set_deadline(struct sr_daemon *daemon, struct sr_connection *connection)
@@ -326,7 +341,9 @@ static enum next drive(struct sr_daemon *daemon, struct sr_connection *connectio
 			messages++;
 			continue;
 		}
-		next = read_on(daemon, connection);
+		/* after an answer the next question is seldom there: epoll will tell */
+		bool rest = messages && !connection->channel->kind->buffered(connection->channel);
+		next = rest ? WANT_READ : read_on(daemon, connection);
 		if (next != GO_ON) {
 			if (next != END)
 				set_deadline(daemon, connection);
@@ -513,7 +530,7 @@ void sr_connections_expire(struct sr_daemon *daemon, int64_t now_ms)
 	pthread_mutex_lock(&daemon->lock);
 	DL_FOREACH(daemon->connections, connection)
 	{
-		if (connection->deadline_ms > now_ms)
+		if (connection->deadline_ms > now_ms || rests_on(daemon, connection, now_ms))
 			continue;
 		connection->expired = true;
 		shutdown(connection->source.fd, SHUT_RDWR);

@@ -103,12 +103,9 @@ struct sr_context *sr_context_join(struct sr_daemon *daemon, const struct sr_pee
 	return found;
 }
 
-bool sr_context_is_needed(struct sr_daemon *daemon, const struct sr_context *context)
+bool sr_context_is_needed(const struct sr_context *context)
 {
-	pthread_mutex_lock(&daemon->lock);
-	bool last = context->connections == 1;
-	pthread_mutex_unlock(&daemon->lock);
-	return last && sr_host_sessions(context->client);
+	return context->connections == 1 && sr_host_sessions(context->client);
 }
 
 void sr_context_leave(struct sr_daemon *daemon, struct sr_context *context)

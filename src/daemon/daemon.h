@@ -76,13 +76,13 @@ struct sr_context {
 	struct sr_context *prev, *next;
 };
 
-/** sr_context_is_needed(daemon, context): sessions are open in it and this is its last connection.
+/** sr_context_is_needed(context), under the lock: sessions are open in it and this is its last connection.
  *  sr_context_new(daemon, peer, hello, context, err), sr_context_join(daemon, peer, secret): with one connection more;
  *  NULL: there is none that PEER may join. sr_context_leave: with one less; the last ends it. */
 CK_RV sr_context_new(struct sr_daemon *daemon, const struct sr_peer *peer, const struct sr_hello *hello,
 	struct sr_context **context, struct sr_error *err);
 struct sr_context *sr_context_join(struct sr_daemon *daemon, const struct sr_peer *peer, const uint8_t *secret);
-bool sr_context_is_needed(struct sr_daemon *daemon, const struct sr_context *context);
+bool sr_context_is_needed(const struct sr_context *context);
 void sr_context_leave(struct sr_daemon *daemon, struct sr_context *context);
 
 /* -- counting peers: peers.c --------------------------------------------------------------------------------------- */
@@ -118,6 +118,7 @@ struct sr_connection {
 	int64_t answered_ms; /* when the answer that is going out was ready; 0: none is */
 	size_t held;
 	struct sr_context *context;
+	atomic_bool resting; /* the deadline is that of a rest */
 	_Atomic int64_t deadline_ms;
 	atomic_uint handed_on;
 	struct sr_connection *prev, *next;

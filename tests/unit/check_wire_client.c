@@ -690,7 +690,7 @@ END_TEST
 START_TEST(a_view_after_a_call_that_met_nobody)
 {
 	struct sr_slot_view views[SR_SLOTS_MAX + 1];
-	CK_SESSION_HANDLE session = open_session(71);
+	CK_SESSION_HANDLE session = wire_session(71);
 	CK_ULONG size;
 	sr_script_stop();
 	ck_assert_uint_eq(calls->C_GetObjectSize(client, session, 1, &size), CKR_DEVICE_REMOVED);
