@@ -262,17 +262,14 @@ CK_RV sr_keys_find(struct sr_hsm *hsm, struct sr_error *err);
 bool sr_token_is_there(CK_FUNCTION_LIST *module, CK_SLOT_ID slot);
 /** sr_turn_is_logged_in(turn) */
 bool sr_turn_is_logged_in(const struct sr_hsm_turn *turn);
-/** sr_turn_is_sound(turn): token, login and the vault's keys are what they were when TURN began. */
-bool sr_turn_is_sound(const struct sr_hsm_turn *turn);
 /** sr_turn_doubt(turn, rv): some backends have one word for bad input and for a token that is gone. Where RV is such a
- * word, and the turn is not sound any more: CKR_DEVICE_REMOVED. Else RV. Not with the SoftHSM2 lock held. */
+ * word, and token, login or the vault's keys are not what they were when TURN began: a lost code. Else RV. Not with the
+ * SoftHSM2 lock held. */
 CK_RV sr_turn_doubt(const struct sr_hsm_turn *turn, CK_RV rv);
-/** sr_code_is_vague(rv): RV is such a word. */
-bool sr_code_is_vague(CK_RV rv);
-/** with LOCK held: sr_presence_seen, whether what is connected may be taken to be there still: it is looked at where it
- * was not a moment ago. sr_presence_lost and sr_presence_back keep the times. sr_presence_wait: whether it is too early
- * for another try; ERR gets the outcome of the last one. */
-bool sr_presence_seen(struct sr_hsm *hsm);
+/** with LOCK held: sr_presence_check looks at what is connected, where that was not done a moment ago; a lost code
+ * where it is not what it was. sr_presence_lost, _back and _failed keep the times. sr_presence_wait: whether it is too
+ * early for another try; ERR gets the outcome of the last one. */
+CK_RV sr_presence_check(struct sr_hsm *hsm);
 void sr_presence_lost(struct sr_hsm *hsm);
 void sr_presence_back(struct sr_hsm *hsm);
 void sr_presence_failed(struct sr_hsm *hsm, const struct sr_error *why);

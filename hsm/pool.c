@@ -101,14 +101,15 @@ static CK_RV make_ready(struct sr_hsm *hsm, struct sr_error *err)
 {
 	struct sr_error why = SR_ERROR_INIT;
 	sr_pool_await(hsm);
-	if (hsm->keeper && !sr_presence_seen(hsm))
-		sr_pool_drop(hsm, CKR_DEVICE_REMOVED);
+	CK_RV rv = hsm->keeper ? sr_presence_check(hsm) : CKR_OK;
+	if (rv != CKR_OK)
+		sr_pool_drop(hsm, rv);
 	if (hsm->keeper)
 		return CKR_OK;
 	if (sr_presence_wait(hsm, err))
 		return hsm->away.rv;
 	hsm->reopening = true;
-	CK_RV rv = reopen(hsm, &why);
+	rv = reopen(hsm, &why);
 	hsm->reopening = false;
 	pthread_cond_broadcast(&hsm->settled);
 	if (rv == CKR_OK) {
@@ -215,8 +216,9 @@ CK_RV sr_pool_enter(struct sr_hsm *hsm, const struct sr_hsm_turn *turn)
 {
 	pthread_mutex_lock(&hsm->lock);
 	bool good = hsm->epoch == turn->epoch && !hsm->reopening;
-	if (good && !sr_presence_seen(hsm)) {
-		sr_pool_drop(hsm, CKR_DEVICE_REMOVED);
+	CK_RV rv = good ? sr_presence_check(hsm) : CKR_OK;
+	if (rv != CKR_OK) {
+		sr_pool_drop(hsm, rv);
 		good = false;
 	}
 	hsm->inside += good;

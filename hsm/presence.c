@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* The last two: SoftHSM2 takes an attribute that it cannot read for false, or for another kind. */
-bool sr_code_is_vague(CK_RV rv)
+static bool is_vague(CK_RV rv)
 {
 	return rv == CKR_GENERAL_ERROR || rv == CKR_FUNCTION_FAILED || rv == CKR_DEVICE_ERROR ||
 	       rv == CKR_KEY_FUNCTION_NOT_PERMITTED || rv == CKR_KEY_TYPE_INCONSISTENT;
@@ -17,46 +17,65 @@ bool sr_code_is_vague(CK_RV rv)
 
 /* -- looking --------------------------------------------------------------------------------------------------- */
 
-static bool ask_token(CK_FUNCTION_LIST *module, CK_SLOT_ID slot, CK_TOKEN_INFO *token)
+/* Each of these answers a lost code, by which the sessions are dropped, or the module is initialised again. */
+static CK_RV ask_token(CK_FUNCTION_LIST *module, CK_SLOT_ID slot, CK_TOKEN_INFO *token)
 {
 	memset(token, 0, sizeof(*token));
-	return module->C_GetTokenInfo(slot, token) == CKR_OK && (token->flags & CKF_TOKEN_INITIALIZED);
+	CK_RV rv = module->C_GetTokenInfo(slot, token);
+	if (rv == CKR_CRYPTOKI_NOT_INITIALIZED)
+		return rv;
+	return rv == CKR_OK && (token->flags & CKF_TOKEN_INITIALIZED) ? CKR_OK : CKR_TOKEN_NOT_PRESENT;
+}
+
+static CK_RV ask_login(const struct sr_hsm_turn *turn)
+{
+	CK_SESSION_INFO info = { .state = 0 };
+	CK_RV rv = turn->module->C_GetSessionInfo(turn->session, &info);
+	if (rv != CKR_OK)
+		return sr_hsm_is_lost(rv) ? rv : CKR_SESSION_HANDLE_INVALID;
+	bool in = info.state == CKS_RW_USER_FUNCTIONS || info.state == CKS_RO_USER_FUNCTIONS;
+	return in ? CKR_OK : CKR_USER_NOT_LOGGED_IN;
+}
+
+/* The wrap key, since it is never a copy: the token object itself. Not by a code for a handle, which would be taken for
+ * that of a user's key. */
+static CK_RV ask_keys(const struct sr_hsm_turn *turn)
+{
+	CK_ULONG type;
+	if (turn->keys.generation == 0)
+		return CKR_OK;
+	CK_RV rv = sr_object_number(turn, turn->keys.use[SR_ROLE_WRAP], CKA_KEY_TYPE, &type);
+	return rv == CKR_OK && type == sr_key_rows[SR_ROLE_WRAP].type ? CKR_OK : CKR_SESSION_HANDLE_INVALID;
 }
 
 bool sr_token_is_there(CK_FUNCTION_LIST *module, CK_SLOT_ID slot)
 {
 	CK_TOKEN_INFO token;
-	return ask_token(module, slot, &token);
+	return ask_token(module, slot, &token) == CKR_OK;
 }
 
 bool sr_turn_is_logged_in(const struct sr_hsm_turn *turn)
 {
-	CK_SESSION_INFO info = { .state = 0 };
-	return turn->module->C_GetSessionInfo(turn->session, &info) == CKR_OK &&
-	       (info.state == CKS_RW_USER_FUNCTIONS || info.state == CKS_RO_USER_FUNCTIONS);
+	return ask_login(turn) == CKR_OK;
 }
 
-/* The wrap key, since it is never a copy: the token object itself. */
-static bool has_keys(const struct sr_hsm_turn *turn)
+static CK_RV check(const struct sr_hsm_turn *turn, CK_TOKEN_INFO *token)
 {
-	CK_ULONG type;
-	if (turn->keys.generation == 0)
-		return true;
-	CK_RV rv = sr_object_number(turn, turn->keys.use[SR_ROLE_WRAP], CKA_KEY_TYPE, &type);
-	return rv == CKR_OK && type == sr_key_rows[SR_ROLE_WRAP].type;
-}
-
-bool sr_turn_is_sound(const struct sr_hsm_turn *turn)
-{
-	int lock = sr_softhsm_lock(turn->softhsm_conf, false);
-	bool sound = sr_token_is_there(turn->module, turn->slot) && sr_turn_is_logged_in(turn) && has_keys(turn);
-	sr_softhsm_unlock(lock);
-	return sound;
+	CK_RV rv = ask_token(turn->module, turn->slot, token);
+	if (rv == CKR_OK)
+		rv = ask_login(turn);
+	return rv == CKR_OK ? ask_keys(turn) : rv;
 }
 
 CK_RV sr_turn_doubt(const struct sr_hsm_turn *turn, CK_RV rv)
 {
-	return sr_code_is_vague(rv) && !sr_turn_is_sound(turn) ? CKR_DEVICE_REMOVED : rv;
+	CK_TOKEN_INFO token;
+	if (!is_vague(rv))
+		return rv;
+	int lock = sr_softhsm_lock(turn->softhsm_conf, false);
+	CK_RV lost = check(turn, &token);
+	sr_softhsm_unlock(lock);
+	return lost == CKR_OK ? rv : lost;
 }
 
 static bool is_moment_ago(int64_t then_ms, int64_t now_ms)
@@ -64,31 +83,31 @@ static bool is_moment_ago(int64_t then_ms, int64_t now_ms)
 	return now_ms >= then_ms && now_ms - then_ms < SR_HSM_LOOK_MS;
 }
 
-static bool look(const struct sr_hsm *hsm)
+static CK_RV look(const struct sr_hsm *hsm)
 {
 	const struct sr_hsm_turn turn = {
 		.module = hsm->backend.module, .slot = hsm->slot, .session = hsm->keeper, .keys = hsm->keys
 	};
 	CK_TOKEN_INFO token;
-	return ask_token(turn.module, turn.slot, &token) && sr_uri_is_known(hsm, &token) &&
-	       sr_turn_is_logged_in(&turn) && has_keys(&turn);
+	CK_RV rv = check(&turn, &token);
+	return rv == CKR_OK && !sr_uri_is_known(hsm, &token) ? CKR_TOKEN_NOT_PRESENT : rv;
 }
 
 /* Whoever writes to SoftHSM2's directory sees for himself whether it is there: nobody waits for him here. */
-bool sr_presence_seen(struct sr_hsm *hsm)
+CK_RV sr_presence_check(struct sr_hsm *hsm)
 {
 	int64_t now_ms = sr_clock_boot_ms();
+	CK_RV rv = CKR_OK;
 	int lock;
 	if (is_moment_ago(hsm->seen_ms, now_ms))
-		return true;
-	bool there = true;
+		return CKR_OK;
 	if (sr_softhsm_try_lock(hsm->backend.softhsm_conf, &lock)) {
-		there = look(hsm);
+		rv = look(hsm);
 		sr_softhsm_unlock(lock);
 	}
-	if (there)
+	if (rv == CKR_OK)
 		hsm->seen_ms = now_ms;
-	return there;
+	return rv;
 }
 
 /* -- absences -------------------------------------------------------------------------------------------------- */

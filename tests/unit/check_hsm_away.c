@@ -6,6 +6,7 @@
 #include "tests/unit/suites.h"
 #include "util/clock.h"
 
+#include <p11-kit/p11-kit.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -302,6 +303,28 @@ START_TEST(absence_is_told_once)
 }
 END_TEST
 
+/* Sessions, login or the module itself taken by the program: seen by the look, repaired at once, and no absence. _i:
+ * which.
+ */
+START_TEST(the_program_takes_it_from_us)
+{
+	struct sr_hsm_absence absence;
+	struct rig_raw raw = rig_raw_open();
+	assert_all_work();
+	if (_i == 0)
+		ck_assert_uint_eq(raw.module->C_Logout(raw.session), CKR_OK);
+	else if (_i == 1)
+		ck_assert_uint_eq(raw.module->C_CloseAllSessions(raw.slot), CKR_OK);
+	else
+		ck_assert_uint_eq(raw.module->C_Finalize(NULL), CKR_OK);
+	a_second_later();
+	assert_all_work();
+	ck_assert(!sr_hsm_absence(rig_hsm, &absence));
+	ck_assert_uint_eq(rig_hsm->restarts, _i == 2);
+	p11_kit_module_release(raw.module);
+}
+END_TEST
+
 /* -- another one comes back -------------------------------------------------------------------------------------- */
 
 /* New keys of the same names and rights, made by somebody who has the PIN, in a process of his own. */
@@ -536,6 +559,7 @@ Suite *sr_suite_hsm_away(void)
 	tcase_add_test(away, one_try_a_second);
 	tcase_add_test(away, what_had_begun_is_over);
 	tcase_add_test(away, absence_is_told_once);
+	tcase_add_loop_test(away, the_program_takes_it_from_us, 0, 3);
 	tcase_add_test(away, other_keys_are_refused);
 	tcase_add_test(away, other_token_is_refused);
 	tcase_add_test(away, an_error_and_no_more);
