@@ -96,8 +96,10 @@ def handles_with_a_login():
     wire.log_in(session, pin)
     restore(wire, session, 1 << 30, invented(HANDLES - 1) + [path])
     expect("with a login the 65,536th is brought back", wire.value(session, (1 << 30) + HANDLES - 1), (OK, b"the value"))
-    restore(wire, session, 1 << 31, ["production/more"])
-    expect("and no more", wire.value(session, 1 << 31)[0], HANDLE_INVALID)
+    assert wire.call("C_Logout", session)[0] == OK
+    wire.log_in(session, pin)
+    restore(wire, session, 1 << 31, invented(HANDLES) + [path])
+    expect("and no more", wire.value(session, (1 << 31) + HANDLES)[0], HANDLE_INVALID)
     assert wire.call("C_Logout", session)[0] == OK
     wire.log_in(session, pin)
     restore(wire, session, 1 << 32, [path])

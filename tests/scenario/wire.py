@@ -186,6 +186,8 @@ class Wire:
         """Whether the server closes it, saying nothing more."""
         try:
             return self.socket.recv(1) == b""
+        except TimeoutError:
+            return False
         except (ConnectionError, ssl.SSLError):
             return True
 

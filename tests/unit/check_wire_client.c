@@ -249,6 +249,96 @@ START_TEST(more_than_there_is_room_for_is_no_answer)
 }
 END_TEST
 
+/* The answer to C_FindObjectsInit and PEEK of a server that lies, and what the application hears: RV. */
+struct lie {
+	const char *name;
+	CK_RV found, peeked;
+	bool has_peek;
+	uint8_t told, count, has_length;
+	unsigned handles;
+	size_t id_len; /* that is said; 1 is there */
+	uint64_t length;
+	size_t behind; /* bytes that are nobody's */
+	CK_RV rv;
+};
+
+static void put_lie(struct sr_buf *body, const struct lie *lie)
+{
+	struct sr_error answer = SR_ERROR_INIT;
+	answer.rv = lie->found;
+	sr_error_put(body, &answer);
+	if (lie->has_peek) {
+		answer.rv = lie->peeked;
+		sr_error_put(body, &answer);
+		sr_put_u8(body, lie->told);
+		sr_put_u8(body, lie->count);
+		for (unsigned i = 0; i < lie->handles; i++) {
+			sr_put_ulong(body, 0x2001 + i);
+			sr_put_ulong(body, CKO_DATA);
+			sr_put_u8(body, 1);
+			sr_put_u16(body, (uint16_t)lie->id_len);
+			sr_put_u8(body, 'a');
+		}
+		sr_put_u8(body, lie->has_length);
+		sr_put_u64(body, lie->length);
+	}
+	for (size_t i = 0; i < lie->behind; i++)
+		sr_put_u8(body, 0);
+}
+
+/* Whatever it is told, the application has what fits into its buffers. */
+static void ck_search_goes_on(const struct lie *lie, CK_SESSION_HANDLE session)
+{
+	CK_OBJECT_HANDLE *found = malloc(3 * sizeof *found);
+	CK_ATTRIBUTE value = { CKA_VALUE, NULL, 0 };
+	CK_ULONG count = 0;
+	ck_assert_ptr_nonnull(found);
+	CK_RV rv = calls->C_FindObjects(client, session, found, 3, &count);
+	ck_assert_msg(is_code(rv) && (rv != CKR_OK || count <= 3), "%s: 0x%lx, %lu", lie->name, rv, count);
+	ck_assert_msg(is_code(calls->C_GetAttributeValue(client, session, 0x2001, &value, 1)), "%s", lie->name);
+	ck_assert_msg(is_code(calls->C_FindObjectsFinal(client, session)), "%s", lie->name);
+	free(found);
+}
+
+START_TEST(lies_about_what_a_search_will_give)
+{
+	static const struct lie lies[] = {
+		{ "the truth", 0, 0, true, 1, 1, 1, 1, 1, 5, 0, CKR_OK },
+		{ "nothing told", 0, 0, true, 0, 0, 0, 0, 1, 0, 0, CKR_OK },
+		{ "more than eight", 0, 0, true, 1, 9, 0, 9, 1, 0, 0, CKR_DEVICE_ERROR },
+		{ "a count without handles", 0, 0, true, 1, 255, 0, 0, 1, 0, 0, CKR_DEVICE_ERROR },
+		{ "a handle less", 0, 0, true, 1, 3, 0, 2, 1, 0, 0, CKR_DEVICE_ERROR },
+		{ "a handle more", 0, 0, true, 1, 1, 0, 2, 1, 0, 0, CKR_DEVICE_ERROR },
+		{ "no handle, and one", 0, 0, true, 1, 0, 1, 1, 1, 5, 0, CKR_DEVICE_ERROR },
+		{ "an id of no length", 0, 0, true, 1, 1, 0, 1, 0, 0, 0, CKR_DEVICE_ERROR },
+		{ "an id that goes on", 0, 0, true, 1, 1, 0, 1, 65535, 0, 0, CKR_DEVICE_ERROR },
+		{ "told is no flag", 0, 0, true, 2, 1, 0, 1, 1, 0, 0, CKR_DEVICE_ERROR },
+		{ "a length is no flag", 0, 0, true, 1, 1, 2, 1, 1, 0, 0, CKR_DEVICE_ERROR },
+		{ "a length of nothing", 0, 0, true, 1, 0, 1, 0, 1, 5, 0, CKR_OK },
+		{ "a length of two", 0, 0, true, 1, 2, 1, 2, 1, 5, 0, CKR_OK },
+		{ "a length without end", 0, 0, true, 1, 1, 1, 1, 1, UINT64_MAX, 0, CKR_OK },
+		{ "a byte more", 0, 0, true, 1, 1, 0, 1, 1, 0, 1, CKR_DEVICE_ERROR },
+		{ "a page more", 0, 0, true, 1, 1, 0, 1, 1, 0, 4096, CKR_DEVICE_ERROR },
+		{ "no second answer", 0, 0, false, 0, 0, 0, 0, 0, 0, 0, CKR_DEVICE_ERROR },
+		{ "a third of it", 0, 0, false, 0, 0, 0, 0, 0, 0, 3, CKR_DEVICE_ERROR },
+		{ "refused, and told", CKR_FUNCTION_FAILED, 0, true, 1, 1, 0, 1, 1, 0, 0, CKR_DEVICE_ERROR },
+	};
+	CK_SESSION_HANDLE session = open_session(71);
+	for (size_t i = 0; i < COUNT(lies); i++) {
+		struct sr_trick trick = { .what = SR_TRICK_INSTEAD, .number = SR_ID_C_FindObjectsInit };
+		put_lie(&trick.body, &lies[i]);
+		sr_script_set(&trick);
+		CK_RV rv = calls->C_FindObjectsInit(client, session, NULL, 0);
+		ck_assert_msg(rv == lies[i].rv, "%s: %s", lies[i].name, sr_rv_name(rv));
+		if (rv != CKR_OK)
+			ck_assert_uint_eq(client->links, 0);
+		no_rest();
+		ck_search_goes_on(&lies[i], session);
+		ck_good_again(session);
+	}
+}
+END_TEST
+
 START_TEST(another_kind_is_no_answer)
 {
 	CK_SESSION_HANDLE session = wire_session(71);
@@ -716,6 +806,7 @@ Suite *sr_suite_wire_client(void)
 	tcase_add_test(tcase, ok_without_a_result_is_no_answer);
 	tcase_add_test(tcase, ok_without_a_place_hurts_nobody);
 	tcase_add_test(tcase, more_than_there_is_room_for_is_no_answer);
+	tcase_add_test(tcase, lies_about_what_a_search_will_give);
 	tcase_add_test(tcase, another_kind_is_no_answer);
 	tcase_add_test(tcase, a_second_answer_is_nobodys);
 	tcase_add_test(tcase, an_answer_before_the_question_is_nobodys);
