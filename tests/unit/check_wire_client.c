@@ -323,18 +323,17 @@ START_TEST(lies_about_what_a_search_will_give)
 		{ "a third of it", 0, 0, false, 0, 0, 0, 0, 0, 0, 3, CKR_DEVICE_ERROR },
 		{ "refused, and told", CKR_FUNCTION_FAILED, 0, true, 1, 1, 0, 1, 1, 0, 0, CKR_DEVICE_ERROR },
 	};
-	CK_SESSION_HANDLE session = open_session(71);
 	for (size_t i = 0; i < COUNT(lies); i++) {
+		CK_SESSION_HANDLE session = open_session(71); /* nothing of the search before */
 		struct sr_trick trick = { .what = SR_TRICK_INSTEAD, .number = SR_ID_C_FindObjectsInit };
 		put_lie(&trick.body, &lies[i]);
 		sr_script_set(&trick);
 		CK_RV rv = calls->C_FindObjectsInit(client, session, NULL, 0);
 		ck_assert_msg(rv == lies[i].rv, "%s: %s", lies[i].name, sr_rv_name(rv));
-		if (rv != CKR_OK)
-			ck_assert_uint_eq(client->links, 0);
 		no_rest();
 		ck_search_goes_on(&lies[i], session);
 		ck_good_again(session);
+		calls->C_CloseSession(client, session);
 	}
 }
 END_TEST
