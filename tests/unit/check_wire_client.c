@@ -324,7 +324,7 @@ START_TEST(lies_about_what_a_search_will_give)
 		{ "refused, and told", CKR_FUNCTION_FAILED, 0, true, 1, 1, 0, 1, 1, 0, 0, CKR_DEVICE_ERROR },
 	};
 	for (size_t i = 0; i < COUNT(lies); i++) {
-		CK_SESSION_HANDLE session = open_session(71); /* nothing of the search before */
+		CK_SESSION_HANDLE session = wire_session(71); /* nothing of the search before */
 		struct sr_trick trick = { .what = SR_TRICK_INSTEAD, .number = SR_ID_C_FindObjectsInit };
 		put_lie(&trick.body, &lies[i]);
 		sr_script_set(&trick);
