@@ -8,6 +8,7 @@
 #include "vault/vault.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #define SR_SECRET_MAX (64u << 10)
@@ -20,8 +21,11 @@ struct sr_seen;
 struct sr_slow;
 struct sr_refused;
 
+#define SR_STRETCHED_AT_ONCE 4 /* passphrases under scrypt, 32 MiB each: it takes no login to ask for that */
+
 /** struct sr_vault: HEADS is the heads file's path. SEEN holds what has been verified by the HSM already; SLOW and
- *  REFUSED what wrong logins cost, and their records. */
+ *  REFUSED what wrong logins cost, and their records; STRETCHING has a place for each passphrase that is under scrypt.
+ */
 struct sr_vault {
 	char id[SR_VAULT_ID_MAX];
 	char name[SR_NAME_MAX];
@@ -42,6 +46,7 @@ struct sr_vault {
 	struct sr_refused *refused;
 	int64_t opened_ms;                /* by the boot clock */
 	const struct sr_vault_host *host; /* NULL: embedded */
+	sem_t stretching;
 };
 
 /* -- opening, stage by stage (vault.c): doctor walks the same table ---------------------------------------------- */

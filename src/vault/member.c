@@ -6,6 +6,7 @@
 #include "vault/slow.h"
 #include "vault/who.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -35,14 +36,24 @@ CK_RV sr_member_passphrase_ok(const void *pass, size_t len, struct sr_error *err
 	return CKR_OK;
 }
 
+/* Few at once; the others wait. */
+static bool stretch(struct sr_vault *vault, const struct sr_member_row *row, const void *pass, size_t len,
+	uint8_t *stretched, size_t size)
+{
+	while (sem_wait(&vault->stretching) != 0 && errno == EINTR)
+		;
+	bool done = sr_scrypt(pass, len, row->salt, sizeof(row->salt), row->log2n, row->r, row->p, stretched, size);
+	sem_post(&vault->stretching);
+	return done;
+}
+
 /* scrypt here, then the HSM's mac key: who has the database alone has nothing to guess against. */
 static CK_RV passphrase_hash(struct sr_vault *vault, const struct sr_member_row *row, const void *pass, size_t len,
 	uint8_t hash[SR_HASH_LEN], struct sr_error *err)
 {
 	uint8_t stretched[32];
 	struct sr_buf packed = SR_BUF_INIT;
-	if (!sr_scrypt(
-		    pass, len, row->salt, sizeof(row->salt), row->log2n, row->r, row->p, stretched, sizeof(stretched)))
+	if (!stretch(vault, row, pass, len, stretched, sizeof(stretched)))
 		return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to check a passphrase");
 	sr_pack_text(&packed, "strongroom/passphrase/1");
 	sr_pack_text(&packed, vault->id);

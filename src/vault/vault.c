@@ -117,6 +117,7 @@ struct sr_vault *sr_vault_new(const struct sr_config *config)
 	sr_clock_now(&now);
 	vault->opened_ms = now.boot_ms;
 	vault->lock_fd = -1;
+	sem_init(&vault->stretching, 0, SR_STRETCHED_AT_ONCE);
 	vault->dir = strdup(config->dir);
 	vault->heads = heads_path(config);
 	vault->seen = sr_seen_new();
@@ -153,6 +154,7 @@ static void free_memory(struct sr_vault *vault)
 	sr_seen_free(vault->seen);
 	sr_slow_free(vault->slow);
 	sr_refused_free(vault->refused);
+	sem_destroy(&vault->stretching);
 	free(vault->dir);
 	free(vault->heads);
 	free(vault);

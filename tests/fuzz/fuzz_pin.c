@@ -184,6 +184,7 @@ static void log_in(const char *name, size_t name_len)
 	static const struct sr_key session_key = { .object_class = CKO_PRIVATE_KEY };
 	static const struct sr_peer peer = { .kind = SR_PEER_EMBEDDED, .loopback = true };
 	struct sr_vault vault = { .id = "fuzz", .slow = sr_slow_new(), .refused = sr_refused_new() };
+	sem_init(&vault.stretching, 0, 1);
 	struct sr_caller caller = { &vault, &peer, "C_Login", NULL };
 	struct sr_error err = SR_ERROR_INIT;
 	must(vault.slow && vault.refused);

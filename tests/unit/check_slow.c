@@ -558,6 +558,31 @@ START_TEST(too_many_at_once_are_refused_unseen)
 }
 END_TEST
 
+static void *try_a_name(void *name)
+{
+	struct sr_caller nobody = { place.vault, &place.peer, "C_Login", NULL };
+	struct sr_identity *identity = NULL;
+	struct sr_error err = SR_ERROR_INIT;
+	sr_login(&nobody, CKU_USER, NULL, 0, name, strlen(name), &identity, &err);
+	return NULL;
+}
+
+/* Each name has its own tries: so many names, so much memory. */
+START_TEST(few_are_stretched_at_once)
+{
+	pthread_t threads[4 * SR_STRETCHED_AT_ONCE];
+	char names[4 * SR_STRETCHED_AT_ONCE][40];
+	vault_template_stretched_at_once(20000);
+	for (int i = 0; i < 4 * SR_STRETCHED_AT_ONCE; i++) {
+		snprintf(names[i], sizeof(names[i]), "name%d:wrong passphrase here", i);
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, try_a_name, names[i]), 0);
+	}
+	for (int i = 0; i < 4 * SR_STRETCHED_AT_ONCE; i++)
+		pthread_join(threads[i], NULL);
+	ck_assert_uint_eq(vault_template_stretched_at_once(0), SR_STRETCHED_AT_ONCE);
+}
+END_TEST
+
 Suite *sr_suite_slow(void)
 {
 	Suite *suite = suite_create("slow");
@@ -587,6 +612,7 @@ Suite *sr_suite_slow(void)
 	tcase_add_test(in_vault, many_names_of_one_peer_are_counted_together);
 	tcase_add_test(in_vault, what_has_to_go_is_recorded);
 	tcase_add_test(in_vault, too_many_at_once_are_refused_unseen);
+	tcase_add_test(in_vault, few_are_stretched_at_once);
 	suite_add_tcase(suite, in_vault);
 	return suite;
 }

@@ -7,6 +7,7 @@
 #include "vault/objects.h"
 
 #include <check.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,8 @@
 /* What the copies are made from, of this process and those that it forks: at the full cost of passphrases, and not. */
 static char templates[2][64];
 static bool full_cost;
+static atomic_uint stretching, stretched_at_once;
+static unsigned pause_us;
 
 /* -- passphrases ------------------------------------------------------------------------------------------------- */
 
@@ -29,8 +32,21 @@ bool __wrap_sr_scrypt(const void *pass, size_t len, const void *salt, size_t sal
 bool __wrap_sr_scrypt(const void *pass, size_t len, const void *salt, size_t salt_len, unsigned log2n, unsigned r,
 	unsigned p, uint8_t *out, size_t out_len)
 {
-	return __real_sr_scrypt(
+	unsigned now = atomic_fetch_add(&stretching, 1) + 1, most = stretched_at_once;
+	while (now > most && !atomic_compare_exchange_weak(&stretched_at_once, &most, now))
+		;
+	if (pause_us)
+		usleep(pause_us);
+	bool done = __real_sr_scrypt(
 		pass, len, salt, salt_len, log2n == PRODUCT_LOG2N && !full_cost ? 4 : log2n, r, p, out, out_len);
+	atomic_fetch_sub(&stretching, 1);
+	return done;
+}
+
+unsigned vault_template_stretched_at_once(unsigned us)
+{
+	pause_us = us;
+	return atomic_exchange(&stretched_at_once, 0);
 }
 
 void vault_template_full_cost(bool full)
