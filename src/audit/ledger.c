@@ -197,12 +197,13 @@ CK_RV sr_ledger_continues(struct sr_ledger *ledger, struct sr_tx *tx, struct sr_
 
 /* The heads file is written behind each durable commit, by whichever process: with the writer's place taken it never is
  * ahead of a database that nobody put back, and never on another history. A lazy commit asks once a second: what it
- * could learn is that another process has seen more than this database has, and the next durable one learns it too. */
+ * could learn is that another process has seen more than this database has, and the next durable one learns it too.
+ * Where there is no other process, so does every commit. */
 static CK_RV ask_heads(struct sr_ledger *ledger, const struct running *running, struct sr_error *err)
 {
 	struct sr_witness heads;
 	int64_t since_ms = running->now.boot_ms - ledger->asked_boot_ms;
-	if (running->lazy && since_ms >= 0 && since_ms < SR_SEAL_MS)
+	if ((running->lazy || ledger->alone) && since_ms >= 0 && since_ms < SR_SEAL_MS)
 		return CKR_OK;
 	CK_RV rv = sr_witness_heads(&ledger->place, &heads, err);
 	if (rv != CKR_OK)

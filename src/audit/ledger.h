@@ -22,11 +22,10 @@ struct sr_tally {
 /** struct sr_ledger: STANDING is what we know to be committed: by others when we opened, by us since. SIGNED_SEQ and
  *  SIGNED_BOOT_MS: the newest checkpoint that we signed or found, and when. WAITING: NEXT is signed but not stored yet;
  *  the next transaction takes it along. ANCHOR_OWED: a renewal failed.
- *  LAZY: as configured. SYNCED: the newest head that is known to outlive a power failure: no witness is told of a later
- *  one, or it would take the vault for an older copy afterwards.
- *  CHANGED: a use was counted or a deciding row made since the anchor, so that it is renewed sooner. PROVEN: shared
- * with every look (audit/proven.h). ASKED_BOOT_MS: when the heads file was read last. CLOCK: the reading at the last
- * batch, its boot_id
+ *  LAZY, ALONE: as configured. SYNCED: the newest head that is known to outlive a power failure: no witness is told of
+ * a later one, or it would take the vault for an older copy afterwards. CHANGED: a use was counted or a deciding row
+ * made since the anchor, so that it is renewed sooner. PROVEN: shared with every look (audit/proven.h). ASKED_BOOT_MS:
+ * when the heads file was read last. CLOCK: the reading at the last batch, its boot_id
  *  "" before the first. */
 struct sr_ledger {
 	struct sr_place place;
@@ -37,7 +36,7 @@ struct sr_ledger {
 	int64_t signed_boot_ms;
 	bool waiting;
 	struct sr_checkpoint_row next;
-	bool lazy;
+	bool lazy, alone;
 	struct sr_head synced;
 	int64_t asked_boot_ms;
 	bool anchor_owed, changed, heads_known; /* HEADS_KNOWN: we have written the heads file */

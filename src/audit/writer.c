@@ -29,7 +29,6 @@ struct sr_writer {
 	struct sr_error trouble;
 	struct sr_ledger ledger; /* the leader's */
 	char *vault_id, *heads_path;
-	bool alone;
 };
 
 struct batch {
@@ -238,7 +237,7 @@ CK_RV sr_writer_glance(struct sr_writer *writer, struct sr_moment *moment, struc
 	struct sr_head seen = sr_trust_head(&writer->ledger.trust);
 	struct sr_standing_row row;
 	memset(moment, 0, sizeof *moment);
-	if (!writer->alone || !sr_trust_row(&writer->ledger.trust, &row)) {
+	if (!writer->ledger.alone || !sr_trust_row(&writer->ledger.trust, &row)) {
 		CK_RV rv = read_standing(writer, &row, err);
 		if (rv != CKR_OK)
 			return rv;
@@ -299,7 +298,7 @@ CK_RV sr_writer_open(const struct sr_writer_config *config, struct sr_writer **o
 	ledger->place.vault_id = writer->vault_id;
 	ledger->place.heads_path = writer->heads_path;
 	ledger->lazy = config->lazy;
-	writer->alone = config->alone;
+	ledger->alone = config->alone;
 	if (rv == CKR_OK)
 		rv = sr_audit_look(&ledger->place, &ledger->trust, &ledger->standing, err);
 	if (rv != CKR_OK) {

@@ -9,6 +9,7 @@
 #include "wire/server.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -19,6 +20,7 @@
 #define SESSIONS_IDLE_MS (8 * 3600 * 1000LL) /* where it is the last connection of a context with open sessions */
 #define SLOWEST (64u << 10)                  /* bytes a second, in and out */
 #define HANDSHAKES_TO_READ 3                 /* so long a peer may rest while there is an answer for it */
+#define STAY_MS 2                            /* with a connection that has been answered */
 #define MESSAGES_AT_ONCE 16                  /* before others have their turn */
 #define READ_AT_ONCE (64u << 10)
 #define GREETING_MAX (4u << 10)
@@ -384,13 +386,26 @@ static void end(struct sr_daemon *daemon, struct sr_connection *connection)
 	free(connection);
 }
 
+/* Whether the next question comes at once. Whoever waits for it at the connection itself is woken where the client ran;
+ * epoll wakes somebody on another processor, which may have to come out of its sleep first. Others have a worker who
+ * waits for them meanwhile. */
+static bool stays(const struct sr_daemon *daemon, const struct sr_connection *connection)
+{
+	struct pollfd next = { .fd = connection->source.fd, .events = POLLIN };
+	return connection->stage == SR_STAGE_OPEN && !daemon->draining && daemon->idle_workers > 0 &&
+	       poll(&next, 1, STAY_MS) > 0;
+}
+
 void sr_connection_run(struct sr_daemon *daemon, struct sr_connection *connection)
 {
 	static const uint32_t events[] = {
 		[WANT_READ] = EPOLLIN, [WANT_WRITE] = EPOLLOUT, [YIELD] = EPOLLIN | EPOLLOUT
 	};
 	atomic_load_explicit(&connection->handed_on, memory_order_acquire);
-	enum next next = drive(daemon, connection);
+	enum next next;
+	do
+		next = drive(daemon, connection);
+	while (next == WANT_READ && stays(daemon, connection));
 	if (next != END && !may_hold(daemon, connection))
 		next = END;
 	atomic_fetch_add_explicit(&connection->handed_on, 1, memory_order_release);

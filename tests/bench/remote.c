@@ -196,9 +196,22 @@ static double slice(enum way way, int clients, enum work what)
 /* -- the bare round trip ---------------------------------------------------------------------------------------------
  */
 #define MESSAGE 200 /* bytes, about what a call has */
-#define ROUND_TRIPS 20000
+#define ROUND_TRIPS 4000
+#define BUSY_US 500 /* about what a durable read takes the server */
 
-static double bare_round_trip_us(void)
+static void serve_bare(int fd, double busy_us)
+{
+	char bytes[MESSAGE];
+	while (recv(fd, bytes, sizeof bytes, 0) > 0) {
+		for (double until = now_us() + busy_us; now_us() < until;)
+			;
+		if (send(fd, bytes, sizeof bytes, 0) < 0)
+			return;
+	}
+}
+
+/* Over what the other end is BUSY_US for. Who waits that long sleeps, and its processor too. */
+static double bare_round_trip_us(double busy_us)
 {
 	int ends[2];
 	char bytes[MESSAGE] = { 0 };
@@ -206,8 +219,7 @@ static double bare_round_trip_us(void)
 	pid_t pid = fork();
 	if (pid == 0) {
 		close(ends[0]);
-		while (recv(ends[1], bytes, sizeof bytes, 0) > 0 && send(ends[1], bytes, sizeof bytes, 0) > 0)
-			;
+		serve_bare(ends[1], busy_us);
 		_exit(0);
 	}
 	close(ends[1]);
@@ -218,7 +230,7 @@ static double bare_round_trip_us(void)
 	double took = now_us() - began;
 	close(ends[0]);
 	waitpid(pid, NULL, 0);
-	return took / ROUND_TRIPS;
+	return took / ROUND_TRIPS - busy_us;
 }
 
 /* -- the set-up ------------------------------------------------------------------------------------------------------
@@ -345,7 +357,9 @@ int main(int argc, char **argv)
 	start_daemon();
 	if (access(P11_KIT_CLIENT, F_OK) == 0)
 		start_p11_kit();
-	printf("a bare round trip of %d bytes over a Unix socket: %.1f us\n", MESSAGE, bare_round_trip_us());
+	printf("a bare round trip of %d bytes over a Unix socket: %.1f us\n", MESSAGE, bare_round_trip_us(0));
+	printf("over what the other end takes, which is busy for %d us: %.1f us\n", BUSY_US,
+		bare_round_trip_us(BUSY_US));
 	compare_all(argc, argv);
 	if (p11_kit_pid > 0)
 		kill(p11_kit_pid, SIGTERM);

@@ -2,6 +2,8 @@
 #include "tests/unit/audit_place.h"
 #include "tests/unit/suites.h"
 
+#include "audit/heads.h"
+
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -341,6 +343,29 @@ START_TEST(alone_a_glance_reads_nothing)
 }
 END_TEST
 
+/* It would learn of another process there. */
+START_TEST(alone_the_heads_file_is_read_now_and_then)
+{
+	struct sr_error err = SR_ERROR_INIT;
+	struct sr_head head;
+	bool found;
+	place.config.alone = true;
+	ck_assert_uint_eq(place_reopen(&place, &err), CKR_OK);
+	put_events(&place, 1);
+	unlink(place.heads);
+	put_events(&place, 1);
+	ck_assert_uint_eq(sr_heads_read(place.heads, CHAIN_ID, &head, &found, &err), CKR_OK);
+	ck_assert(found);
+	ck_assert_uint_eq(head.seq, get_head(&place).seq);
+	unlink(place.heads);
+	usleep(1100 * 1000);
+	struct sr_event event = event_of(SR_EVENT_SECRET_READ, "a/b");
+	struct plan plan = { .name = "x" };
+	ck_assert_uint_eq(run_plan(&plan, &event, SR_REASON_NONE, &err), CKR_DEVICE_ERROR);
+	ck_assert_uint_eq(err.reason, SR_REASON_CHAIN_BROKEN);
+}
+END_TEST
+
 Suite *sr_suite_audit_writer(void)
 {
 	Suite *suite = suite_create("audit_writer");
@@ -350,6 +375,7 @@ Suite *sr_suite_audit_writer(void)
 	tcase_add_test(outcomes, bad_texts_stay_out_of_the_chain);
 	tcase_add_test(outcomes, a_glance_reads_what_others_may_have_written);
 	tcase_add_test(outcomes, alone_a_glance_reads_nothing);
+	tcase_add_test(outcomes, alone_the_heads_file_is_read_now_and_then);
 	tcase_add_test(add_case(suite, "threads"), threads_share_commits);
 	TCase *processes = add_case(suite, "processes");
 	tcase_add_test(processes, processes_interleave);
