@@ -124,9 +124,11 @@ struct sr_connection {
 	struct sr_connection *prev, *next;
 };
 
-/** sr_connection_accept(daemon, listener, fd): what a listener has accepted; takes FD.
- *  sr_connection_run(daemon, connection): does what can be done now; then it is armed again, or gone. */
+/** sr_connection_accept(daemon, listener, fd): what a listener has accepted; takes FD (arrival.c).
+ *  sr_connection_run(daemon, connection): does what can be done now; then it is armed again, or gone.
+ *  sr_connection_end(daemon, connection): it is gone. Both by the worker that has it. */
 void sr_connection_accept(struct sr_daemon *daemon, struct sr_listener *listener, int fd);
+void sr_connection_end(struct sr_daemon *daemon, struct sr_connection *connection);
 void sr_connection_run(struct sr_daemon *daemon, struct sr_connection *connection);
 
 /** sr_connections_expire(daemon, now_ms): those whose deadline has passed are shut down; their workers find out.
