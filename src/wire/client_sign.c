@@ -154,7 +154,7 @@ static void take_promise(struct sr_exchange *exchange, const struct sr_signing *
 	struct sr_error told = SR_ERROR_INIT;
 	sr_error_get(&exchange->in, &told);
 	uint16_t ms = sr_get_u16(&exchange->in);
-	if (exchange->in.failed || ms > SR_WIRE_SIGN_LEASE_MS) {
+	if (exchange->in.failed || ms > SR_WIRE_LEASE_MS) {
 		exchange->in.failed = true;
 		return;
 	}

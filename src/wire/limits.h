@@ -11,11 +11,10 @@
 #define SR_WIRE_VALUE_MAX (64u << 10)                /* one attribute's value */
 #define SR_WIRE_PARAMETER_MAX (64u << 10)            /* a byte string within a mechanism's parameter */
 #define SR_WIRE_ATTRIBUTES_MAX 128u
-#define SR_WIRE_LIST_MAX 1024u     /* slots or mechanisms asked for */
-#define SR_WIRE_FOUND_MAX 4096u    /* handles in one answer */
-#define SR_WIRE_LEASE_MS 50        /* how long what a search will give may be believed */
-#define SR_WIRE_SIGN_LEASE_MS 1000 /* how long the same C_SignInit may be answered by the client */
-#define SR_WIRE_CALLS_MAX 4u       /* calls in one request */
+#define SR_WIRE_LIST_MAX 1024u  /* slots or mechanisms asked for */
+#define SR_WIRE_FOUND_MAX 4096u /* handles in one answer */
+#define SR_WIRE_LEASE_MS 50     /* how long what the server has told beforehand may be believed */
+#define SR_WIRE_CALLS_MAX 4u    /* calls in one request */
 #define SR_WIRE_SLOTS_MAX 33u
 #define SR_WIRE_SECRET_LEN 32u
 #define SR_OFFER_MAX 256u /* a token string: SR_TOKEN_FILE_MAX */

@@ -335,7 +335,7 @@ static bool serve_signs_again(struct serving *serving)
 {
 	bool again = serving->service->signs_again(serving->client, serving->session);
 	begin_answer(serving, CKR_OK);
-	sr_put_u16(serving->out, again ? SR_WIRE_SIGN_LEASE_MS : 0);
+	sr_put_u16(serving->out, again ? SR_WIRE_LEASE_MS : 0);
 	return true;
 }
 

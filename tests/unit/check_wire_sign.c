@@ -17,11 +17,27 @@ static CK_RV begin(CK_OBJECT_HANDLE key)
 	return calls->C_SignInit(client, session, &ecdsa, key);
 }
 
+static struct sr_signing *signing(void)
+{
+	struct sr_remote_session *found;
+	HASH_FIND(hh, client->sessions, &session, sizeof session, found);
+	return &found->signing;
+}
+
 static CK_RV sign(void)
 {
 	CK_BYTE data[32] = { 7 }, signature[64];
 	CK_ULONG len = sizeof signature;
 	return calls->C_Sign(client, session, data, sizeof data, signature, &len);
+}
+
+/* However slow the machine is, the moment is not over yet. */
+static CK_RV sign_and_stretch(void)
+{
+	CK_RV rv = sign();
+	if (signing()->until_ms)
+		signing()->until_ms += 3600 * 1000;
+	return rv;
 }
 
 static size_t requests(void)
@@ -36,7 +52,7 @@ static void set_up(void)
 	session = wire_session(71);
 	sr_fake.signs_again = true;
 	ck_assert_uint_eq(begin(KEY), CKR_OK);
-	ck_assert_uint_eq(sign(), CKR_OK);
+	ck_assert_uint_eq(sign_and_stretch(), CKR_OK);
 	sr_script_clear(false);
 	sr_fake.calls = 0;
 }
@@ -47,7 +63,7 @@ START_TEST(a_signature_takes_one_round_trip)
 {
 	for (int i = 1; i <= 3; i++) {
 		ck_assert_uint_eq(begin(KEY), CKR_OK);
-		ck_assert_uint_eq(sign(), CKR_OK);
+		ck_assert_uint_eq(sign_and_stretch(), CKR_OK);
 		ck_assert_uint_eq(requests(), i);
 		ck_assert_uint_eq(sr_script_seen().requests[i - 1].number, SR_ID_C_SignInit);
 		ck_assert_uint_eq(sr_fake.calls, 2 * i);
@@ -91,7 +107,7 @@ START_TEST(another_mechanism_is_asked_for)
 	CK_RSA_PKCS_PSS_PARAMS pss = { CKM_SHA256, CKG_MGF1_SHA256, 32 };
 	CK_MECHANISM other = { CKM_SHA256_RSA_PKCS_PSS, &pss, sizeof pss };
 	ck_server_is_asked(&other, KEY);
-	ck_assert_uint_eq(sign(), CKR_OK);
+	ck_assert_uint_eq(sign_and_stretch(), CKR_OK);
 	pss.sLen = 20;
 	ck_server_is_asked(&other, KEY);
 }
@@ -108,14 +124,14 @@ START_TEST(without_a_promise_the_server_is_asked)
 {
 	sr_fake.signs_again = false;
 	ck_assert_uint_eq(begin(KEY), CKR_OK);
-	ck_assert_uint_eq(sign(), CKR_OK);
+	ck_assert_uint_eq(sign_and_stretch(), CKR_OK);
 	ck_server_is_asked(&ecdsa, KEY);
 }
 END_TEST
 
 START_TEST(when_the_moment_is_over_the_server_is_asked)
 {
-	client->sessions->signing.until_ms -= SR_WIRE_SIGN_LEASE_MS;
+	signing()->until_ms = sr_clock_boot_ms();
 	ck_server_is_asked(&ecdsa, KEY);
 }
 END_TEST
@@ -252,13 +268,13 @@ END_TEST
 START_TEST(a_cut_answer_is_an_error)
 {
 	ck_assert_uint_eq(begin(KEY), CKR_OK);
-	ck_assert_uint_eq(sign(), CKR_OK);
+	ck_assert_uint_eq(sign_and_stretch(), CKR_OK);
 	size_t len = sr_script_seen().answer_len;
 	for (size_t at = 0; at < len; at++) {
 		client->next_try_ms = 0;
 		ck_assert_uint_eq(begin(KEY), CKR_OK);
 		wire_trick(SR_ID_C_SignInit, SR_TRICK_CUT, at, 0, 0);
-		client->sessions->signing.begun = true; /* however the last ended */
+		signing()->begun = true; /* however the last ended */
 		ck_assert_uint_ne(sign(), CKR_OK);
 	}
 }
@@ -267,14 +283,14 @@ END_TEST
 START_TEST(changed_answers_hurt_nobody)
 {
 	ck_assert_uint_eq(begin(KEY), CKR_OK);
-	ck_assert_uint_eq(sign(), CKR_OK);
+	ck_assert_uint_eq(sign_and_stretch(), CKR_OK);
 	size_t len = sr_script_seen().answer_len;
 	for (size_t at = 0; at < len; at++) {
 		client->next_try_ms = 0;
-		client->sessions->signing.begun = true;
+		signing()->begun = true;
 		wire_trick(SR_ID_C_SignInit, SR_TRICK_CHANGE, at, 0xff, 1);
 		sign();
-		ck_assert(client->sessions->signing.until_ms <= sr_clock_boot_ms() + SR_WIRE_SIGN_LEASE_MS);
+		ck_assert(signing()->until_ms <= sr_clock_boot_ms() + SR_WIRE_LEASE_MS);
 	}
 }
 END_TEST
@@ -283,10 +299,10 @@ START_TEST(a_promise_beyond_the_limit_is_none)
 {
 	ck_assert_uint_eq(begin(KEY), CKR_OK);
 	size_t last = 0;
-	ck_assert_uint_eq(sign(), CKR_OK);
+	ck_assert_uint_eq(sign_and_stretch(), CKR_OK);
 	last = sr_script_seen().answer_len - 2;
 	ck_assert_uint_eq(begin(KEY), CKR_OK);
-	wire_trick(SR_ID_C_SignInit, SR_TRICK_CHANGE, last, SR_WIRE_SIGN_LEASE_MS + 1, 2);
+	wire_trick(SR_ID_C_SignInit, SR_TRICK_CHANGE, last, SR_WIRE_LEASE_MS + 1, 2);
 	ck_assert_uint_eq(sign(), CKR_DEVICE_ERROR);
 	ck_server_is_asked(&ecdsa, KEY);
 }
