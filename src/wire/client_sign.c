@@ -111,10 +111,15 @@ static void begin_exchange(struct sr_exchange *exchange, struct sr_client *clien
 	sr_exchange_add(exchange, number);
 }
 
-/* What C_SignInit answers and C_Sign does not: the application was told that it had begun. */
+/* The application was told that it had begun: so C_Sign answers as where the key was deleted or changed between the
+ * two.
+ */
 static CK_RV as_of_sign(CK_RV rv)
 {
 	switch (rv) {
+	case CKR_KEY_HANDLE_INVALID:
+	case CKR_KEY_FUNCTION_NOT_PERMITTED:
+		return CKR_FUNCTION_CANCELED;
 	case CKR_DEVICE_ERROR:
 	case CKR_DEVICE_MEMORY:
 	case CKR_DEVICE_REMOVED:

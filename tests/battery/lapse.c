@@ -308,6 +308,70 @@ START_TEST(in_the_midst_of_a_signature)
 }
 END_TEST
 
+/* -- one signature after the other ------------------------------------------------------------------------------- */
+static CK_RV begin_whole(void)
+{
+	CK_MECHANISM sha256_rsa = { CKM_SHA256_RSA_PKCS, NULL, 0 };
+	return p11->C_SignInit(session, &sha256_rsa, object);
+}
+
+static CK_RV sign_whole(void)
+{
+	CK_BYTE signature[256];
+	CK_ULONG len = sizeof signature;
+	return p11->C_Sign(session, (CK_BYTE_PTR) "whole", 5, signature, &len);
+}
+
+static void begin_signing(const char *limit)
+{
+	make_signer();
+	token = sr_token("keys:sign:lapse/*", "3600", limit, string);
+	session = sr_as(string);
+	object = sr_key(session, CKO_PRIVATE_KEY, SIGNER);
+	ck_assert_rv(begin_whole(), CKR_OK);
+	ck_assert_rv(sign_whole(), CKR_OK);
+}
+
+/* A use that is counted is never begun on credit. */
+START_TEST(signatures_use_it_up)
+{
+	begin_signing("2");
+	ck_assert_rv(begin_whole(), CKR_OK);
+	ck_assert_rv(sign_whole(), CKR_OK);
+	ck_assert_rv(begin_whole(), CKR_USER_NOT_LOGGED_IN);
+	ck_assert_uint_eq(sr_device_error(session), SR_REASON_USED_UP);
+	ck_assert_rv(sign_whole(), CKR_OPERATION_NOT_INITIALIZED);
+}
+END_TEST
+
+/* By another program, right after a signature: over a wire C_SignInit may not know it yet (docs/wire.md). */
+START_TEST(nothing_is_signed_after_a_revocation)
+{
+	char id[64] = "";
+	CK_ULONG len = sizeof id - 1;
+	begin_signing(NULL);
+	ck_assert_rv(sr_get(sr_admin(), token, CKA_SR_ID, id, &len), CKR_OK);
+	const char *const revoke[] = { "token", "revoke", id, NULL };
+	CK_ULONG used = sr_events("key.used", "allowed", SIGNER);
+	ck_assert_int_eq(sr_tool(revoke), 0);
+	CK_RV rv = begin_whole();
+	ck_assert_rv(rv == CKR_OK ? sign_whole() : rv, CKR_USER_NOT_LOGGED_IN);
+	ck_assert_rv(sign_whole(), CKR_OPERATION_NOT_INITIALIZED);
+	ck_assert_uint_eq(sr_events("key.used", "allowed", SIGNER), used);
+}
+END_TEST
+
+START_TEST(a_key_that_is_gone_signs_nothing)
+{
+	begin_signing(NULL);
+	CK_OBJECT_HANDLE key = sr_key(sr_admin(), CKO_PRIVATE_KEY, SIGNER);
+	ck_assert_rv(begin_whole(), CKR_OK);
+	ck_assert_rv(p11->C_DestroyObject(sr_admin(), key), CKR_OK);
+	ck_assert_rv(sign_whole(), CKR_FUNCTION_CANCELED);
+	ck_assert_rv(begin_whole(), CKR_KEY_HANDLE_INVALID);
+}
+END_TEST
+
 /* The slots of an application have nothing to do with each other. */
 START_TEST(one_slot_only)
 {
@@ -335,6 +399,9 @@ Suite *sr_battery_lapse(void)
 	tcase_add_test(tcase, what_costs_no_use);
 	tcase_add_test(tcase, session_objects);
 	tcase_add_loop_test(tcase, in_the_midst_of_a_signature, 0, 3);
+	tcase_add_test(tcase, signatures_use_it_up);
+	tcase_add_test(tcase, nothing_is_signed_after_a_revocation);
+	tcase_add_test(tcase, a_key_that_is_gone_signs_nothing);
 	tcase_add_test(tcase, one_slot_only);
 	return suite;
 }
