@@ -58,6 +58,10 @@ static bool open_channel(
 {
 	if (!listener->tls)
 		return sr_channel_plain(fd, channel);
+	if (!sr_settle_tcp(fd)) {
+		close(fd);
+		return false;
+	}
 	pthread_mutex_lock(&daemon->lock);
 	bool opened = sr_tls_accept(daemon->tls, fd, channel);
 	pthread_mutex_unlock(&daemon->lock);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define CONNECT_MS 5000
+#define SILENT_S 60 /* without a sign of the other machine */
 
 /* -- Unix sockets ---------------------------------------------------------------------------------------------- */
 static CK_RV refuse_unix(const char *path, int why, struct sr_error *err)
@@ -83,14 +84,25 @@ static int connect_within(int fd, const struct addrinfo *to, int64_t end)
 	return sr_await(fd, POLLOUT, end) ? connect_result(fd) : ETIMEDOUT;
 }
 
-/* Answers go out at once, a server that has gone silent is noticed in the end, and reads wait from now on. */
-static bool settle(int fd)
+static bool set_tcp(int fd, int option, int value)
+{
+	return setsockopt(fd, IPPROTO_TCP, option, &value, sizeof value) == 0;
+}
+
+bool sr_settle_tcp(int fd)
 {
 	const int on = 1;
+	return set_tcp(fd, TCP_NODELAY, on) && set_tcp(fd, TCP_KEEPIDLE, SILENT_S / 2) &&
+	       set_tcp(fd, TCP_KEEPINTVL, SILENT_S / 6) && set_tcp(fd, TCP_KEEPCNT, 3) &&
+	       set_tcp(fd, TCP_USER_TIMEOUT, SILENT_S * 1000) &&
+	       setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) == 0;
+}
+
+/* Reads wait from now on. */
+static bool settle(int fd)
+{
 	int flags = fcntl(fd, F_GETFL);
-	return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0 &&
-	       setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) == 0 && flags >= 0 &&
-	       fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) == 0;
+	return sr_settle_tcp(fd) && flags >= 0 && fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) == 0;
 }
 
 static int try_address(const struct addrinfo *to, int64_t end, int *fd)

@@ -121,6 +121,10 @@ says() # NAME PATTERN [TIMES]: waits for lines of the log
 same "the certificate that is shown" "$(serial -in "$place/server.pem")" "$(shown)"
 hold old remote "$reader" production/key
 same "a connection" 'read the value' "$(reads old)"
+# Of /proc/net/tcp: established connections whose timer is that of keep-alive, at both ends.
+watched=$(awk -v end="$(printf ':%04X$' "$port")" '($2 ~ end || $3 ~ end) && $4 == "01" && $6 ~ /^02:/' /proc/net/tcp | wc -l)
+[ "$watched" -ge 2 ] || die "over TCP $watched ends notice that the other machine has gone"
+ok "both ends of a TCP connection notice that the other machine has gone"
 certificate renewed IP:127.0.0.1
 cp "$place/renewed.key" "$place/server.key"
 cp "$place/renewed.pem" "$place/server.pem"

@@ -279,6 +279,10 @@ static void assert_connects(int listener, const char *host, const char *source)
 	ck_assert(fcntl(to, F_GETFD) & FD_CLOEXEC);
 	ck_assert_int_eq(option(to, IPPROTO_TCP, TCP_NODELAY), 1);
 	ck_assert_int_eq(option(to, SOL_SOCKET, SO_KEEPALIVE), 1);
+	ck_assert_int_eq(option(to, IPPROTO_TCP, TCP_KEEPIDLE) +
+				 option(to, IPPROTO_TCP, TCP_KEEPINTVL) * option(to, IPPROTO_TCP, TCP_KEEPCNT),
+		60);
+	ck_assert_int_eq(option(to, IPPROTO_TCP, TCP_USER_TIMEOUT), 60 * 1000);
 	int from = accept(listener, NULL, NULL);
 	ck_assert(sr_peer_of_socket(from, &peer));
 	ck_assert_int_eq(peer.kind, SR_PEER_TLS);
