@@ -572,7 +572,7 @@ START_TEST(few_are_stretched_at_once)
 {
 	pthread_t threads[4 * SR_STRETCHED_AT_ONCE];
 	char names[4 * SR_STRETCHED_AT_ONCE][40];
-	vault_template_stretched_at_once(20000);
+	vault_template_stretched_at_once(SR_STRETCHED_AT_ONCE);
 	for (int i = 0; i < 4 * SR_STRETCHED_AT_ONCE; i++) {
 		snprintf(names[i], sizeof(names[i]), "name%d:wrong passphrase here", i);
 		ck_assert_int_eq(pthread_create(&threads[i], NULL, try_a_name, names[i]), 0);

@@ -19,7 +19,7 @@
 static char templates[2][64];
 static bool full_cost;
 static atomic_uint stretching, stretched_at_once;
-static unsigned pause_us;
+static unsigned awaited;
 
 /* -- passphrases ------------------------------------------------------------------------------------------------- */
 
@@ -29,23 +29,32 @@ bool __wrap_sr_scrypt(const void *pass, size_t len, const void *salt, size_t sal
 	unsigned p, uint8_t *out, size_t out_len);
 
 /* What the product asks for is 32 MiB and a tenth of a second at each login. */
+/* Until so many have been in here at once, and then until more could have come: however the threads are scheduled. */
+static void await_others(void)
+{
+	if (!awaited)
+		return;
+	for (int ms = 0; stretched_at_once < awaited && ms < 20 * 1000; ms++)
+		usleep(1000);
+	usleep(20 * 1000);
+}
+
 bool __wrap_sr_scrypt(const void *pass, size_t len, const void *salt, size_t salt_len, unsigned log2n, unsigned r,
 	unsigned p, uint8_t *out, size_t out_len)
 {
 	unsigned now = atomic_fetch_add(&stretching, 1) + 1, most = stretched_at_once;
 	while (now > most && !atomic_compare_exchange_weak(&stretched_at_once, &most, now))
 		;
-	if (pause_us)
-		usleep(pause_us);
+	await_others();
 	bool done = __real_sr_scrypt(
 		pass, len, salt, salt_len, log2n == PRODUCT_LOG2N && !full_cost ? 4 : log2n, r, p, out, out_len);
 	atomic_fetch_sub(&stretching, 1);
 	return done;
 }
 
-unsigned vault_template_stretched_at_once(unsigned us)
+unsigned vault_template_stretched_at_once(unsigned await)
 {
-	pause_us = us;
+	awaited = await;
 	return atomic_exchange(&stretched_at_once, 0);
 }
 

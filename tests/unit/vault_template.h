@@ -18,8 +18,8 @@ void vault_template_full_cost(bool full);
 void vault_template_begin(void);
 void vault_template_end(void);
 
-/** vault_template_stretched_at_once(us): how many passphrases were under scrypt at once, most, since it was asked last;
- *  from now on each takes US microseconds more. */
-unsigned vault_template_stretched_at_once(unsigned us);
+/** vault_template_stretched_at_once(await): how many passphrases were under scrypt at once, most, since it was asked
+ *  last; from now on each waits there until AWAIT are. */
+unsigned vault_template_stretched_at_once(unsigned await);
 
 #endif
