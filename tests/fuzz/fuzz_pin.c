@@ -36,6 +36,15 @@ CK_RV __wrap_sr_rows_agent_by_hash(struct sr_vault *vault, const struct sr_momen
 CK_RV __wrap_sr_rows_member(struct sr_vault *vault, const struct sr_moment *at, const char *name,
 	struct sr_member_row *row, bool *found, struct sr_error *err);
 CK_RV __wrap_sr_who_still(const struct sr_caller *caller, struct sr_moment *at, struct sr_error *err);
+bool __wrap_sr_hsm_absence(struct sr_hsm *hsm, struct sr_hsm_absence *absence);
+
+/* There is no HSM that could have been away. */
+bool __wrap_sr_hsm_absence(struct sr_hsm *hsm, struct sr_hsm_absence *absence)
+{
+	(void)hsm;
+	(void)absence;
+	return false;
+}
 
 CK_RV __wrap_sr_writer_look(struct sr_writer *writer, struct sr_moment *at, struct sr_error *err)
 {
