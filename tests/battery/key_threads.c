@@ -3,6 +3,7 @@
  * STRONGROOM_BATTERY_FORKS how many children there are; 3 and 5 without them. */
 #include "tests/battery/battery.h"
 #include "tests/battery/suites.h"
+#include "tests/common/sanitizer.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -176,7 +177,7 @@ static int child(void)
 	return p11->C_Finalize(NULL) == CKR_OK ? 0 : 7;
 }
 
-#ifndef __SANITIZE_ADDRESS__ /* its allocator has locks of its own, and no care for them at a fork: the child hangs */
+#if SR_FORKS_AMONG_THREADS
 /* Its status, or -1 for a child that was still there at the deadline. Check's own alarm would end the parent with it.
  */
 static int status_of(pid_t pid)
@@ -251,7 +252,7 @@ Suite *sr_battery_key_threads(void)
 	tcase = sr_chapter(suite, "fork", sr_start, sr_stop);
 	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, a_fork_between_calls);
-#ifndef __SANITIZE_ADDRESS__
+#if SR_FORKS_AMONG_THREADS
 	tcase = sr_chapter(suite, "fork under load", sr_start, sr_stop);
 	tcase_set_timeout(tcase, 120 + 5 * number("STRONGROOM_BATTERY_FORKS", 5));
 	tcase_add_test(tcase, a_fork_in_the_middle);

@@ -1,4 +1,5 @@
 /* src/util/crypto.c. */
+#include "tests/common/sanitizer.h"
 #include "tests/unit/suites.h"
 
 #include "util/crypto.h"
@@ -213,7 +214,7 @@ START_TEST(crypto_first_use_by_many_threads)
 END_TEST
 
 /* -- forks ----------------------------------------------------------------------------------------------------- */
-#ifndef __SANITIZE_ADDRESS__ /* its allocator has locks of its own, and no care for them at a fork: the child hangs */
+#if SR_FORKS_AMONG_THREADS
 static atomic_bool enough;
 
 static void *draw_numbers(void *unused)
@@ -284,7 +285,7 @@ Suite *sr_suite_crypto(void)
 	tcase_add_test(crypto, p256_refuses_other_keys);
 	tcase_add_test(crypto, crypto_context_can_be_made_again);
 	tcase_add_test(crypto, crypto_first_use_by_many_threads);
-#ifndef __SANITIZE_ADDRESS__
+#if SR_FORKS_AMONG_THREADS
 	tcase_add_test(crypto, child_of_busy_threads_never_hangs);
 #endif
 	return suite;

@@ -4,6 +4,7 @@
  * needs one that is not named is left out. Each test has a directory of its own with copies of both, so it has a module
  * of its own. */
 #define _GNU_SOURCE 1
+#include "tests/common/sanitizer.h"
 #include "tests/unit/suites.h"
 
 #include "pkcs11/calls.h"
@@ -648,7 +649,7 @@ START_TEST(a_child_forgets_the_parents_mutex)
 }
 END_TEST
 
-#ifndef __SANITIZE_ADDRESS__ /* see add_configured */
+#if SR_FORKS_AMONG_THREADS
 static void child_initialises_and_ends(void)
 {
 	alarm(10); /* a lock that nobody gives back */
@@ -1096,8 +1097,7 @@ static void add_configured(Suite *suite)
 	tcase_add_test(tcase, finalize_waits_for_calls);
 	tcase_add_test(tcase, a_child_starts_anew);
 	tcase_add_test(tcase, a_child_forgets_the_parents_mutex);
-	/* AddressSanitizer's allocator keeps its locks locked in a child, whose first malloc then waits for ever. */
-#ifndef __SANITIZE_ADDRESS__
+#if SR_FORKS_AMONG_THREADS
 	tcase_add_test(tcase, forks_among_threads);
 #endif
 	tcase_add_test(tcase, unload_then_fork);
