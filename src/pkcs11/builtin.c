@@ -49,12 +49,23 @@ bool sr_builtin_attrs(struct sr_call *call, CK_OBJECT_HANDLE handle, struct sr_a
 	return true;
 }
 
+/* Which of them a search may find at all, so that one for anything else makes none of them up. */
+static void meant(const struct sr_attrs *query, size_t *first, size_t *end)
+{
+	const struct sr_attr *asked = sr_attrs_find(query, CKA_CLASS);
+	CK_OBJECT_CLASS object_class = sr_attrs_ulong(query, CKA_CLASS, CKO_PROFILE);
+	bool mechanisms = asked && object_class == CKO_MECHANISM;
+	bool profile = object_class == CKO_PROFILE && (asked || sr_attrs_find(query, CKA_TOKEN));
+	*first = mechanisms ? PROFILES : 0;
+	*end = mechanisms ? PROFILES + sr_mechanism_count : profile ? PROFILES : 0;
+}
+
 void sr_builtin_each(struct sr_call *call, const struct sr_attrs *query,
 	void (*found)(CK_OBJECT_HANDLE handle, void *ctx), void *ctx)
 {
-	bool by_class = sr_attrs_find(query, CKA_CLASS);
-	size_t count = by_class ? PROFILES + sr_mechanism_count : PROFILES;
-	for (size_t i = 0; (by_class || sr_attrs_find(query, CKA_TOKEN)) && i < count; i++) {
+	size_t first, end;
+	meant(query, &first, &end);
+	for (size_t i = first; i < end; i++) {
 		struct sr_attrs attrs = SR_ATTRS_INIT;
 		if (sr_builtin_attrs(call, SR_BUILTIN_FIRST + i, &attrs) && sr_attrs_match(query, &attrs))
 			found(SR_BUILTIN_FIRST + i, ctx);
