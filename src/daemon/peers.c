@@ -6,9 +6,6 @@
 #include <string.h>
 #include <uthash.h>
 
-/* An IPv6 network of one customer has 64 bits and more of addresses: they count as one. */
-#define IPV6_PREFIX 8
-
 struct peer_key {
 	uint8_t kind;
 	uint8_t id[16];
@@ -21,19 +18,13 @@ struct sr_peer_count {
 	UT_hash_handle hh;
 };
 
-static bool is_ipv4(const struct sr_address *address)
-{
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-	return memcmp(address->bytes, mapped, sizeof mapped) == 0;
-}
-
 static struct peer_key key_of(const struct sr_peer *peer)
 {
 	struct peer_key key = { .kind = (uint8_t)peer->kind };
 	if (peer->kind == SR_PEER_UNIX)
 		memcpy(key.id, &peer->uid, sizeof peer->uid);
 	else if (peer->has_address)
-		memcpy(key.id, peer->address.bytes, is_ipv4(&peer->address) ? sizeof key.id : IPV6_PREFIX);
+		memcpy(key.id, peer->address.bytes, sr_address_site(&peer->address));
 	return key;
 }
 

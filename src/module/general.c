@@ -19,12 +19,6 @@ CK_RV sr_module_C_Finalize(CK_VOID_PTR reserved)
 	return sr_state_close();
 }
 
-static void pad(CK_UTF8CHAR *to, size_t size, const char *text)
-{
-	memset(to, ' ', size);
-	memcpy(to, text, strlen(text));
-}
-
 /* The first two numbers of "1.2.3". */
 static CK_VERSION library_version(void)
 {
@@ -49,8 +43,8 @@ CK_RV sr_module_C_GetInfo(CK_INFO_PTR info)
 		return sr_fail(sr_last(), CKR_ARGUMENTS_BAD, SR_REASON_NONE, "pInfo is NULL");
 	memset(info, 0, sizeof *info);
 	info->cryptokiVersion = (CK_VERSION){ 3, 1 };
-	pad(info->manufacturerID, sizeof info->manufacturerID, "Strongroom");
-	pad(info->libraryDescription, sizeof info->libraryDescription, "Strongroom vault");
+	sr_text_pad(info->manufacturerID, sizeof info->manufacturerID, "Strongroom");
+	sr_text_pad(info->libraryDescription, sizeof info->libraryDescription, "Strongroom vault");
 	info->libraryVersion = library_version();
 	return CKR_OK;
 }

@@ -11,14 +11,6 @@
 #define MAKER "Strongroom"
 #define SLOT_ID_MASK 0x7fffffffu /* some programs keep slot ids in an int */
 
-/* A field of the standard: blank padded, no NUL. */
-static void pad(CK_UTF8CHAR *field, size_t size, const char *text)
-{
-	size_t len = strlen(text);
-	memset(field, ' ', size);
-	memcpy(field, text, len < size ? len : size);
-}
-
 static const char *config_name(const struct sr_slot *slot)
 {
 	return slot->config ? slot->config->name : "";
@@ -157,8 +149,8 @@ CK_RV sr_C_GetSlotInfo(struct sr_call *call, CK_SLOT_ID id, CK_SLOT_INFO_PTR inf
 	/* 5.5.2: a slot whose token may be absent has removable devices */
 	info->flags = CKF_REMOVABLE_DEVICE | (call->client->vault ? CKF_TOKEN_PRESENT : 0);
 	pthread_mutex_unlock(&call->client->lock);
-	pad(info->slotDescription, sizeof info->slotDescription, description);
-	pad(info->manufacturerID, sizeof info->manufacturerID, MAKER);
+	sr_text_pad(info->slotDescription, sizeof info->slotDescription, description);
+	sr_text_pad(info->manufacturerID, sizeof info->manufacturerID, MAKER);
 	return CKR_OK;
 }
 
@@ -183,12 +175,12 @@ CK_RV sr_C_GetTokenInfo(struct sr_call *call, CK_SLOT_ID id, CK_TOKEN_INFO_PTR i
 	};
 	if (sr_call_token_has(slot->config))
 		info->flags |= CKF_PROTECTED_AUTHENTICATION_PATH;
-	pad(info->manufacturerID, sizeof info->manufacturerID, MAKER);
-	pad(info->model, sizeof info->model, MAKER);
-	pad(info->utcTime, sizeof info->utcTime, ""); /* there is no CKF_CLOCK_ON_TOKEN */
+	sr_text_pad(info->manufacturerID, sizeof info->manufacturerID, MAKER);
+	sr_text_pad(info->model, sizeof info->model, MAKER);
+	sr_text_pad(info->utcTime, sizeof info->utcTime, ""); /* there is no CKF_CLOCK_ON_TOKEN */
 	pthread_mutex_lock(&call->client->lock);
-	pad(info->label, sizeof info->label, sr_slot_name(slot));
-	pad(info->serialNumber, sizeof info->serialNumber, slot->serial);
+	sr_text_pad(info->label, sizeof info->label, sr_slot_name(slot));
+	sr_text_pad(info->serialNumber, sizeof info->serialNumber, slot->serial);
 	info->ulSessionCount = slot->sessions;
 	info->ulRwSessionCount = slot->rw_sessions;
 	pthread_mutex_unlock(&call->client->lock);

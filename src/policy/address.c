@@ -6,11 +6,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#define SITE_BYTES 8 /* of IPv6 */
+
 static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 
 static bool is_ipv4(const struct sr_address *address)
 {
 	return memcmp(address->bytes, mapped, sizeof mapped) == 0;
+}
+
+size_t sr_address_site(const struct sr_address *address)
+{
+	return is_ipv4(address) ? sizeof address->bytes : SITE_BYTES;
 }
 
 static bool refuse(const char **why, const char *phrase)

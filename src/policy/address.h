@@ -18,6 +18,10 @@ struct sr_address {
 /** sr_address_parse(text, len, address): one host, IPv4 dotted quad (no leading zeros) or IPv6 (no zone). */
 bool sr_address_parse(const char *text, size_t len, struct sr_address *address);
 
+/** sr_address_site(address): how many bytes of ADDRESS tell whose it is, where one peer must not pass for many: all 16
+ *  of an IPv4 address, the 8 of a /64 of IPv6, which one host has for itself. */
+size_t sr_address_site(const struct sr_address *address);
+
 /** struct sr_cidr: PREFIX counts in the 128 bits. */
 struct sr_cidr {
 	struct sr_address base;

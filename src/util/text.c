@@ -86,6 +86,13 @@ bool sr_text_utf8(const void *text, size_t len)
 	return true;
 }
 
+void sr_text_pad(void *field, size_t size, const char *text)
+{
+	size_t len = strlen(text);
+	memset(field, ' ', size);
+	memcpy(field, text, len < size ? len : size);
+}
+
 /* -- hex and base32 ------------------------------------------------------------------------------------------- */
 void sr_text_hex(const void *in, size_t len, char *out)
 {

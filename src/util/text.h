@@ -23,6 +23,10 @@ bool sr_text_unhex(const char *text, void *out, size_t len);
 /** sr_text_base32(in, len, out): RFC 4648 alphabet in lower case, no padding, and a NUL: (LEN*8+4)/5+1 bytes. */
 void sr_text_base32(const void *in, size_t len, char *out);
 
+/** sr_text_pad(field, size, text): a field of SIZE bytes as PKCS#11 wants it: blanks behind, no NUL; what is too long
+ *  is cut. */
+void sr_text_pad(void *field, size_t size, const char *text);
+
 #define SR_TIME_TEXT 32
 /** sr_text_time(ms, out): milliseconds since 1970 as "2026-11-23T16:39:13.123Z"; before 1970 and after 9999 the
  *  nearest moment that the format can say. */

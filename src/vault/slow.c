@@ -47,12 +47,6 @@ void sr_slow_replace(void (*wait)(int64_t ms))
 
 /* -- sources ----------------------------------------------------------------------------------------------------- */
 
-static bool is_ipv4(const struct sr_address *address)
-{
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-	return memcmp(address->bytes, mapped, sizeof(mapped)) == 0;
-}
-
 void sr_source_of(const char *name, const struct sr_peer *peer, struct sr_source *source)
 {
 	memset(source, 0, sizeof(*source)); /* it is compared byte by byte, what pads it included */
@@ -63,7 +57,7 @@ void sr_source_of(const char *name, const struct sr_peer *peer, struct sr_source
 	if (peer->kind != SR_PEER_TLS)
 		source->uid = peer->uid;
 	if (peer->has_address)
-		memcpy(source->address, peer->address.bytes, is_ipv4(&peer->address) ? 16 : 8);
+		memcpy(source->address, peer->address.bytes, sr_address_site(&peer->address));
 	if (peer->has_cert)
 		memcpy(source->cert, peer->cert, sizeof(source->cert));
 }

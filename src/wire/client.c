@@ -3,6 +3,7 @@
 
 #include "module/module.h"
 #include "util/clock.h"
+#include "util/text.h"
 #include "wire/argument.h"
 #include "wire/mechanism.h"
 #include "wire/template.h"
@@ -157,13 +158,6 @@ static CK_RV get_slot_list(struct sr_client *client, CK_BBOOL token_present, CK_
 	return rv;
 }
 
-static void pad(CK_UTF8CHAR *field, size_t size, const char *text)
-{
-	size_t len = strlen(text);
-	memset(field, ' ', size);
-	memcpy(field, text, len < size ? len : size);
-}
-
 static CK_RV get_slot_info(struct sr_client *client, CK_SLOT_ID id, CK_SLOT_INFO *info)
 {
 	CK_RV rv = remote_C_GetSlotInfo(client, id, info);
@@ -174,8 +168,8 @@ static CK_RV get_slot_info(struct sr_client *client, CK_SLOT_ID id, CK_SLOT_INFO
 	if (!info)
 		return CKR_ARGUMENTS_BAD;
 	*info = (CK_SLOT_INFO){ .flags = CKF_REMOVABLE_DEVICE };
-	pad(info->slotDescription, sizeof info->slotDescription, "Strongroom slot");
-	pad(info->manufacturerID, sizeof info->manufacturerID, "Strongroom");
+	sr_text_pad(info->slotDescription, sizeof info->slotDescription, "Strongroom slot");
+	sr_text_pad(info->manufacturerID, sizeof info->manufacturerID, "Strongroom");
 	return CKR_OK;
 }
 

@@ -89,6 +89,21 @@ START_TEST(two_writings_one_address)
 }
 END_TEST
 
+START_TEST(whose_address)
+{
+	static const struct {
+		const char *text;
+		size_t site;
+	} rows[] = { { "10.0.1.50", 16 }, { "::ffff:10.0.1.50", 16 }, { "2001:db8::1", 8 }, { "::1", 8 },
+		{ "::10.0.1.50", 8 } };
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct sr_address address;
+		ck_assert(sr_address_parse(rows[i].text, strlen(rows[i].text), &address));
+		ck_assert_msg(sr_address_site(&address) == rows[i].site, "%s", rows[i].text);
+	}
+}
+END_TEST
+
 START_TEST(address_holds_no_nul)
 {
 	struct sr_address address;
@@ -421,6 +436,7 @@ Suite *sr_suite_policy_address(void)
 	tcase_add_loop_test(range, address_refused, 0, ROWS(bad_addresses));
 	tcase_add_test(range, two_writings_one_address);
 	tcase_add_test(range, address_holds_no_nul);
+	tcase_add_test(range, whose_address);
 	tcase_add_loop_test(range, range_parsed, 0, ROWS(ranges));
 	tcase_add_loop_test(range, range_refused, 0, ROWS(bad_ranges));
 	tcase_add_loop_test(range, range_has, 0, ROWS(in_range));

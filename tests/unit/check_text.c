@@ -276,6 +276,21 @@ START_TEST(times_round_trip)
 }
 END_TEST
 
+START_TEST(padded)
+{
+	char field[8];
+	memset(field, 'x', sizeof field);
+	sr_text_pad(field, 6, "abc");
+	ck_assert_mem_eq(field, "abc   xx", 8);
+	sr_text_pad(field, 6, "abcdefgh");
+	ck_assert_mem_eq(field, "abcdefxx", 8);
+	sr_text_pad(field, 6, "");
+	ck_assert_mem_eq(field, "      xx", 8);
+	sr_text_pad(field, 0, "abc");
+	ck_assert_mem_eq(field, "      xx", 8);
+}
+END_TEST
+
 /* Damaged texts: whatever is still accepted means the same when it is written and read again. */
 START_TEST(times_damaged)
 {
@@ -304,6 +319,7 @@ Suite *sr_suite_text(void)
 	tcase_set_timeout(text, 120); /* under valgrind */
 	suite_add_tcase(suite, text);
 	tcase_add_test(text, numbers);
+	tcase_add_test(text, padded);
 	tcase_add_test(text, utf8);
 	tcase_add_test(text, utf8_of_every_code_point);
 	tcase_add_test(text, hex_digits);
