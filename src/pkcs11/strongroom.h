@@ -82,6 +82,8 @@
 #define CKA_SR_UNTIL SR_VENDOR(0x14f)    /* criterion only */
 #define CKA_SR_LIMIT SR_VENDOR(0x150)    /* criterion only: the newest N */
 #define CKA_SR_RESOURCE_TIER SR_VENDOR(0x151)
+#define CKA_SR_FORMAT SR_VENDOR(0x152) /* of an export: "csv", "jsonl" */
+#define CKA_SR_AFTER SR_VENDOR(0x153)  /* of an export or a tail: the last record of the page before */
 
 /* of members */
 #define CKA_SR_NAME SR_VENDOR(0x160)
