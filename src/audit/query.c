@@ -110,16 +110,29 @@ static enum sr_event_by choose(const struct sr_audit_query *query, size_t litera
 	return query->since_ms > 0 || query->until_ms > 0 ? SR_EVENT_BY_TIME : SR_EVENT_BY_ID;
 }
 
+static const char *key_of(const struct sr_audit_query *query, enum sr_event_by by)
+{
+	switch (by) {
+	case SR_EVENT_BY_PATH:
+	case SR_EVENT_BY_PATHS:
+		return query->path_glob;
+	case SR_EVENT_BY_ACTOR:
+		return query->actor_id;
+	case SR_EVENT_BY_TOKEN:
+		return query->token_id;
+	default:
+		return "";
+	}
+}
+
 void sr_audit_query_by(const struct sr_audit_query *query, struct sr_event_query *range, char room[SR_PATH_MAX + 1])
 {
 	size_t literal = query->path_glob ? strcspn(query->path_glob, "*") : 0;
 	range->since_ms = query->since_ms;
 	range->until_ms = query->until_ms;
 	range->by = choose(query, literal);
-	const char *text = range->by == SR_EVENT_BY_TOKEN   ? query->token_id
-			   : range->by == SR_EVENT_BY_ACTOR ? query->actor_id
-							    : query->path_glob;
-	size_t len = range->by == SR_EVENT_BY_PATHS ? literal : text ? strnlen(text, SR_PATH_MAX) : 0;
+	const char *text = key_of(query, range->by);
+	size_t len = range->by == SR_EVENT_BY_PATHS ? literal : strnlen(text, SR_PATH_MAX);
 	if (len > 0)
 		memcpy(room, text, len);
 	room[len] = '\0';

@@ -116,7 +116,7 @@
 #define CKA_SR_EACH_USE SR_VENDOR(0x1a4)    /* "true", "false": a fresh approval for each use of a private key */
 
 /* of jobs */
-#define CKA_SR_KIND SR_VENDOR(0x180)   /* "audit-verify", "status", "accept-clock" */
+#define CKA_SR_KIND SR_VENDOR(0x180)   /* "audit-verify", "status", "accept-clock", "audit-export", "audit-tail", "audit-key" */
 #define CKA_SR_RESULT SR_VENDOR(0x181) /* a JSON object, its keys as docs/ lists them */
 
 /* -- reasons: CK_SESSION_INFO.ulDeviceError and sr_last_error -------------------------------------------------- */

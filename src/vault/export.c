@@ -427,7 +427,7 @@ static CK_RV read_page(struct reading *reading, const struct sr_attrs *template,
 	return rv;
 }
 
-/* Both structs are large for a stack that a guest has made. */
+/* It is large for a stack that a guest has made. */
 static CK_RV page_of(const struct sr_caller *caller, const struct sr_attrs *template, enum sr_event_kind kind,
 	char **result, struct sr_error *err)
 {
@@ -464,6 +464,9 @@ CK_RV sr_job_tail(const struct sr_caller *caller, const struct sr_attrs *templat
 	if (sr_attrs_find(template, CKA_SR_EVENT_ID))
 		return page_of(caller, template, SR_EVENT_AUDIT_QUERIED, result, err);
 	CK_RV rv = take_beginning(&beginning, caller, template, err);
+	if (rv == CKR_OK && beginning.criteria.query.limit)
+		rv = sr_fail(
+			err, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_BAD_TEMPLATE, "bad tail: limit: a tail goes on");
 	if (rv == CKR_OK)
 		rv = begin_tail(&beginning, result, err);
 	json_decref(beginning.filter);
