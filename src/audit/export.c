@@ -195,15 +195,16 @@ void sr_export_csv(struct sr_buf *out, const struct sr_event *event)
 
 /* -- the seal --------------------------------------------------------------------------------------------------- */
 
-bool sr_export_digest(const char *chain_id, uint64_t event_id, const char *format, const uint8_t content[SR_SHA256_LEN],
-	uint8_t digest[SR_SHA256_LEN])
+bool sr_export_digest(const char *chain_id, const struct sr_export_seal *seal, uint8_t digest[SR_SHA256_LEN])
 {
 	struct sr_buf packed = SR_BUF_INIT;
 	sr_pack_text(&packed, EXPORT_LABEL);
 	sr_pack_text(&packed, chain_id);
-	sr_pack_u64(&packed, event_id);
-	sr_pack_text(&packed, format);
-	sr_pack_bytes(&packed, content, SR_SHA256_LEN);
+	sr_pack_u64(&packed, seal->event_id);
+	sr_pack_text(&packed, seal->format);
+	sr_pack_u64(&packed, seal->seq);
+	sr_pack_u64(&packed, seal->records);
+	sr_pack_bytes(&packed, seal->content, sizeof(seal->content));
 	bool ok = !packed.failed && sr_sha256(packed.data, packed.len, digest);
 	sr_buf_clear(&packed);
 	return ok;

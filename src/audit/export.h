@@ -42,9 +42,14 @@ void sr_export_omitted(struct sr_buf *out, struct sr_omitted *omitted);
 void sr_export_csv_names(struct sr_buf *out);
 void sr_export_csv(struct sr_buf *out, const struct sr_event *event);
 
-/** sr_export_digest(chain_id, event_id, format, content, digest): what the audit key signs of an export: its record,
- *  its form and the SHA-256 of its content. */
-bool sr_export_digest(const char *chain_id, uint64_t event_id, const char *format, const uint8_t content[SR_SHA256_LEN],
-	uint8_t digest[SR_SHA256_LEN]);
+/** struct sr_export_seal: what the audit key signs of an export: its record, its form, the last record that it goes to,
+ * how many it shows, and the SHA-256 of its content. */
+struct sr_export_seal {
+	uint64_t event_id;
+	const char *format;
+	uint64_t seq, records;
+	uint8_t content[SR_SHA256_LEN];
+};
+bool sr_export_digest(const char *chain_id, const struct sr_export_seal *seal, uint8_t digest[SR_SHA256_LEN]);
 
 #endif

@@ -385,20 +385,22 @@ static bool sum_content(struct reading *reading)
 
 static bool check_seal(struct reading *reading, const json_t *end, const uint8_t sum[SR_SHA256_LEN])
 {
-	uint8_t stated[SR_SHA256_LEN], seal[SIGNATURE_LEN], digest[SR_SHA256_LEN];
+	struct sr_export_seal stated = { .event_id = reading->export_id, .format = reading->csv ? "csv" : "jsonl" };
+	uint8_t seal[SIGNATURE_LEN], digest[SR_SHA256_LEN];
 	uint64_t generation;
-	if (!get_bytes(end, "sha256", stated, sizeof(stated)) || !get_bytes(end, "seal", seal, sizeof(seal)) ||
-		!get_number(end, "generation", &generation))
+	if (!get_bytes(end, "sha256", stated.content, sizeof(stated.content)) ||
+		!get_bytes(end, "seal", seal, sizeof(seal)) || !get_number(end, "generation", &generation) ||
+		!get_number(end, "seq", &stated.seq) || !get_number(end, "records", &stated.records))
 		return bad_line(reading);
-	if (!sr_export_digest(reading->chain_id, reading->export_id, reading->csv ? "csv" : "jsonl", stated, digest))
+	if (!sr_export_digest(reading->chain_id, &stated, digest))
 		return fail(reading, "the seal cannot be hashed");
 	if (generation < reading->trusted || !is_signed(reading, generation, digest, seal))
 		return bad(reading, 0, "the seal at the end is not the audit key's");
-	if (memcmp(stated, sum, sizeof(stated)) != 0)
+	if (memcmp(stated.content, sum, sizeof(stated.content)) != 0)
 		return bad(reading, 0,
 			reading->csv ? "the CSV is not the one that was sealed"
 				     : "the file is not the one that was sealed: it was changed outside its records");
-	return true;
+	return json_object_size(end) == 5 || bad_line(reading);
 }
 
 static bool check_chain_end(struct reading *reading, const json_t *end)

@@ -310,10 +310,10 @@ static CK_RV digest_all(struct page *page, uint8_t content[SR_SHA256_LEN])
 }
 
 static CK_RV sign_end(
-	const struct reading *reading, const uint8_t content[SR_SHA256_LEN], char seal[], struct sr_error *err)
+	const struct reading *reading, const struct sr_export_seal *end, char seal[], struct sr_error *err)
 {
 	uint8_t digest[SR_SHA256_LEN], signature[SR_HSM_SIGNATURE_LEN];
-	if (!sr_export_digest(reading->at.chain_id, reading->event.id, reading->csv ? "csv" : "jsonl", content, digest))
+	if (!sr_export_digest(reading->at.chain_id, end, digest))
 		return no_memory(err);
 	CK_RV rv = sr_hsm_sign(reading->caller->vault->hsm, digest, signature, err);
 	if (rv == CKR_OK)
@@ -321,24 +321,32 @@ static CK_RV sign_end(
 	return rv;
 }
 
-static CK_RV put_end(struct reading *reading, struct sr_buf *end, struct sr_error *err)
+static CK_RV seal_all(struct reading *reading, struct sr_export_seal *end, char seal[], struct sr_error *err)
 {
 	struct page page = { .reading = reading, .text = SR_BUF_INIT, .err = err };
-	char sum[2 * SR_SHA256_LEN + 1], seal[2 * SR_HSM_SIGNATURE_LEN + 1];
-	uint8_t content[SR_SHA256_LEN];
-	CK_RV rv = digest_all(&page, content);
+	*end = (struct sr_export_seal){
+		.event_id = reading->event.id, .format = reading->csv ? "csv" : "jsonl", .seq = reading->last.seq
+	};
+	CK_RV rv = digest_all(&page, end->content);
 	sr_buf_clear(&page.text);
-	if (rv == CKR_OK)
-		rv = sign_end(reading, content, seal, err);
+	end->records = page.records;
+	return rv == CKR_OK ? sign_end(reading, end, seal, err) : rv;
+}
+
+static CK_RV put_end(struct reading *reading, struct sr_buf *text, struct sr_error *err)
+{
+	char sum[2 * SR_SHA256_LEN + 1], seal[2 * SR_HSM_SIGNATURE_LEN + 1];
+	struct sr_export_seal end;
+	CK_RV rv = seal_all(reading, &end, seal, err);
 	if (rv == CKR_OK && reading->csv)
-		rv = put_head(reading, end, err);
+		rv = put_head(reading, text, err);
 	if (rv != CKR_OK)
 		return rv;
-	sr_text_hex(content, sizeof(content), sum);
-	sr_export_line(end, json_pack("{s:{s:I, s:I, s:s, s:i, s:s}}", "end", "seq", (json_int_t)reading->last.seq,
-				    "records", (json_int_t)page.records, "sha256", sum, "generation",
-				    (int)sr_hsm_generation(reading->caller->vault->hsm), "seal", seal));
-	return end->failed ? no_memory(err) : CKR_OK;
+	sr_text_hex(end.content, sizeof(end.content), sum);
+	sr_export_line(text, json_pack("{s:{s:I, s:I, s:s, s:i, s:s}}", "end", "seq", (json_int_t)end.seq, "records",
+				     (json_int_t)end.records, "sha256", sum, "generation",
+				     (int)sr_hsm_generation(reading->caller->vault->hsm), "seal", seal));
+	return text->failed ? no_memory(err) : CKR_OK;
 }
 
 static CK_RV export_page(struct reading *reading, const uint64_t *cursor, char **result, struct sr_error *err)
