@@ -7,6 +7,7 @@
 
 #define EVENT_LABEL "strongroom/event/1"
 #define CHAIN_LABEL "strongroom/chain/1"
+#define AUDIT_KEY_LABEL "strongroom/audit-key/1"
 #define CHECKPOINT_LABEL "strongroom/checkpoint/1"
 
 void sr_event_pack(const struct sr_event *event, struct sr_buf *out)
@@ -75,5 +76,16 @@ bool sr_checkpoint_digest(const char *chain_id, const struct sr_head *head, uint
 	sr_pack_text(&packed, chain_id);
 	sr_pack_u64(&packed, head->seq);
 	sr_pack_bytes(&packed, head->hash, sizeof head->hash);
+	return digest(&packed, out);
+}
+
+bool sr_audit_key_digest(
+	const char *chain_id, uint32_t generation, const uint8_t *spki, size_t len, uint8_t out[SR_SHA256_LEN])
+{
+	struct sr_buf packed = SR_BUF_INIT;
+	sr_pack_text(&packed, AUDIT_KEY_LABEL);
+	sr_pack_text(&packed, chain_id);
+	sr_pack_u64(&packed, generation);
+	sr_pack_bytes(&packed, spki, len);
 	return digest(&packed, out);
 }

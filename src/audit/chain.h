@@ -24,4 +24,8 @@ bool sr_event_sets_clock(const struct sr_event *event);
 /** sr_checkpoint_digest(chain_id, head, digest): what the audit key signs. */
 bool sr_checkpoint_digest(const char *chain_id, const struct sr_head *head, uint8_t digest[SR_SHA256_LEN]);
 
+/** sr_audit_key_digest(chain_id, generation, spki, len, digest): what a generation's key signs of the next one. */
+bool sr_audit_key_digest(
+	const char *chain_id, uint32_t generation, const uint8_t *spki, size_t len, uint8_t digest[SR_SHA256_LEN]);
+
 #endif

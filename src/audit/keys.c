@@ -1,31 +1,14 @@
 /* The chain of audit keys. */
 #include "audit/keys.h"
 
-#include "util/pack.h"
-
 #include <stdlib.h>
 #include <string.h>
-
-#define LABEL "strongroom/audit-key/1"
 
 struct loading {
 	struct sr_audit_keys *keys;
 	const char *chain_id;
 	bool memory, broken;
 };
-
-/* What a generation's key signs of the next one. */
-static bool key_digest(const char *chain_id, const struct sr_audit_key_row *row, uint8_t out[SR_SHA256_LEN])
-{
-	struct sr_buf packed = SR_BUF_INIT;
-	sr_pack_text(&packed, LABEL);
-	sr_pack_text(&packed, chain_id);
-	sr_pack_u64(&packed, row->generation);
-	sr_pack_bytes(&packed, row->spki.data, row->spki.len);
-	bool ok = !packed.failed && sr_sha256(packed.data, packed.len, out);
-	sr_buf_clear(&packed);
-	return ok;
-}
 
 static bool row_fits(const struct loading *loading, const struct sr_audit_key_row *row)
 {
@@ -36,7 +19,8 @@ static bool row_fits(const struct loading *loading, const struct sr_audit_key_ro
 	if (count == 0)
 		return row->signature.len == 0;
 	const struct sr_buf *before = &loading->keys->items[count - 1];
-	return row->signature.len == SR_HSM_SIGNATURE_LEN && key_digest(loading->chain_id, row, digest) &&
+	return row->signature.len == SR_HSM_SIGNATURE_LEN &&
+	       sr_audit_key_digest(loading->chain_id, row->generation, row->spki.data, row->spki.len, digest) &&
 	       sr_p256_verify(before->data, before->len, digest, row->signature.data);
 }
 

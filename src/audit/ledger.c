@@ -218,6 +218,21 @@ static CK_RV ask_heads(struct sr_ledger *ledger, const struct running *running, 
 	return rv;
 }
 
+/* The indexes of queries are brought up in batches: one commit in 1,000 pays for all. After an upgrade from a schema
+ * without them each commit does a batch until they have caught up; queries scan what they lack meanwhile. */
+static CK_RV index_due(struct sr_ledger *ledger, const struct running *running, struct sr_error *err)
+{
+	uint64_t last = running->stands.head.seq;
+	if (last - ledger->indexed < SR_INDEX_RECORDS)
+		return CKR_OK;
+	CK_RV rv = running->store->ops->event_indexed(running->tx, &ledger->indexed, err);
+	if (rv != CKR_OK || last < ledger->indexed || last - ledger->indexed < SR_INDEX_RECORDS)
+		return rv;
+	if (last - ledger->indexed > 2 * SR_INDEX_RECORDS)
+		last = ledger->indexed + 2 * SR_INDEX_RECORDS;
+	return running->store->ops->event_index(running->tx, last, err);
+}
+
 static CK_RV run_all(struct sr_ledger *ledger, struct running *running, struct sr_entry *const *entries, size_t count,
 	struct sr_error *err)
 {
@@ -233,6 +248,8 @@ static CK_RV run_all(struct sr_ledger *ledger, struct running *running, struct s
 		rv = note_clock(ledger, running, err);
 	for (size_t i = 0; rv == CKR_OK && i < count; i++)
 		rv = run_entry(ledger, running, entries[i], err);
+	if (rv == CKR_OK)
+		rv = index_due(ledger, running, err);
 	if (rv == CKR_OK)
 		rv = sr_standing_seal(&ledger->place, &running->stands, err);
 	return rv == CKR_OK ? running->store->ops->standing_put(running->tx, &running->stands, err) : rv;

@@ -9,6 +9,7 @@
 
 #define SR_BATCH_MAX 64
 #define SR_SEAL_RECORDS 1000
+#define SR_INDEX_RECORDS 1000
 #define SR_SEAL_MS 1000
 #define SR_ANCHOR_MS 60000
 #define SR_ANCHOR_CHANGE_MS 1000
@@ -39,6 +40,7 @@ struct sr_ledger {
 	bool lazy, alone;
 	struct sr_head synced;
 	int64_t asked_boot_ms;
+	uint64_t indexed;                       /* at least so many records are in the indexes of queries */
 	bool anchor_owed, changed, heads_known; /* HEADS_KNOWN: we have written the heads file */
 	struct sr_error broken; /* the anchor knows another history than the database: nothing is committed any more */
 	struct sr_now clock;

@@ -18,6 +18,18 @@ struct sr_audit_query {
 	uint64_t limit;
 };
 
+/** sr_audit_query_fits(query, event): whether EVENT meets every criterion but LIMIT. */
+bool sr_audit_query_fits(const struct sr_audit_query *query, const struct sr_event *event);
+
+/** sr_audit_query_by(query, range): the index that narrows QUERY most, in RANGE's BY and KEY, and its times. KEY points
+ *  into ROOM. */
+void sr_audit_query_by(const struct sr_audit_query *query, struct sr_event_query *range, char room[SR_PATH_MAX + 1]);
+
+/** sr_audit_query_count(store, tx, query, count, first, err): how many match, and the id of the first; in constant
+ *  memory, whatever LIMIT is. */
+CK_RV sr_audit_query_count(struct sr_store *store, struct sr_tx *tx, const struct sr_audit_query *query,
+	uint64_t *count, uint64_t *first, struct sr_error *err);
+
 /** sr_audit_query_run(tx, query, ids, count, err): the ids of the matching events, oldest first, malloc'ed. */
 CK_RV sr_audit_query_run(struct sr_store *store, struct sr_tx *tx, const struct sr_audit_query *query, uint64_t **ids,
 	size_t *count, struct sr_error *err);

@@ -1,12 +1,12 @@
-/* strongroom audit query|verify. */
+/* strongroom audit query|key|verify. */
+#include "cli/audit_file.h"
+#include "cli/filter.h"
+#include "cli/keyfile.h"
 #include "cli/objects.h"
 #include "cli/output.h"
 #include "cli/refusal.h"
 #include "cli/session.h"
-#include "policy/duration.h"
 #include "util/buf.h"
-#include "util/clock.h"
-#include "util/text.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -42,144 +42,33 @@ static const struct sr_column columns[] = {
 };
 
 /* -- query ---------------------------------------------------------------------------------------------------- */
-/* Texts are passed on as they are: the vault checks them. */
 struct query {
 	struct sr_tool *tool;
-	struct sr_buf events; /* one a line */
-	bool in_events;       /* a word without an option of its own is one more event */
-	const char *status;
-	const char *path;
-	const char *actor;
-	const char *ip;
-	const char *limit;
-	char since[SR_TIME_TEXT];
-	char until[SR_TIME_TEXT];
+	struct sr_filter filter;
 };
-
-enum {
-	OPTION_EVENT = 256,
-	OPTION_STATUS,
-	OPTION_PATH,
-	OPTION_ACTOR,
-	OPTION_IP,
-	OPTION_LIMIT,
-	OPTION_SINCE,
-	OPTION_UNTIL,
-};
-
-static const struct argp_option options[] = {
-	{ "event", OPTION_EVENT, "EVENT...", 0, "Any of these, as secret.read", 0 },
-	{ "status", OPTION_STATUS, "STATUS", 0, "allowed, denied or error", 0 },
-	{ "path", OPTION_PATH, "GLOB", 0, "Paths that match, as production/*", 0 },
-	{ "actor", OPTION_ACTOR, "ID", 0, "A member's name or a token's id", 0 },
-	{ "ip", OPTION_IP, "CIDR", 0, "Addresses within", 0 },
-	{ "since", OPTION_SINCE, "TIME", 0, "From then on: RFC 3339, or how long ago, as 2h", 0 },
-	{ "until", OPTION_UNTIL, "TIME", 0, "Up to then", 0 },
-	{ "limit", OPTION_LIMIT, "N", 0, "Only the newest N", 0 },
-	{ 0 },
-};
-
-static error_t add_event(struct query *query, const char *arg, const struct argp_state *state)
-{
-	if (strchr(arg, '\n')) {
-		sr_usage(state, "an event with a line break is refused");
-		return EINVAL;
-	}
-	if (query->events.len > 0)
-		sr_buf_text(&query->events, "\n");
-	sr_buf_text(&query->events, arg);
-	query->in_events = true;
-	return query->events.failed ? ENOMEM : 0;
-}
-
-static error_t take_time(char out[SR_TIME_TEXT], const char *arg, const struct argp_state *state)
-{
-	int64_t ms;
-	uint64_t seconds;
-	struct sr_now now;
-	if (sr_duration_parse(arg, strlen(arg), &seconds)) {
-		sr_clock_now(&now);
-		ms = now.wall_ms - (int64_t)seconds * 1000;
-	} else if (!sr_text_parse_time(arg, &ms)) {
-		sr_usage(state, "'%s' is no time; give RFC 3339, as 2026-01-31T12:00:00Z, or how long ago, as 2h", arg);
-		return EINVAL;
-	}
-	sr_text_time(ms, out);
-	return 0;
-}
-
-/* Where an option's text goes as it is; NULL for the others. */
-static const char **plain_option(struct query *query, int key)
-{
-	switch (key) {
-	case OPTION_STATUS:
-		return &query->status;
-	case OPTION_PATH:
-		return &query->path;
-	case OPTION_ACTOR:
-		return &query->actor;
-	case OPTION_IP:
-		return &query->ip;
-	case OPTION_LIMIT:
-		return &query->limit;
-	default:
-		return NULL;
-	}
-}
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct query *query = state->input;
-	const char **plain = plain_option(query, key);
-	bool in_events = query->in_events && key == ARGP_KEY_ARG;
-	query->in_events = false;
-	if (plain) {
-		*plain = arg;
-		return 0;
-	}
-	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = query->tool;
-		return 0;
-	case OPTION_SINCE:
-		return take_time(query->since, arg, state);
-	case OPTION_UNTIL:
-		return take_time(query->until, arg, state);
-	case ARGP_KEY_ARG:
-		if (!in_events)
-			sr_usage(state, "'%s' belongs to no option", arg);
-		return add_event(query, arg, state);
-	case OPTION_EVENT:
-		return add_event(query, arg, state);
-	default:
+	(void)arg;
+	if (key != ARGP_KEY_INIT)
 		return ARGP_ERR_UNKNOWN;
-	}
-}
-
-static void fill_template(struct query *query, struct sr_template *template)
-{
-	static const CK_OBJECT_CLASS event_class = CKO_SR_EVENT;
-	sr_template_class(template, &event_class);
-	if (query->events.len > 0)
-		sr_template_text(template, CKA_SR_EVENT, sr_buf_string(&query->events));
-	sr_template_text(template, CKA_SR_STATUS, query->status);
-	sr_template_text(template, CKA_SR_PATH, query->path);
-	sr_template_text(template, CKA_SR_ACTOR_ID, query->actor);
-	sr_template_text(template, CKA_SR_IP, query->ip);
-	sr_template_text(template, CKA_SR_LIMIT, query->limit);
-	sr_template_text(template, CKA_SR_SINCE, query->since[0] ? query->since : NULL);
-	sr_template_text(template, CKA_SR_UNTIL, query->until[0] ? query->until : NULL);
+	state->child_inputs[0] = query->tool;
+	state->child_inputs[1] = &query->filter;
+	return 0;
 }
 
 static int run_query(struct query *query)
 {
+	static const CK_OBJECT_CLASS event_class = CKO_SR_EVENT;
 	struct sr_tool *tool = query->tool;
 	struct sr_template template;
 	json_t *rows;
 	int exit_code = sr_tool_open(tool);
 	if (exit_code != SR_EXIT_DONE)
 		return exit_code;
-	fill_template(query, &template);
+	sr_template_class(&template, &event_class);
+	sr_filter_fill(&query->filter, &template);
 	exit_code = sr_read_all(tool, &template, fields, sizeof fields / sizeof fields[0], &rows);
 	if (exit_code == SR_EXIT_DONE && json_array_size(rows) == 0)
 		exit_code = sr_refuse_search(tool);
@@ -192,13 +81,14 @@ static int run_query(struct query *query)
 
 int sr_run_audit_query(struct sr_tool *tool, int argc, char **argv)
 {
-	static const struct argp argp = { options, parse, NULL,
-		"Show the events that meet every criterion, oldest first.", sr_global_children, NULL, NULL };
-	struct query query = { .tool = tool, .events = SR_BUF_INIT };
+	const struct argp_child children[] = { sr_global_children[0], { &sr_filter_argp, 0, NULL, 0 }, { 0 } };
+	const struct argp argp = { NULL, parse, NULL, "Show the events that meet every criterion, oldest first.",
+		children, NULL, NULL };
+	struct query query = { .tool = tool, .filter = { .events = SR_BUF_INIT } };
 	int exit_code = sr_parse(&argp, argc, argv, ARGP_IN_ORDER, &query);
 	if (exit_code == SR_EXIT_DONE)
 		exit_code = run_query(&query);
-	sr_buf_clear(&query.events);
+	sr_filter_clear(&query.filter);
 	return exit_code;
 }
 
@@ -242,15 +132,10 @@ static bool is_finding(CK_ULONG reason)
 	return false;
 }
 
-int sr_run_audit_verify(struct sr_tool *tool, int argc, char **argv)
+static int verify_vault(struct sr_tool *tool)
 {
-	int exit_code = sr_parse_none(tool,
-		"Check the audit from its first record to its last: every link of the chain and "
-		"every seal. Exit code 6 when something is wrong.",
-		argc, argv);
 	json_t *verdict = NULL;
-	if (exit_code == SR_EXIT_DONE)
-		exit_code = sr_tool_open(tool);
+	int exit_code = sr_tool_open(tool);
 	if (exit_code == SR_EXIT_DONE)
 		exit_code = sr_run_job(tool, "audit-verify", &verdict);
 	if (exit_code != SR_EXIT_DONE)
@@ -259,5 +144,102 @@ int sr_run_audit_verify(struct sr_tool *tool, int argc, char **argv)
 	if (exit_code == SR_EXIT_DONE && !json_is_true(json_object_get(verdict, "ok")))
 		exit_code = SR_EXIT_FOUND;
 	json_decref(verdict);
+	return exit_code;
+}
+
+struct verify {
+	struct sr_tool *tool;
+	struct sr_audit_file file;
+};
+
+enum { OPTION_FILE = 256, OPTION_KEY, OPTION_HEADS };
+
+static const struct argp_option verify_options[] = {
+	{ "file", OPTION_FILE, "FILE", 0, "Check this export, without a vault", 0 },
+	{ "key", OPTION_KEY, "PEM|FINGERPRINT", 0, "The audit key of the vault that FILE is said to be from", 0 },
+	{ "heads", OPTION_HEADS, "HEADS", 0, "That vault's heads file, or a copy older than FILE", 0 },
+	{ 0 },
+};
+
+static error_t parse_verify(int key, char *arg, struct argp_state *state)
+{
+	struct verify *verify = state->input;
+	struct sr_audit_file *file = &verify->file;
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = verify->tool;
+		return 0;
+	case OPTION_FILE:
+		file->path = arg;
+		return 0;
+	case OPTION_KEY:
+		file->key = arg;
+		return 0;
+	case OPTION_HEADS:
+		file->heads = arg;
+		return 0;
+	case ARGP_KEY_ARG:
+		sr_usage(state, "'%s' is one argument too many", arg);
+		return EINVAL;
+	case ARGP_KEY_END:
+		if (!file->path != !file->key)
+			sr_usage(state, "--file and --key belong together");
+		if (file->heads && !file->path)
+			sr_usage(state, "--heads is for a --file; a vault knows its own");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+int sr_run_audit_verify(struct sr_tool *tool, int argc, char **argv)
+{
+	static const struct argp argp = { verify_options, parse_verify, NULL,
+		"Check the audit from its first record to its last: every link of the chain and every seal; with "
+		"--file that of an export, with nothing but the public key. Exit code 6 when something is wrong.",
+		sr_global_children, NULL, NULL };
+	struct verify verify = { .tool = tool };
+	int exit_code = sr_parse(&argp, argc, argv, 0, &verify);
+	if (exit_code != SR_EXIT_DONE)
+		return exit_code;
+	return verify.file.path ? sr_verify_file(tool, &verify.file) : verify_vault(tool);
+}
+
+/* -- key ------------------------------------------------------------------------------------------------------ */
+/* What is not between the marks of a PEM file is a comment to those who read one. */
+static int put_key(const json_t *key)
+{
+	const char *spki = sr_json_text(key, "spki");
+	struct sr_buf der = SR_BUF_INIT, text = SR_BUF_INIT;
+	size_t len = strlen(spki) / 2;
+	uint8_t *room = sr_buf_reserve(&der, len);
+	sr_buf_printf(&text, "audit key generation %" JSON_INTEGER_FORMAT ", fingerprint %s\n",
+		number(key, "generation"), sr_json_text(key, "fingerprint"));
+	bool good = room && len > 0 && sr_text_unhex(spki, room, len);
+	der.len = good ? len : 0;
+	good = good && sr_pem_text("PUBLIC KEY", der.data, der.len, &text);
+	int exit_code = good ? sr_put_bytes(text.data, text.len) : SR_EXIT_FAILED;
+	sr_buf_clear(&der);
+	sr_buf_clear(&text);
+	return exit_code;
+}
+
+int sr_run_audit_key(struct sr_tool *tool, int argc, char **argv)
+{
+	json_t *result = NULL;
+	int exit_code = sr_parse_none(tool,
+		"Print the audit key's public half, each generation as PEM below its fingerprint, the first one first: "
+		"what `audit verify --file' checks an export with.",
+		argc, argv);
+	if (exit_code == SR_EXIT_DONE)
+		exit_code = sr_tool_open(tool);
+	if (exit_code == SR_EXIT_DONE)
+		exit_code = sr_run_job(tool, "audit-key", &result);
+	const json_t *keys = json_object_get(result, "keys");
+	if (exit_code == SR_EXIT_DONE && tool->json)
+		exit_code = sr_put_json(keys);
+	for (size_t i = 0; exit_code == SR_EXIT_DONE && !tool->json && i < json_array_size(keys); i++)
+		exit_code = put_key(json_array_get(keys, i));
+	json_decref(result);
 	return exit_code;
 }

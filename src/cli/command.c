@@ -3,6 +3,7 @@
 
 #include "cli/child_env.h"
 #include "cli/output.h"
+#include "util/buf.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -78,39 +79,51 @@ static int start(const char *command, int in, pid_t *pid)
 	return error;
 }
 
-/* An object is shorter than what a pipe takes at once, so nobody is waited for; one who does not read it has it his
- * way. */
-static void feed(int fd, const json_t *value)
+/** struct meal: what is still to be given to the pipe's end FD; -1 once all of it is, or nobody reads it. */
+struct meal {
+	int fd;
+	const char *text;
+	size_t len;
+};
+
+static void end_meal(struct meal *meal)
 {
-	char *text = json_dumps(value, JSON_COMPACT);
-	size_t len = text ? strlen(text) : 0, done = 0;
-	if (text)
-		text[len++] = '\n';
-	while (done < len) {
-		ssize_t written = write(fd, text + done, len - done);
-		if (written < 0 && errno != EINTR)
-			break;
-		done += written > 0 ? (size_t)written : 0;
-	}
-	free(text);
+	if (meal->fd >= 0)
+		close(meal->fd);
+	meal->fd = -1;
 }
 
-static void say_end(const char *command, int status)
+/* As much as the pipe takes now. One who does not read it has it his way. */
+static void feed(struct meal *meal)
+{
+	while (meal->fd >= 0 && meal->len > 0) {
+		ssize_t written = write(meal->fd, meal->text, meal->len);
+		if (written < 0 && errno == EAGAIN)
+			return;
+		if (written < 0 && errno != EINTR)
+			break;
+		meal->text += written > 0 ? written : 0;
+		meal->len -= written > 0 ? (size_t)written : 0;
+	}
+	end_meal(meal);
+}
+
+static bool say_end(const char *command, int status)
 {
 	if (WIFSIGNALED(status))
 		sr_complain("the command '%s' was ended by signal %d", command, WTERMSIG(status));
 	else if (WEXITSTATUS(status) != 0)
 		sr_complain("the command '%s' failed with exit code %d", command, WEXITSTATUS(status));
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-static void wait_for(const char *command, pid_t pid, const volatile sig_atomic_t *stop)
+static bool wait_for(const char *command, pid_t pid, struct meal *meal, const volatile sig_atomic_t *stop)
 {
 	int status = 0;
 	for (int ms = 0; ms < SR_COMMAND_S * 1000 && !*stop; ms += TICK_MS) {
-		if (waitpid(pid, &status, WNOHANG) == pid) {
-			say_end(command, status);
-			return;
-		}
+		feed(meal);
+		if (waitpid(pid, &status, WNOHANG) == pid)
+			return say_end(command, status);
 		nanosleep(&(struct timespec){ .tv_nsec = TICK_MS * 1000000L }, NULL);
 	}
 	kill(-pid, SIGKILL);
@@ -118,24 +131,35 @@ static void wait_for(const char *command, pid_t pid, const volatile sig_atomic_t
 		;
 	if (!*stop)
 		sr_complain("the command '%s' was killed: it took longer than %d s", command, SR_COMMAND_S);
+	return false;
 }
 
-void sr_command_run(const char *command, const json_t *value, const volatile sig_atomic_t *stop)
+bool sr_command_feed(const char *command, const char *text, size_t len, const volatile sig_atomic_t *stop)
 {
 	int ends[2];
 	pid_t pid = 0;
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
 		sr_complain("the command '%s' could not be run: %s", command, strerror(errno));
-		return;
+		return false;
 	}
+	struct meal meal = { ends[1], text, len };
 	fcntl(ends[0], F_SETFL, 0); /* the command's end blocks, as a program expects */
 	int error = start(command, ends[0], &pid);
 	close(ends[0]);
 	if (error)
 		sr_complain("the command '%s' could not be run: %s", command, strerror(error));
-	else
-		feed(ends[1], value);
-	close(ends[1]);
-	if (!error)
-		wait_for(command, pid, stop);
+	bool taken = !error && wait_for(command, pid, &meal, stop);
+	end_meal(&meal);
+	return taken;
+}
+
+void sr_command_run(const char *command, const json_t *value, const volatile sig_atomic_t *stop)
+{
+	struct sr_buf text = SR_BUF_INIT;
+	char *object = json_dumps(value, JSON_COMPACT);
+	if (object)
+		sr_buf_printf(&text, "%s\n", object);
+	free(object);
+	sr_command_feed(command, (const char *)text.data, text.len, stop);
+	sr_buf_clear(&text);
 }

@@ -4,6 +4,8 @@
 
 #include <jansson.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
 
 #define SR_COMMAND_S 30 /* how long one may take */
 
@@ -11,5 +13,9 @@
  *  for it: SR_COMMAND_S at most, or until *STOP; then it and what it has started are killed. It gets neither the PIN
  * nor standard output. What fails is said in one line and harms nothing else. */
 void sr_command_run(const char *command, const json_t *value, const volatile sig_atomic_t *stop);
+
+/** sr_command_feed(command, text, len, stop): the same with LEN bytes, however many. True where it ended with exit code
+ *  0: it has taken them; if it did not read them all, that was its decision. */
+bool sr_command_feed(const char *command, const char *text, size_t len, const volatile sig_atomic_t *stop);
 
 #endif

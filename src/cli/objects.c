@@ -304,22 +304,34 @@ bool sr_has_prefix(const char *path, const char *prefix)
 }
 
 /* -- jobs ----------------------------------------------------------------------------------------------------- */
-int sr_run_job(struct sr_tool *tool, const char *kind, json_t **result)
+void sr_template_job(struct sr_template *template, const char *kind)
 {
 	static const CK_OBJECT_CLASS job = CKO_SR_JOB;
+	sr_template_class(template, &job);
+	sr_template_text(template, CKA_SR_KIND, kind);
+}
+
+int sr_run_job(struct sr_tool *tool, const char *kind, json_t **result)
+{
+	struct sr_template template;
+	sr_template_job(&template, kind);
+	return sr_run_job_with(tool, &template, result);
+}
+
+int sr_run_job_with(struct sr_tool *tool, struct sr_template *template, json_t **result)
+{
 	static const struct sr_field fields[] = {
 		{ CKA_SR_STATE, "state", SR_FIELD_TEXT },
 		{ CKA_SR_RESULT, "result", SR_FIELD_OBJECT },
 	};
-	struct sr_template template;
-	sr_template_class(&template, &job);
-	sr_template_text(&template, CKA_SR_KIND, kind);
 	CK_OBJECT_HANDLE handle;
 	json_t *object = NULL;
 	*result = NULL;
-	int exit_code = sr_create(tool, &template, &handle);
-	if (exit_code == SR_EXIT_DONE)
+	int exit_code = sr_create(tool, template, &handle);
+	if (exit_code == SR_EXIT_DONE) {
 		exit_code = sr_read_object(tool, handle, fields, sizeof fields / sizeof fields[0], &object);
+		tool->p11->C_DestroyObject(tool->session, handle); /* it has ended, and would take up memory */
+	}
 	json_t *found = json_object_get(object, "result");
 	if (exit_code == SR_EXIT_DONE && json_object_size(found) == 0) {
 		sr_complain("%s: the job ended as '%s' without a result; see `strongroom doctor'", tool->what,

@@ -81,4 +81,10 @@ bool sr_has_prefix(const char *path, const char *prefix);
  * that is not empty, for the caller to give back. */
 int sr_run_job(struct sr_tool *tool, const char *kind, json_t **result);
 
+/** sr_run_job_with(tool, template, result): the same of a template that has its CKA_SR_KIND. */
+int sr_run_job_with(struct sr_tool *tool, struct sr_template *template, json_t **result);
+
+/** sr_template_job(template, kind): starts TEMPLATE with the class and the kind. */
+void sr_template_job(struct sr_template *template, const char *kind);
+
 #endif

@@ -82,6 +82,8 @@
 #define CKA_SR_UNTIL SR_VENDOR(0x14f)    /* criterion only */
 #define CKA_SR_LIMIT SR_VENDOR(0x150)    /* criterion only: the newest N */
 #define CKA_SR_RESOURCE_TIER SR_VENDOR(0x151)
+#define CKA_SR_FORMAT SR_VENDOR(0x152) /* of an export: "csv", "jsonl" */
+#define CKA_SR_AFTER SR_VENDOR(0x153)  /* of an export or a tail: the last record of the page before */
 
 /* of members */
 #define CKA_SR_NAME SR_VENDOR(0x160)
@@ -114,7 +116,7 @@
 #define CKA_SR_EACH_USE SR_VENDOR(0x1a4)    /* "true", "false": a fresh approval for each use of a private key */
 
 /* of jobs */
-#define CKA_SR_KIND SR_VENDOR(0x180)   /* "audit-verify", "status", "accept-clock" */
+#define CKA_SR_KIND SR_VENDOR(0x180)   /* "audit-verify", "status", "accept-clock", "audit-export", "audit-tail", "audit-key" */
 #define CKA_SR_RESULT SR_VENDOR(0x181) /* a JSON object, its keys as docs/ lists them */
 
 /* -- reasons: CK_SESSION_INFO.ulDeviceError and sr_last_error -------------------------------------------------- */

@@ -40,6 +40,7 @@
 	X(SESSION_LOGIN, "session.login")                 \
 	X(SESSION_LOGOUT, "session.logout")               \
 	X(AUDIT_QUERIED, "audit.queried")                 \
+	X(AUDIT_EXPORTED, "audit.exported")               \
 	X(AUDIT_VERIFIED, "audit.verified")               \
 	X(HSM_OPENED, "hsm.opened")                       \
 	X(HSM_LOST, "hsm.lost")                           \

@@ -73,6 +73,22 @@ enum sr_sql {
 	SR_SQL_EVENT_GET,
 	SR_SQL_EVENT_UP,
 	SR_SQL_EVENT_DOWN,
+	SR_SQL_EVENT_TIME_UP,
+	SR_SQL_EVENT_TIME_DOWN,
+	SR_SQL_EVENT_PATH_UP,
+	SR_SQL_EVENT_PATH_DOWN,
+	SR_SQL_EVENT_PATHS_UP,
+	SR_SQL_EVENT_PATHS_DOWN,
+	SR_SQL_EVENT_ACTOR_UP,
+	SR_SQL_EVENT_ACTOR_DOWN,
+	SR_SQL_EVENT_TOKEN_UP,
+	SR_SQL_EVENT_TOKEN_DOWN,
+	SR_SQL_EVENT_INDEXED,
+	SR_SQL_EVENT_INDEX_MARK,
+	SR_SQL_EVENT_INDEX_TIME,
+	SR_SQL_EVENT_INDEX_PATH,
+	SR_SQL_EVENT_INDEX_ACTOR,
+	SR_SQL_EVENT_INDEX_TOKEN,
 	SR_SQL_STATE_BUCKET,
 	SR_SQL_STATE_PUT,
 	SR_SQL_NODE_GET,
@@ -82,6 +98,7 @@ enum sr_sql {
 	SR_SQL_STANDING_NOW,
 	SR_SQL_CHECKPOINT_PUT,
 	SR_SQL_CHECKPOINT_LAST,
+	SR_SQL_CHECKPOINT_FROM,
 	SR_SQL_CHECKPOINT_LIST,
 	SR_SQL_AUDIT_KEY_PUT,
 	SR_SQL_AUDIT_KEY_LIST,
@@ -359,6 +376,8 @@ CK_RV sr_sqlite_event_put(
 CK_RV sr_sqlite_event_head(struct sr_tx *tx, struct sr_head *head, int64_t *timestamp_ms, struct sr_error *err);
 CK_RV sr_sqlite_event_get(struct sr_tx *tx, uint64_t id, struct sr_event *event, uint8_t hash[SR_HASH_LEN], bool *found,
 	struct sr_error *err);
+CK_RV sr_sqlite_event_indexed(struct sr_tx *tx, uint64_t *last, struct sr_error *err);
+CK_RV sr_sqlite_event_index(struct sr_tx *tx, uint64_t upto, struct sr_error *err);
 CK_RV sr_sqlite_event_query(
 	struct sr_tx *tx, const struct sr_event_query *query, sr_event_each each, void *ctx, struct sr_error *err);
 
@@ -372,6 +391,8 @@ CK_RV sr_sqlite_standing_now(struct sr_store *store, struct sr_standing_row *row
 
 CK_RV sr_sqlite_checkpoint_put(struct sr_tx *tx, const struct sr_checkpoint_row *row, struct sr_error *err);
 CK_RV sr_sqlite_checkpoint_last(struct sr_tx *tx, struct sr_checkpoint_row *row, bool *found, struct sr_error *err);
+CK_RV sr_sqlite_checkpoint_from(
+	struct sr_tx *tx, uint64_t seq, struct sr_checkpoint_row *row, bool *found, struct sr_error *err);
 CK_RV sr_sqlite_checkpoint_list(struct sr_tx *tx, sr_checkpoint_each each, void *ctx, struct sr_error *err);
 CK_RV sr_sqlite_audit_key_put(struct sr_tx *tx, const struct sr_audit_key_row *row, struct sr_error *err);
 CK_RV sr_sqlite_audit_key_list(struct sr_tx *tx, sr_audit_key_each each, void *ctx, struct sr_error *err);

@@ -116,17 +116,41 @@ CK_RV sr_sqlite_event_get(struct sr_tx *tx, uint64_t id, struct sr_event *event,
 	return CKR_OK;
 }
 
+/* -- queries ---------------------------------------------------------------------------------------------------- */
+
+/* Each index upwards and downwards. */
+static const enum sr_sql by[][2] = {
+	[SR_EVENT_BY_ID] = { SR_SQL_EVENT_UP, SR_SQL_EVENT_DOWN },
+	[SR_EVENT_BY_TIME] = { SR_SQL_EVENT_TIME_UP, SR_SQL_EVENT_TIME_DOWN },
+	[SR_EVENT_BY_PATH] = { SR_SQL_EVENT_PATH_UP, SR_SQL_EVENT_PATH_DOWN },
+	[SR_EVENT_BY_PATHS] = { SR_SQL_EVENT_PATHS_UP, SR_SQL_EVENT_PATHS_DOWN },
+	[SR_EVENT_BY_ACTOR] = { SR_SQL_EVENT_ACTOR_UP, SR_SQL_EVENT_ACTOR_DOWN },
+	[SR_EVENT_BY_TOKEN] = { SR_SQL_EVENT_TOKEN_UP, SR_SQL_EVENT_TOKEN_DOWN },
+};
+
+static void bind_range(struct sr_query *query, const struct sr_event_query *criteria)
+{
+	sr_query_u64(query, 1, criteria->after);
+	sr_query_u64(query, 2, criteria->before ? criteria->before : INT64_MAX);
+	sr_query_u64(query, 3, criteria->since_ms > 0 ? (uint64_t)criteria->since_ms : 0);
+	sr_query_u64(query, 4, criteria->until_ms > 0 ? (uint64_t)criteria->until_ms : INT64_MAX);
+}
+
 CK_RV sr_sqlite_event_query(
 	struct sr_tx *tx, const struct sr_event_query *criteria, sr_event_each each, void *ctx, struct sr_error *err)
 {
 	struct sr_query query;
-	CK_RV rv = sr_query_begin(&query, tx, criteria->newest_first ? SR_SQL_EVENT_DOWN : SR_SQL_EVENT_UP, err);
+	char end[SR_PATH_MAX + 2];
+	CK_RV rv = sr_query_begin(&query, tx, by[criteria->by][criteria->newest_first], err);
 	if (rv != CKR_OK)
 		return rv;
-	sr_query_u64(&query, 1, criteria->after);
-	sr_query_u64(&query, 2, criteria->before ? criteria->before : INT64_MAX);
-	sr_query_u64(&query, 3, criteria->since_ms > 0 ? (uint64_t)criteria->since_ms : 0);
-	sr_query_u64(&query, 4, criteria->until_ms > 0 ? (uint64_t)criteria->until_ms : INT64_MAX);
+	bind_range(&query, criteria);
+	if (criteria->by >= SR_EVENT_BY_PATH)
+		sr_query_text(&query, 5, criteria->key);
+	if (criteria->by == SR_EVENT_BY_PATHS) {
+		sr_query_prefix_end(criteria->key, end);
+		sr_query_text(&query, 6, end);
+	}
 	for (bool more = true; more;) {
 		struct record record;
 		rv = sr_query_next(&query, &record_columns, &record, &more, err);
@@ -134,4 +158,56 @@ CK_RV sr_sqlite_event_query(
 	}
 	sr_query_end(&query);
 	return rv;
+}
+
+/* -- the indexes, which trail ----------------------------------------------------------------------------------- */
+
+struct indexed {
+	uint64_t seq;
+};
+
+static const struct sr_column indexed_list[] = {
+	{ .name = "seq", .kind = SR_COLUMN_U64, .offset = offsetof(struct indexed, seq) },
+};
+static const struct sr_columns indexed_columns = { "event_indexed", indexed_list, 1, 1, sizeof(struct indexed) };
+
+CK_RV sr_sqlite_event_indexed(struct sr_tx *tx, uint64_t *last, struct sr_error *err)
+{
+	struct sr_query query;
+	struct indexed row = { 0 };
+	bool found;
+	*last = 0;
+	CK_RV rv = sr_query_begin(&query, tx, SR_SQL_EVENT_INDEXED, err);
+	if (rv == CKR_OK)
+		rv = sr_query_only(&query, &indexed_columns, &row, &found, err);
+	*last = row.seq;
+	return rv;
+}
+
+static CK_RV index_by(struct sr_tx *tx, enum sr_sql sql, uint64_t after, uint64_t upto, struct sr_error *err)
+{
+	struct sr_query query;
+	bool found;
+	CK_RV rv = sr_query_begin(&query, tx, sql, err);
+	if (rv != CKR_OK)
+		return rv;
+	sr_query_u64(&query, 1, after);
+	sr_query_u64(&query, 2, upto);
+	rv = sr_query_step(&query, &found, err);
+	sr_query_end(&query);
+	return rv;
+}
+
+CK_RV sr_sqlite_event_index(struct sr_tx *tx, uint64_t upto, struct sr_error *err)
+{
+	static const enum sr_sql indexes[] = { SR_SQL_EVENT_INDEX_TIME, SR_SQL_EVENT_INDEX_PATH,
+		SR_SQL_EVENT_INDEX_ACTOR, SR_SQL_EVENT_INDEX_TOKEN };
+	struct indexed row = { .seq = upto };
+	uint64_t last;
+	CK_RV rv = sr_sqlite_event_indexed(tx, &last, err);
+	if (rv != CKR_OK || upto <= last)
+		return rv;
+	for (size_t i = 0; rv == CKR_OK && i < sizeof indexes / sizeof indexes[0]; i++)
+		rv = index_by(tx, indexes[i], last, upto, err);
+	return rv == CKR_OK ? sr_query_put(tx, SR_SQL_EVENT_INDEX_MARK, &indexed_columns, &row, err) : rv;
 }

@@ -30,6 +30,17 @@
 #define CHECKPOINT "seq, head, generation, signature, created_ms"
 #define AUDIT_KEY "generation, spki, signature"
 #define STANDING "SELECT seq, head, newest_ms, root, mac FROM standing WHERE one = 1"
+#define EVENT_WITHIN(index) "SELECT " EVENT " FROM event_" index " CROSS JOIN event ON id = seq WHERE "
+#define EVENT_OF(index)     \
+	EVENT_WITHIN(index) \
+	"key = ?5 AND seq > ?1 AND seq < ?2 AND timestamp_ms >= ?3 AND timestamp_ms <= ?4 ORDER BY seq "
+#define EVENT_TIME EVENT_WITHIN("time") "at_ms >= ?3 AND at_ms <= ?4 AND seq > ?1 AND seq < ?2 ORDER BY "
+#define EVENT_PATHS                                                                                         \
+	"SELECT " EVENT " FROM event WHERE id IN (SELECT seq FROM event_path WHERE key >= ?5 AND key < ?6 " \
+	"AND seq > ?1 AND seq < ?2) AND timestamp_ms >= ?3 AND timestamp_ms <= ?4 ORDER BY id "
+#define EVENT_INDEX(index, column)                                                                           \
+	"INSERT OR IGNORE INTO event_" index " SELECT " column ", id FROM event WHERE id > ?1 AND id <= ?2 " \
+	"AND " column " IS NOT NULL ORDER BY " column ", id"
 #define EVENT_RANGE "WHERE id > ?1 AND id < ?2 AND timestamp_ms >= ?3 AND timestamp_ms <= ?4 ORDER BY id "
 
 static const char *const texts[SR_SQL_COUNT] = {
@@ -178,6 +189,24 @@ static const char *const texts[SR_SQL_COUNT] = {
 	[SR_SQL_EVENT_UP] = "SELECT " EVENT " FROM event " EVENT_RANGE "ASC",
 	[SR_SQL_EVENT_DOWN] = "SELECT " EVENT " FROM event " EVENT_RANGE "DESC",
 
+	[SR_SQL_EVENT_TIME_UP] = EVENT_TIME "at_ms, seq",
+	[SR_SQL_EVENT_TIME_DOWN] = EVENT_TIME "at_ms DESC, seq DESC",
+	[SR_SQL_EVENT_PATH_UP] = EVENT_OF("path"),
+	[SR_SQL_EVENT_PATH_DOWN] = EVENT_OF("path") "DESC",
+	[SR_SQL_EVENT_PATHS_UP] = EVENT_PATHS,
+	[SR_SQL_EVENT_PATHS_DOWN] = EVENT_PATHS "DESC",
+	[SR_SQL_EVENT_ACTOR_UP] = EVENT_OF("actor"),
+	[SR_SQL_EVENT_ACTOR_DOWN] = EVENT_OF("actor") "DESC",
+	[SR_SQL_EVENT_TOKEN_UP] = EVENT_OF("token"),
+	[SR_SQL_EVENT_TOKEN_DOWN] = EVENT_OF("token") "DESC",
+	[SR_SQL_EVENT_INDEXED] = "SELECT seq FROM event_indexed WHERE one = 1",
+	[SR_SQL_EVENT_INDEX_MARK] = "INSERT INTO event_indexed (one, seq) VALUES (1, ?) "
+				    "ON CONFLICT (one) DO UPDATE SET seq = excluded.seq",
+	[SR_SQL_EVENT_INDEX_TIME] = EVENT_INDEX("time", "timestamp_ms"),
+	[SR_SQL_EVENT_INDEX_PATH] = EVENT_INDEX("path", "path"),
+	[SR_SQL_EVENT_INDEX_ACTOR] = EVENT_INDEX("actor", "actor_id"),
+	[SR_SQL_EVENT_INDEX_TOKEN] = EVENT_INDEX("token", "token_id"),
+
 	[SR_SQL_STATE_BUCKET] = "SELECT key, value FROM state WHERE key >= ? AND key <= ? ORDER BY key",
 	[SR_SQL_STATE_PUT] = "INSERT INTO state (key, value) VALUES (?, ?) "
 			     "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
@@ -193,6 +222,7 @@ static const char *const texts[SR_SQL_COUNT] = {
 	[SR_SQL_CHECKPOINT_PUT] =
 		"INSERT INTO checkpoint (" CHECKPOINT ") VALUES (?, ?, ?, ?, ?) ON CONFLICT (seq) DO NOTHING",
 	[SR_SQL_CHECKPOINT_LAST] = "SELECT " CHECKPOINT " FROM checkpoint ORDER BY seq DESC LIMIT 1",
+	[SR_SQL_CHECKPOINT_FROM] = "SELECT " CHECKPOINT " FROM checkpoint WHERE seq >= ? ORDER BY seq LIMIT 1",
 	[SR_SQL_CHECKPOINT_LIST] = "SELECT " CHECKPOINT " FROM checkpoint ORDER BY seq",
 	[SR_SQL_AUDIT_KEY_PUT] = "INSERT INTO audit_key (" AUDIT_KEY ") VALUES (?, ?, ?)",
 	[SR_SQL_AUDIT_KEY_LIST] = "SELECT " AUDIT_KEY " FROM audit_key ORDER BY generation",

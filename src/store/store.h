@@ -13,9 +13,20 @@
 #include "store/rows.h"
 #include "util/error.h"
 
-#define SR_STORE_SCHEMA 3
+#define SR_STORE_SCHEMA 4
 
 struct sr_tx;
+
+/** enum sr_event_by: the index that a query of events goes by. All but SR_EVENT_BY_ID know the records up to
+ *  sr_store_ops.event_indexed alone. */
+enum sr_event_by {
+	SR_EVENT_BY_ID,
+	SR_EVENT_BY_TIME,  /* in the order of time, which is that of the ids but where an admin accepted a clock */
+	SR_EVENT_BY_PATH,  /* KEY is the path */
+	SR_EVENT_BY_PATHS, /* KEY is what the path begins with */
+	SR_EVENT_BY_ACTOR,
+	SR_EVENT_BY_TOKEN,
+};
 
 /** struct sr_event_query: what sr_store_ops.event_query narrows by index or by id order; finer criteria (globs, CIDR,
  *  lists) are the caller's. AFTER and BEFORE are ids, exclusive; 0 is open. Times are inclusive; 0 is open. */
@@ -23,6 +34,8 @@ struct sr_event_query {
 	uint64_t after, before;
 	int64_t since_ms, until_ms;
 	bool newest_first;
+	enum sr_event_by by;
+	const char *key;
 };
 
 /** struct sr_counts: what status shows: live secrets, live key objects, tokens, events, bytes on disk. */
@@ -168,6 +181,10 @@ struct sr_store_ops {
 		struct sr_error *err);
 	CK_RV(*event_query)
 	(struct sr_tx *tx, const struct sr_event_query *query, sr_event_each each, void *ctx, struct sr_error *err);
+	/* The indexes trail: event_indexed tells the last record that they know, event_index brings them up to the
+	 * record UPTO. */
+	CK_RV (*event_indexed)(struct sr_tx *tx, uint64_t *last, struct sr_error *err);
+	CK_RV (*event_index)(struct sr_tx *tx, uint64_t upto, struct sr_error *err);
 	/* the state tree (audit/state.h): entries by key, and nodes; a node that was never put is not found */
 	CK_RV (*state_bucket)(struct sr_tx *tx, uint16_t bucket, sr_state_each each, void *ctx, struct sr_error *err);
 	CK_RV (*state_put)(struct sr_tx *tx, const uint8_t key[SR_HASH_LEN], uint64_t value, struct sr_error *err);
@@ -182,6 +199,9 @@ struct sr_store_ops {
 	CK_RV(*checkpoint_put)
 	(struct sr_tx *tx, const struct sr_checkpoint_row *row, struct sr_error *err); /* a double is kept */
 	CK_RV (*checkpoint_last)(struct sr_tx *tx, struct sr_checkpoint_row *row, bool *found, struct sr_error *err);
+	/* the first over record SEQ or a later one */
+	CK_RV(*checkpoint_from)
+	(struct sr_tx *tx, uint64_t seq, struct sr_checkpoint_row *row, bool *found, struct sr_error *err);
 	CK_RV(*checkpoint_list)
 	(struct sr_tx *tx, sr_checkpoint_each each, void *ctx, struct sr_error *err); /* by seq */
 	CK_RV (*audit_key_put)(struct sr_tx *tx, const struct sr_audit_key_row *row, struct sr_error *err);

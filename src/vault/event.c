@@ -1,8 +1,8 @@
 /* The audit as read-only objects: the search template is the query. */
 #include "vault/event.h"
 
-#include "audit/query.h"
 #include "util/text.h"
+#include "vault/criteria.h"
 #include "vault/who.h"
 
 #include <inttypes.h>
@@ -73,164 +73,9 @@ static CK_RV event_view(const struct sr_caller *caller, const char *id, struct s
 	return rv;
 }
 
-/* -- criteria --------------------------------------------------------------------------------------------------- */
-
-/** struct criteria: the query and the texts that it points into. */
-struct criteria {
-	struct sr_audit_query query;
-	char path[SR_PATH_MAX + 1], actor[64], token[64], tier[16];
-};
-
-static CK_RV bad(struct sr_error *err, const char *what, const char *why)
-{
-	return sr_fail(err, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_BAD_TEMPLATE, "bad query: %s: %s", what, why);
-}
-
-static bool copy_text(const struct sr_attr *attr, char *out, size_t cap, const char **slot)
-{
-	if (attr->len == 0 || attr->len >= cap || !sr_text_utf8(attr->value, attr->len))
-		return false;
-	memcpy(out, attr->value, attr->len);
-	out[attr->len] = '\0';
-	*slot = out;
-	return true;
-}
-
-static bool take_events(struct criteria *criteria, const struct sr_attr *attr)
-{
-	const char *at = (const char *)attr->value, *end = at + attr->len;
-	while (at < end) {
-		char name[48];
-		enum sr_event_kind kind;
-		const char *newline = memchr(at, '\n', (size_t)(end - at));
-		size_t len = (size_t)((newline ? newline : end) - at);
-		if (len == 0 || len >= sizeof(name))
-			return false;
-		memcpy(name, at, len);
-		name[len] = '\0';
-		if (!sr_event_parse(name, &kind))
-			return false;
-		criteria->query.events |= UINT64_C(1) << kind;
-		at += len + (newline != NULL);
-	}
-	return attr->len > 0;
-}
-
-static bool take_status(struct criteria *criteria, const struct sr_attr *attr)
-{
-	criteria->query.by_status = true;
-	for (int status = SR_STATUS_ALLOWED; status <= SR_STATUS_ERROR; status++) {
-		const char *name = sr_status_name((enum sr_status)status);
-		criteria->query.status = (enum sr_status)status;
-		if (strlen(name) == attr->len && memcmp(name, attr->value, attr->len) == 0)
-			return true;
-	}
-	return false;
-}
-
-static bool take_path(struct criteria *criteria, const struct sr_attr *attr)
-{
-	return sr_glob_valid((const char *)attr->value, attr->len) &&
-	       copy_text(attr, criteria->path, sizeof(criteria->path), &criteria->query.path_glob);
-}
-
-static bool take_actor(struct criteria *criteria, const struct sr_attr *attr)
-{
-	return copy_text(attr, criteria->actor, sizeof(criteria->actor), &criteria->query.actor_id);
-}
-
-static bool take_token(struct criteria *criteria, const struct sr_attr *attr)
-{
-	return copy_text(attr, criteria->token, sizeof(criteria->token), &criteria->query.token_id);
-}
-
-static bool take_tier(struct criteria *criteria, const struct sr_attr *attr)
-{
-	enum sr_tier tier;
-	return sr_tier_parse((const char *)attr->value, attr->len, &tier) &&
-	       copy_text(attr, criteria->tier, sizeof(criteria->tier), &criteria->query.tier);
-}
-
-static bool take_ip(struct criteria *criteria, const struct sr_attr *attr)
-{
-	const char *why;
-	criteria->query.by_ip = true;
-	return sr_cidr_parse((const char *)attr->value, attr->len, &criteria->query.ip, &why);
-}
-
-static bool take_time(const struct sr_attr *attr, int64_t *ms)
-{
-	char text[64];
-	const char *slot;
-	return copy_text(attr, text, sizeof(text), &slot) && sr_text_parse_time(text, ms);
-}
-
-static bool take_since(struct criteria *criteria, const struct sr_attr *attr)
-{
-	return take_time(attr, &criteria->query.since_ms);
-}
-
-static bool take_until(struct criteria *criteria, const struct sr_attr *attr)
-{
-	return take_time(attr, &criteria->query.until_ms);
-}
-
-static bool take_limit(struct criteria *criteria, const struct sr_attr *attr)
-{
-	return sr_text_u64((const char *)attr->value, attr->len, UINT32_MAX, &criteria->query.limit) &&
-	       criteria->query.limit > 0;
-}
-
-static bool take_nothing(struct criteria *criteria, const struct sr_attr *attr)
-{
-	(void)criteria;
-	(void)attr;
-	return true;
-}
-
-static const struct {
-	CK_ATTRIBUTE_TYPE type;
-	bool (*take)(struct criteria *criteria, const struct sr_attr *attr);
-	const char *what, *why;
-} takers[] = {
-	{ CKA_SR_EVENT, take_events, "event", "no such event; see docs/audit.md for their names" },
-	{ CKA_SR_STATUS, take_status, "status", "it is allowed, denied or error" },
-	{ CKA_SR_PATH, take_path, "path", "it is a path or a glob such as production/*" },
-	{ CKA_SR_ACTOR_ID, take_actor, "actor", "it is a member's name or a token's id" },
-	{ CKA_SR_TOKEN_ID, take_token, "token", "it is a token's id" },
-	{ CKA_SR_RESOURCE_TIER, take_tier, "tier", "it is standard, sensitive or critical" },
-	{ CKA_SR_IP, take_ip, "ip", "it is a host or CIDR without host bits" },
-	{ CKA_SR_SINCE, take_since, "since", "it is an RFC 3339 time" },
-	{ CKA_SR_UNTIL, take_until, "until", "it is an RFC 3339 time" },
-	{ CKA_SR_LIMIT, take_limit, "limit", "it is a number from 1" },
-	{ CKA_CLASS, take_nothing, "", "" },
-	{ CKA_TOKEN, take_nothing, "", "" },
-	{ CKA_PRIVATE, take_nothing, "", "" },
-};
-
-static CK_RV take_criterion(struct criteria *criteria, const struct sr_attr *attr, struct sr_error *err)
-{
-	for (size_t i = 0; i < sizeof(takers) / sizeof(*takers); i++) {
-		if (takers[i].type == attr->type)
-			return takers[i].take(criteria, attr) ? CKR_OK : bad(err, takers[i].what, takers[i].why);
-	}
-	return sr_fail(err, CKR_ATTRIBUTE_TYPE_INVALID, SR_REASON_BAD_TEMPLATE,
-		"bad query: attribute 0x%lx is no criterion for events", attr->type);
-}
-
-static CK_RV take_query(struct criteria *criteria, const struct sr_attrs *query, struct sr_error *err)
-{
-	for (size_t i = 0; i < query->count; i++) {
-		CK_RV rv = take_criterion(criteria, &query->items[i], err);
-		if (rv != CKR_OK)
-			return rv;
-	}
-	return CKR_OK;
-}
-
 /* -- searching -------------------------------------------------------------------------------------------------- */
 
-static CK_RV run_query(const struct sr_caller *caller, const struct criteria *criteria, sr_found found, void *ctx,
+static CK_RV run_query(const struct sr_caller *caller, const struct sr_criteria *criteria, sr_found found, void *ctx,
 	struct sr_error *err)
 {
 	struct sr_store *store = caller->vault->store;
@@ -257,12 +102,15 @@ static CK_RV run_query(const struct sr_caller *caller, const struct criteria *cr
 static CK_RV event_find(
 	const struct sr_caller *caller, const struct sr_attrs *query, sr_found found, void *ctx, struct sr_error *err)
 {
-	struct criteria criteria = { .query = { 0 } };
+	struct sr_criteria criteria;
 	struct sr_act act;
-	CK_RV rv = take_query(&criteria, query, err);
+	CK_RV rv = sr_criteria_take(&criteria, query, err);
 	if (rv != CKR_OK)
 		return rv;
 	sr_act_begin(&act, caller, SR_EVENT_AUDIT_QUERIED, NULL);
+	rv = sr_criteria_tell(sr_criteria_json(query), act.event.metadata, err);
+	if (rv != CKR_OK)
+		return rv;
 	CK_RV may = sr_need_duty(caller, SR_DUTY_AUDIT, CKR_ACTION_PROHIBITED, "read the audit", err);
 	rv = sr_act_record(&act, may, err);
 	if (may != CKR_OK && rv == may)

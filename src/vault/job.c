@@ -3,6 +3,7 @@
 #include "audit/verify.h"
 #include "util/text.h"
 #include "vault/event.h"
+#include "vault/export.h"
 #include "vault/report.h"
 #include "vault/who.h"
 
@@ -24,8 +25,10 @@ static CK_RV verify(const struct sr_caller *caller, struct sr_verdict *verdict, 
 	return rv;
 }
 
-static CK_RV job_verify(const struct sr_caller *caller, char **result, struct sr_error *err)
+static CK_RV job_verify(
+	const struct sr_caller *caller, const struct sr_attrs *template, char **result, struct sr_error *err)
 {
+	(void)template;
 	struct sr_verdict verdict = { 0 };
 	struct sr_act act;
 	sr_act_begin(&act, caller, SR_EVENT_AUDIT_VERIFIED, NULL);
@@ -39,8 +42,10 @@ static CK_RV job_verify(const struct sr_caller *caller, char **result, struct sr
 
 /* -- status ------------------------------------------------------------------------------------------------------ */
 
-static CK_RV job_status(const struct sr_caller *caller, char **result, struct sr_error *err)
+static CK_RV job_status(
+	const struct sr_caller *caller, const struct sr_attrs *template, char **result, struct sr_error *err)
 {
+	(void)template;
 	CK_RV rv = sr_need_duty(caller, SR_DUTY_STATUS, CKR_TOKEN_WRITE_PROTECTED, "see the status", err);
 	return rv == CKR_OK ? sr_report_status(caller->vault, result, err) : rv;
 }
@@ -66,8 +71,10 @@ static CK_RV accept_run(struct sr_act *act, struct sr_moment *at, struct sr_erro
 	return sr_state_put(act->caller->vault->store, at, SR_CUT_TOKENS, at->event_id, err);
 }
 
-static CK_RV job_accept_clock(const struct sr_caller *caller, char **result, struct sr_error *err)
+static CK_RV job_accept_clock(
+	const struct sr_caller *caller, const struct sr_attrs *template, char **result, struct sr_error *err)
 {
+	(void)template;
 	struct clocks clocks = { .was = "" };
 	struct sr_act act;
 	sr_act_begin(&act, caller, SR_EVENT_VAULT_CLOCK_ACCEPTED, NULL);
@@ -85,21 +92,26 @@ static CK_RV job_accept_clock(const struct sr_caller *caller, char **result, str
 
 static const struct {
 	const char *kind;
-	CK_RV (*run)(const struct sr_caller *caller, char **result, struct sr_error *err);
+	CK_RV(*run)
+	(const struct sr_caller *caller, const struct sr_attrs *template, char **result, struct sr_error *err);
 } kinds[] = {
 	{ "audit-verify", job_verify },
 	{ "status", job_status },
 	{ "accept-clock", job_accept_clock },
+	{ "audit-export", sr_job_export },
+	{ "audit-tail", sr_job_tail },
+	{ "audit-key", sr_job_audit_key },
 };
 
-static CK_RV run_kind(const struct sr_caller *caller, const struct sr_attr *kind, char **result, struct sr_error *err)
+static CK_RV run_kind(const struct sr_caller *caller, const struct sr_attrs *template, const struct sr_attr *kind,
+	char **result, struct sr_error *err)
 {
 	for (size_t i = 0; kind && i < sizeof(kinds) / sizeof(*kinds); i++) {
 		if (strlen(kinds[i].kind) == kind->len && memcmp(kinds[i].kind, kind->value, kind->len) == 0)
-			return kinds[i].run(caller, result, err);
+			return kinds[i].run(caller, template, result, err);
 	}
 	return sr_fail(err, kind ? CKR_ATTRIBUTE_VALUE_INVALID : CKR_TEMPLATE_INCOMPLETE, SR_REASON_BAD_TEMPLATE,
-		"job not started: its kind must be audit-verify, status or accept-clock");
+		"job not started: its kind must be one of those in docs/interfaces.md");
 }
 
 static CK_RV job_create(const struct sr_caller *caller, const struct sr_attrs *template, struct sr_created *created,
@@ -107,7 +119,7 @@ static CK_RV job_create(const struct sr_caller *caller, const struct sr_attrs *t
 {
 	const struct sr_attr *kind = sr_attrs_find(template, CKA_SR_KIND);
 	char *result = NULL;
-	CK_RV rv = run_kind(caller, kind, &result, err);
+	CK_RV rv = run_kind(caller, template, kind, &result, err);
 	if (rv != CKR_OK) {
 		free(result);
 		return rv;

@@ -322,25 +322,120 @@ static const struct {
 	{ { .since_ms = T0 + 9000 }, NULL, "" },
 };
 
+static void index_upto(uint64_t upto)
+{
+	struct sr_error err = SR_ERROR_INIT;
+	struct sr_tx *tx;
+	uint64_t last;
+	ck_assert_uint_eq(place.store->ops->begin_write(place.store, &tx, &err), CKR_OK);
+	ck_assert_uint_eq(place.store->ops->event_index(tx, upto, &err), CKR_OK);
+	ck_assert_uint_eq(place.store->ops->event_indexed(tx, &last, &err), CKR_OK);
+	ck_assert_uint_eq(last, upto);
+	ck_assert_uint_eq(place.store->ops->commit(tx, &err), CKR_OK);
+}
+
+static void ask(size_t i)
+{
+	struct sr_audit_query query = queries[i].query;
+	struct sr_error err = SR_ERROR_INIT;
+	char text[64] = "";
+	const char *why;
+	struct sr_tx *tx;
+	uint64_t *ids;
+	size_t count;
+	if (queries[i].cidr)
+		ck_assert(sr_cidr_parse(queries[i].cidr, strlen(queries[i].cidr), &query.ip, &why));
+	ck_assert_uint_eq(place.store->ops->begin_read(place.store, &tx, &err), CKR_OK);
+	ck_assert_uint_eq(sr_audit_query_run(place.store, tx, &query, &ids, &count, &err), CKR_OK);
+	place.store->ops->rollback(tx);
+	for (size_t n = 0; n < count; n++)
+		snprintf(text + strlen(text), sizeof text - strlen(text), "%lu ", (unsigned long)ids[n]);
+	free(ids);
+	ck_assert_msg(strcmp(text, queries[i].ids) == 0, "query %zu: %s", i, text);
+}
+
+/* The same answers whether the indexes know nothing, half of the records or all. */
 START_TEST(query_criteria)
 {
-	for (size_t i = 0; i < sizeof queries / sizeof queries[0]; i++) {
-		struct sr_audit_query query = queries[i].query;
-		struct sr_error err = SR_ERROR_INIT;
-		char text[64] = "";
-		const char *why;
-		struct sr_tx *tx;
-		uint64_t *ids;
-		size_t count;
-		if (queries[i].cidr)
-			ck_assert(sr_cidr_parse(queries[i].cidr, strlen(queries[i].cidr), &query.ip, &why));
+	for (uint64_t indexed = 0; indexed <= 6; indexed += 3) {
+		if (indexed > 0)
+			index_upto(indexed);
+		for (size_t i = 0; i < sizeof queries / sizeof queries[0]; i++)
+			ask(i);
+	}
+}
+END_TEST
+
+#define DAY_MS (24ll * 60 * 60 * 1000)
+
+static const struct {
+	struct sr_audit_query query;
+	enum sr_event_by by;
+	const char *key;
+} choices[] = {
+	{ { 0 }, SR_EVENT_BY_ID, "" },
+	{ { .tier = "critical", .events = 1 }, SR_EVENT_BY_ID, "" },
+	{ { .path_glob = "prod/a" }, SR_EVENT_BY_PATH, "prod/a" },
+	{ { .path_glob = "prod/*" }, SR_EVENT_BY_PATHS, "prod/" },
+	{ { .path_glob = "*/a" }, SR_EVENT_BY_ID, "" },
+	{ { .path_glob = "*/a", .since_ms = 1 }, SR_EVENT_BY_TIME, NULL },
+	{ { .actor_id = "alice" }, SR_EVENT_BY_ACTOR, "alice" },
+	{ { .actor_id = "alice", .path_glob = "prod/*" }, SR_EVENT_BY_ACTOR, "alice" },
+	{ { .token_id = "t-b", .path_glob = "prod/a" }, SR_EVENT_BY_TOKEN, "t-b" },
+	{ { .until_ms = 5 }, SR_EVENT_BY_TIME, NULL },
+	{ { .since_ms = 5, .until_ms = 5 + DAY_MS, .actor_id = "alice" }, SR_EVENT_BY_TIME, NULL },
+	{ { .since_ms = 5, .until_ms = 6 + DAY_MS, .actor_id = "alice" }, SR_EVENT_BY_ACTOR, "alice" },
+	{ { .since_ms = 5, .until_ms = 6, .path_glob = "prod/a" }, SR_EVENT_BY_PATH, "prod/a" },
+};
+
+START_TEST(query_choice)
+{
+	struct sr_event_query range = { 0 };
+	char room[SR_PATH_MAX + 1];
+	sr_audit_query_by(&choices[_i].query, &range, room);
+	ck_assert_int_eq(range.by, choices[_i].by);
+	if (choices[_i].key)
+		ck_assert_str_eq(range.key, choices[_i].key);
+}
+END_TEST
+
+/* A commit in 1,000 brings the indexes up; what is behind them is found all the same. */
+START_TEST(query_indexes_trail)
+{
+	struct sr_error err = SR_ERROR_INIT;
+	struct sr_audit_query query = { .path_glob = "prod/a" };
+	struct sr_tx *tx;
+	uint64_t last, *ids;
+	size_t count;
+	put_events(&place, 2100);
+	put_event(&place, SR_EVENT_SECRET_READ, "prod/a");
+	ck_assert_uint_eq(place.store->ops->begin_read(place.store, &tx, &err), CKR_OK);
+	ck_assert_uint_eq(place.store->ops->event_indexed(tx, &last, &err), CKR_OK);
+	ck_assert_uint_eq(last, 2000);
+	ck_assert_uint_eq(sr_audit_query_run(place.store, tx, &query, &ids, &count, &err), CKR_OK);
+	place.store->ops->rollback(tx);
+	ck_assert_uint_eq(count, 3);
+	ck_assert_uint_eq(ids[2], 2107);
+	free(ids);
+}
+END_TEST
+
+/* After an upgrade the indexes catch up by 2,000 records a commit. */
+START_TEST(query_indexes_catch_up)
+{
+	struct sr_error err = SR_ERROR_INIT;
+	struct sr_tx *tx;
+	uint64_t last;
+	put_events(&place, 4500);
+	tamper(&place, "DELETE FROM event_time; DELETE FROM event_path; DELETE FROM event_actor; "
+		       "DELETE FROM event_token; DELETE FROM event_indexed");
+	ck_assert_uint_eq(place_reopen(&place, &err), CKR_OK);
+	for (unsigned i = 1; i <= 3; i++) {
+		put_events(&place, 1);
 		ck_assert_uint_eq(place.store->ops->begin_read(place.store, &tx, &err), CKR_OK);
-		ck_assert_uint_eq(sr_audit_query_run(place.store, tx, &query, &ids, &count, &err), CKR_OK);
+		ck_assert_uint_eq(place.store->ops->event_indexed(tx, &last, &err), CKR_OK);
 		place.store->ops->rollback(tx);
-		for (size_t n = 0; n < count; n++)
-			snprintf(text + strlen(text), sizeof text - strlen(text), "%lu ", (unsigned long)ids[n]);
-		free(ids);
-		ck_assert_msg(strcmp(text, queries[i].ids) == 0, "query %zu: %s", i, text);
+		ck_assert_uint_eq(last, i < 3 ? i * 2000 : 4000);
 	}
 }
 END_TEST
@@ -366,6 +461,10 @@ Suite *sr_suite_audit(void)
 	add_case(suite, "heads", heads_setup, heads_teardown,
 		(const TTest *const[]){ heads_keep_the_newest, heads_refuse_damage, heads_refuse_another_history,
 			heads_refuse_bad_places, NULL });
-	add_case(suite, "query", query_setup, teardown, (const TTest *const[]){ query_criteria, NULL });
+	add_case(suite, "query", query_setup, teardown,
+		(const TTest *const[]){ query_criteria, query_indexes_trail, query_indexes_catch_up, NULL });
+	TCase *choice = tcase_create("query choice");
+	tcase_add_loop_test(choice, query_choice, 0, (int)(sizeof choices / sizeof choices[0]));
+	suite_add_tcase(suite, choice);
 	return suite;
 }

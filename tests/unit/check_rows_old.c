@@ -272,6 +272,8 @@ START_TEST(a_vault_of_schema_2_is_migrated)
 			  "ALTER TABLE member DROP COLUMN allowed_ips; ALTER TABLE member DROP COLUMN made_by; "
 			  "ALTER TABLE member DROP COLUMN fresh_wall_ms; ALTER TABLE member DROP COLUMN fresh_boot_ms; "
 			  "ALTER TABLE member DROP COLUMN fresh_boot_id; ALTER TABLE member DROP COLUMN cut; "
+			  "DROP TABLE event_time; DROP TABLE event_path; DROP TABLE event_actor; "
+			  "DROP TABLE event_token; DROP TABLE event_indexed; "
 			  "PRAGMA user_version = 2");
 	vault_place_reopen(&place);
 	vault_login_admin(&place);

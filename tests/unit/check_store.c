@@ -449,6 +449,38 @@ START_TEST(totals)
 }
 END_TEST
 
+#define BY_EVENT "SEARCH event USING INTEGER PRIMARY KEY (rowid=?)\n"
+#define BY_KEY(index) "SEARCH event_" index " USING PRIMARY KEY (key=? AND seq>? AND seq<?)\n" BY_EVENT
+
+/* Nothing is read from end to end, and nothing is sorted, but the ids of a range of paths. */
+static const struct {
+	enum sr_sql sql;
+	const char *plan;
+} event_plans[] = {
+	{ SR_SQL_EVENT_UP, "SEARCH event USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)\n" },
+	{ SR_SQL_EVENT_DOWN, "SEARCH event USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)\n" },
+	{ SR_SQL_EVENT_TIME_UP, "SEARCH event_time USING PRIMARY KEY (at_ms>? AND at_ms<?)\n" BY_EVENT },
+	{ SR_SQL_EVENT_TIME_DOWN, "SEARCH event_time USING PRIMARY KEY (at_ms>? AND at_ms<?)\n" BY_EVENT },
+	{ SR_SQL_EVENT_PATH_UP, BY_KEY("path") },
+	{ SR_SQL_EVENT_PATH_DOWN, BY_KEY("path") },
+	{ SR_SQL_EVENT_PATHS_UP,
+		BY_EVENT "LIST SUBQUERY 1\nSEARCH event_path USING PRIMARY KEY (key>? AND key<?)\n" },
+	{ SR_SQL_EVENT_PATHS_DOWN,
+		BY_EVENT "LIST SUBQUERY 1\nSEARCH event_path USING PRIMARY KEY (key>? AND key<?)\n" },
+	{ SR_SQL_EVENT_ACTOR_UP, BY_KEY("actor") },
+	{ SR_SQL_EVENT_ACTOR_DOWN, BY_KEY("actor") },
+	{ SR_SQL_EVENT_TOKEN_UP, BY_KEY("token") },
+	{ SR_SQL_EVENT_TOKEN_DOWN, BY_KEY("token") },
+	{ SR_SQL_EVENT_INDEXED, "SEARCH event_indexed USING INTEGER PRIMARY KEY (rowid=?)\n" },
+	{ SR_SQL_CHECKPOINT_FROM, "SEARCH checkpoint USING INTEGER PRIMARY KEY (rowid>?)\n" },
+};
+
+START_TEST(events_by_index)
+{
+	ck_assert_str_eq(store_plan(event_plans[_i].sql), event_plans[_i].plan);
+}
+END_TEST
+
 Suite *sr_suite_store(void)
 {
 	Suite *suite = suite_create("store");
@@ -467,6 +499,7 @@ Suite *sr_suite_store(void)
 	tcase_add_test(rows, an_event_is_written_once);
 	tcase_add_test(rows, checkpoint_rows);
 	tcase_add_test(rows, totals);
+	tcase_add_loop_test(rows, events_by_index, 0, (int)(sizeof event_plans / sizeof event_plans[0]));
 	suite_add_tcase(suite, rows);
 	return suite;
 }
