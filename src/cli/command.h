@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <signal.h>
+#include <sys/types.h>
 
 #define SR_COMMAND_S 30 /* how long one may take */
 
@@ -11,5 +12,9 @@
  *  for it: SR_COMMAND_S at most, or until *STOP; then it and what it has started are killed. It gets neither the PIN
  * nor standard output. What fails is said in one line and harms nothing else. */
 void sr_command_run(const char *command, const json_t *value, const volatile sig_atomic_t *stop);
+
+/** sr_command_start(command, in, out, pid): starts COMMAND by /bin/sh in a process group of its own, IN its standard
+ * input and OUT its standard output, without the PIN. An errno, or 0. */
+int sr_command_start(const char *command, int in, int out, pid_t *pid);
 
 #endif

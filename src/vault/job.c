@@ -4,6 +4,7 @@
 #include "util/text.h"
 #include "vault/event.h"
 #include "vault/report.h"
+#include "vault/secret.h"
 #include "vault/who.h"
 
 #include <stdio.h>
@@ -81,6 +82,17 @@ static CK_RV job_accept_clock(const struct sr_caller *caller, char **result, str
 	return sr_report_text(json_pack("{s:s, s:s}", "was", clocks.was, "now", clocks.now), result, err);
 }
 
+/* -- sweep-versions ---------------------------------------------------------------------------------------------- */
+
+static CK_RV job_sweep(const struct sr_caller *caller, char **result, struct sr_error *err)
+{
+	unsigned secrets = 0, versions = 0;
+	CK_RV rv = sr_secret_sweep(caller, &secrets, &versions, err);
+	if (rv != CKR_OK)
+		return rv;
+	return sr_report_text(json_pack("{s:i, s:i}", "secrets", (int)secrets, "versions", (int)versions), result, err);
+}
+
 /* -- the object -------------------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -90,6 +102,7 @@ static const struct {
 	{ "audit-verify", job_verify },
 	{ "status", job_status },
 	{ "accept-clock", job_accept_clock },
+	{ "sweep-versions", job_sweep },
 };
 
 static CK_RV run_kind(const struct sr_caller *caller, const struct sr_attr *kind, char **result, struct sr_error *err)
@@ -99,7 +112,7 @@ static CK_RV run_kind(const struct sr_caller *caller, const struct sr_attr *kind
 			return kinds[i].run(caller, result, err);
 	}
 	return sr_fail(err, kind ? CKR_ATTRIBUTE_VALUE_INVALID : CKR_TEMPLATE_INCOMPLETE, SR_REASON_BAD_TEMPLATE,
-		"job not started: its kind must be audit-verify, status or accept-clock");
+		"job not started: its kind must be audit-verify, status, accept-clock or sweep-versions");
 }
 
 static CK_RV job_create(const struct sr_caller *caller, const struct sr_attrs *template, struct sr_created *created,

@@ -244,7 +244,7 @@ static const struct {
 	{ half_made, CKR_DEVICE_ERROR, SR_REASON_VAULT_INCOMPLETE, "no tables" },
 	{ somebody_elses, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "not a Strongroom vault" },
 	{ version_zero, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "not a Strongroom vault" },
-	{ newer, CKR_DEVICE_ERROR, SR_REASON_VAULT_SCHEMA, "schema 4" },
+	{ newer, CKR_DEVICE_ERROR, SR_REASON_VAULT_SCHEMA, "schema 5" },
 	{ garbage, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "not a database" },
 	{ cut_short, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "damaged" },
 	{ world_readable_database, CKR_DEVICE_ERROR, SR_REASON_VAULT_PERMISSIONS, "chmod 0600" },
@@ -314,8 +314,8 @@ END_TEST
 
 /* The steps up to SR_STORE_SCHEMA are never run. */
 #define NEVER "CREATE TABLE never (x)"
-static const char *const good_steps[] = { NEVER, NEVER, NEVER, "CREATE TABLE four (x)", "CREATE TABLE five (x)" };
-static const char *const bad_steps[] = { NEVER, NEVER, NEVER, "CREATE TABLE four (x)", "CREATE TABLE four (x)" };
+static const char *const good_steps[] = { NEVER, NEVER, NEVER, NEVER, "CREATE TABLE five (x)", "CREATE TABLE six (x)" };
+static const char *const bad_steps[] = { NEVER, NEVER, NEVER, NEVER, "CREATE TABLE five (x)", "CREATE TABLE five (x)" };
 
 START_TEST(migrations)
 {
@@ -323,17 +323,17 @@ START_TEST(migrations)
 	int64_t number;
 	close_it();
 	ck_assert_int_eq(sqlite3_open(store_file("vault.db"), &db), SQLITE_OK);
-	ck_assert_uint_ne(sr_sqlite_migrate(db, bad_steps, 5, &store_error), CKR_OK);
+	ck_assert_uint_ne(sr_sqlite_migrate(db, bad_steps, 6, &store_error), CKR_OK);
 	assert_ok(sr_sqlite_number(db, "PRAGMA user_version", &number, &store_error));
-	ck_assert_int_eq(number, 3); /* all or nothing */
+	ck_assert_int_eq(number, 4); /* all or nothing */
 	assert_ok(
-		sr_sqlite_number(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'four'", &number, &store_error));
+		sr_sqlite_number(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'five'", &number, &store_error));
 	ck_assert_int_eq(number, 0);
-	assert_ok(sr_sqlite_migrate(db, good_steps, 5, &store_error));
-	assert_ok(sr_sqlite_migrate(db, good_steps, 5, &store_error)); /* nothing left to do */
+	assert_ok(sr_sqlite_migrate(db, good_steps, 6, &store_error));
+	assert_ok(sr_sqlite_migrate(db, good_steps, 6, &store_error)); /* nothing left to do */
 	assert_ok(sr_sqlite_number(db, "PRAGMA user_version", &number, &store_error));
-	ck_assert_int_eq(number, 5);
-	assert_ok(sr_sqlite_number(db, "SELECT count(*) FROM sqlite_schema WHERE name IN ('four', 'five', 'never')",
+	ck_assert_int_eq(number, 6);
+	assert_ok(sr_sqlite_number(db, "SELECT count(*) FROM sqlite_schema WHERE name IN ('five', 'six', 'never')",
 		&number, &store_error));
 	ck_assert_int_eq(number, 2);
 	sqlite3_close(db);
@@ -435,6 +435,33 @@ START_TEST(from_schema_2)
 }
 END_TEST
 
+/* Its secrets are there as they were: nothing rotated, nothing in a grace, no version gone. */
+START_TEST(from_schema_3)
+{
+	struct sr_secret_row secret;
+	struct sr_rotation_row row = { .glob = "a/*", .active = true, .period_ms = 5, .author = "alice" }, out;
+	bool found;
+	row.mark.event_id = 7;
+	make_older(3,
+		"INSERT INTO secret VALUES ('a/b', 'uid', 'text', 'critical', 'active', 1, 2, 3, NULL, x'01', 4, "
+		"x'" OLD_MAC "')");
+	assert_ok(open_it());
+	struct sr_tx *tx = store_write();
+	assert_ok(store->ops->secret_get(tx, "a/b", &secret, &found, &store_error));
+	ck_assert(found && secret.updated_ms == 3 && secret.mark.event_id == 4 && secret.mark.mac[31] == 0xee);
+	ck_assert(secret.rotated_ms == 0 && secret.expires_ms == 0 && secret.oldest == 0 && !secret.graces[0]);
+	sr_secret_row_clear(&secret);
+	assert_ok(store->ops->rotation_put(tx, &row, &store_error));
+	assert_ok(store->ops->rotation_get(tx, "a/*", &out, &found, &store_error));
+	ck_assert(found && out.period_ms == 5 && out.mark.event_id == 7);
+	assert_ok(store->ops->rotation_get(tx, "b/*", &out, &found, &store_error));
+	ck_assert(!found);
+	store_commit(tx);
+	close_it();
+	assert_ok(open_it()); /* the shape is what a new vault has */
+}
+END_TEST
+
 /* A process of the older library, inside for a moment: whether the tables stayed as they were. */
 static int linger(int fd)
 {
@@ -495,6 +522,7 @@ Suite *sr_suite_store_open(void)
 	tcase_add_test(opening, migrations);
 	tcase_add_test(opening, from_schema_1);
 	tcase_add_test(opening, from_schema_2);
+	tcase_add_test(opening, from_schema_3);
 	tcase_add_test(opening, migration_waits_for_others);
 	tcase_add_test(opening, migration_needs_the_vault_alone);
 	suite_add_tcase(suite, opening);
