@@ -172,8 +172,11 @@ static CK_RV view_version(const struct sr_caller *caller, const struct sr_moment
 		version_attrs(row, &version, at, sr_secret_actions(caller, row->path), &view->attrs);
 	if (rv == CKR_OK && row->state == SR_SECRET_ACTIVE)
 		rv = view_value(caller, at, row, number, view, err);
-	else
+	else if (rv == CKR_OK) { /* who asks for it all the same is told, and recorded, by the read */
 		view->value = SR_VALUE_SENSITIVE;
+		view->value_reason = SR_REASON_NOT_FOUND;
+		view->by_name = true;
+	}
 	sr_version_row_clear(&version);
 	return rv;
 }

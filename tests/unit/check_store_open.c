@@ -59,7 +59,7 @@ static const struct {
 	{ "PRAGMA trusted_schema", "0" },
 	{ "PRAGMA cell_size_check", "1" },
 	{ "PRAGMA temp_store", "2" },
-	{ "PRAGMA user_version", "3" },
+	{ "PRAGMA user_version", "4" },
 	{ "PRAGMA application_id", "1399999793" },
 	{ "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND strict = 0 "
 	  "AND name NOT LIKE 'sqlite_%'",
@@ -169,7 +169,7 @@ static void version_zero(void)
 
 static void newer(void)
 {
-	store_sql("PRAGMA user_version = 4");
+	store_sql("PRAGMA user_version = 5");
 }
 
 static void garbage(void)
