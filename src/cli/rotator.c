@@ -82,9 +82,10 @@ static const char *converse(struct talk *talk)
 
 #define TICK_MS 10
 
+/* The shell says it so of a program that a signal has ended. */
 static const char *judge(int status)
 {
-	if (WIFSIGNALED(status))
+	if (WIFSIGNALED(status) || WEXITSTATUS(status) > 128)
 		return "it was ended by a signal";
 	return WEXITSTATUS(status) == 0 ? NULL : "it failed";
 }
