@@ -49,16 +49,15 @@ static int set_attributes(posix_spawnattr_t *attributes)
 	return error;
 }
 
-/* Standard output is ours, for what a program reads: what the command writes goes to standard error. */
-static int set_files(posix_spawn_file_actions_t *files, int in)
+static int set_files(posix_spawn_file_actions_t *files, int in, int out)
 {
 	int error = posix_spawn_file_actions_adddup2(files, in, STDIN_FILENO);
 	if (!error)
-		error = posix_spawn_file_actions_adddup2(files, STDERR_FILENO, STDOUT_FILENO);
+		error = posix_spawn_file_actions_adddup2(files, out, STDOUT_FILENO);
 	return error ? error : posix_spawn_file_actions_addclosefrom_np(files, STDERR_FILENO + 1);
 }
 
-static int start(const char *command, int in, pid_t *pid)
+int sr_command_start(const char *command, int in, int out, pid_t *pid)
 {
 	char *argv[] = { (char *)"sh", (char *)"-c", (char *)command, NULL };
 	char **environment = without_credentials();
@@ -70,7 +69,7 @@ static int start(const char *command, int in, pid_t *pid)
 	posix_spawn_file_actions_init(&files);
 	int error = set_attributes(&attributes);
 	if (!error)
-		error = set_files(&files, in);
+		error = set_files(&files, in, out);
 	if (!error)
 		error = posix_spawn(pid, "/bin/sh", &files, &attributes, argv, environment);
 	posix_spawn_file_actions_destroy(&files);
@@ -144,7 +143,8 @@ bool sr_command_feed(const char *command, const char *text, size_t len, const vo
 	}
 	struct meal meal = { ends[1], text, len };
 	fcntl(ends[0], F_SETFL, 0); /* the command's end blocks, as a program expects */
-	int error = start(command, ends[0], &pid);
+	/* standard output is ours, for what a program reads: what the command writes goes to standard error */
+	int error = sr_command_start(command, ends[0], STDERR_FILENO, &pid);
 	close(ends[0]);
 	if (error)
 		sr_complain("the command '%s' could not be run: %s", command, strerror(error));

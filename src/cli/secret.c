@@ -1,8 +1,10 @@
 /* strongroom secret put|get|list|delete. */
-#include "cli/objects.h"
+#include "cli/secret.h"
+
 #include "cli/output.h"
 #include "cli/session.h"
 #include "cli/tool.h"
+#include "util/text.h"
 
 #include <bsd/readpassphrase.h>
 #include <errno.h>
@@ -21,23 +23,17 @@ static const struct sr_field fields[] = {
 	{ CKA_SR_VERSION, "version", SR_FIELD_NUMBER },
 	{ CKA_SR_CREATED_AT, "created_at", SR_FIELD_TEXT },
 	{ CKA_SR_UPDATED_AT, "updated_at", SR_FIELD_TEXT },
+	{ CKA_SR_ROTATED_AT, "rotated_at", SR_FIELD_TEXT },
+	{ CKA_SR_ROTATION_DUE, "rotation_due", SR_FIELD_TEXT },
+	{ CKA_SR_GRACE_UNTIL, "grace_until", SR_FIELD_TEXT },
+	{ CKA_SR_EXPIRES_AT, "expires_at", SR_FIELD_TEXT },
 };
 
 #define FIELDS (sizeof fields / sizeof fields[0])
 
-/* What the parsers of all four fill. */
-struct request {
-	struct sr_tool *tool;
-	const char *path;
-	const char *tier;
-	const char *type;
-	const char *if_version;
-	const char *file;
-};
-
-static error_t parse_path(int key, char *arg, struct argp_state *state)
+error_t sr_secret_parse_path(int key, char *arg, struct argp_state *state)
 {
-	struct request *request = state->input;
+	struct sr_secret_request *request = state->input;
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = request->tool;
@@ -52,20 +48,33 @@ static error_t parse_path(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static int find_path(struct sr_tool *tool, const char *path, CK_OBJECT_HANDLE *handle)
+error_t sr_secret_take_version(const char **slot, const char *option, const char *arg, const struct argp_state *state)
+{
+	uint64_t number;
+	if (!sr_text_u64(arg, strlen(arg), INT64_MAX, &number) || number == 0) {
+		sr_usage(state, "--%s '%s' is no version; give a number from 1 on", option, arg);
+		return EINVAL;
+	}
+	*slot = arg;
+	return 0;
+}
+
+int sr_secret_find(struct sr_tool *tool, const char *path, const char *version, CK_OBJECT_HANDLE *handle)
 {
 	struct sr_template template;
 	sr_template_class(&template, &data_class);
 	sr_template_text(&template, CKA_LABEL, path);
+	sr_template_text(&template, CKA_SR_VERSION, version);
 	return sr_find_one(tool, &template, path, handle);
 }
 
 /* -- put ------------------------------------------------------------------------------------------------------ */
-enum { OPTION_TIER = 256, OPTION_TYPE, OPTION_FILE, OPTION_IF_VERSION };
+enum { OPTION_TIER = 256, OPTION_TYPE, OPTION_FILE, OPTION_IF_VERSION, OPTION_EXPIRES, OPTION_VERSION };
 
 static const struct argp_option put_options[] = {
 	{ "tier", OPTION_TIER, "TIER", 0, "standard, sensitive or critical (a new secret: standard)", 0 },
 	{ "type", OPTION_TYPE, "TYPE", 0, "What kind of credential it is (a new secret: generic)", 0 },
+	{ "expires", OPTION_EXPIRES, "TIME", 0, "When whoever gave the value lets it end (RFC 3339)", 0 },
 	{ "if-version", OPTION_IF_VERSION, "N", 0, "Only if N is the current version; 0: only if it does not exist",
 		0 },
 	{ "file", OPTION_FILE, "FILE", 0, "Read the value from FILE (default: standard input)", 0 },
@@ -74,13 +83,16 @@ static const struct argp_option put_options[] = {
 
 static error_t parse_put(int key, char *arg, struct argp_state *state)
 {
-	struct request *request = state->input;
+	struct sr_secret_request *request = state->input;
 	switch (key) {
 	case OPTION_TIER:
 		request->tier = arg;
 		return 0;
 	case OPTION_TYPE:
 		request->type = arg;
+		return 0;
+	case OPTION_EXPIRES:
+		request->expires = arg;
 		return 0;
 	case OPTION_IF_VERSION:
 		request->if_version = arg;
@@ -89,7 +101,7 @@ static error_t parse_put(int key, char *arg, struct argp_state *state)
 		request->file = arg;
 		return 0;
 	default:
-		return parse_path(key, arg, state);
+		return sr_secret_parse_path(key, arg, state);
 	}
 }
 
@@ -111,7 +123,7 @@ static int read_file(const char *file, struct sr_locked *value)
 }
 
 /* A value typed by hand is not shown; it is one line, without its line break. */
-static int read_value(const char *file, struct sr_locked *value)
+int sr_secret_input(const char *file, struct sr_locked *value)
 {
 	if (!sr_locked_init(value, VALUE_MAX + 1))
 		return SR_EXIT_FAILED;
@@ -123,7 +135,7 @@ static int read_value(const char *file, struct sr_locked *value)
 	return SR_EXIT_DONE;
 }
 
-static int create(const struct request *request, const struct sr_locked *value, CK_OBJECT_HANDLE *handle)
+static int create(const struct sr_secret_request *request, const struct sr_locked *value, CK_OBJECT_HANDLE *handle)
 {
 	struct sr_template template;
 	sr_template_class(&template, &data_class);
@@ -132,19 +144,20 @@ static int create(const struct request *request, const struct sr_locked *value, 
 	sr_template_bytes(&template, CKA_VALUE, value->data, value->len);
 	sr_template_text(&template, CKA_SR_TIER, request->tier);
 	sr_template_text(&template, CKA_SR_TYPE, request->type);
+	sr_template_text(&template, CKA_SR_EXPIRES_AT, request->expires);
 	sr_template_text(&template, CKA_SR_IF_VERSION, request->if_version);
 	return sr_create(request->tool, &template, handle);
 }
 
-static int report_put(const struct request *request, CK_OBJECT_HANDLE handle)
+int sr_secret_report(struct sr_tool *tool, const char *path, CK_OBJECT_HANDLE handle, const char *done)
 {
 	json_t *secret;
-	int exit_code = sr_read_object(request->tool, handle, fields, FIELDS, &secret);
+	int exit_code = sr_read_object(tool, handle, fields, FIELDS, &secret);
 	if (exit_code != SR_EXIT_DONE)
 		return exit_code;
-	sr_say("%s is now version %" JSON_INTEGER_FORMAT, request->path,
+	sr_say("%s %s version %" JSON_INTEGER_FORMAT, path, done,
 		json_integer_value(json_object_get(secret, "version")));
-	if (request->tool->json)
+	if (tool->json)
 		exit_code = sr_put_json(secret);
 	json_decref(secret);
 	return exit_code;
@@ -155,34 +168,47 @@ int sr_run_secret_put(struct sr_tool *tool, int argc, char **argv)
 	static const struct argp argp = { put_options, parse_put, "PATH",
 		"Store a value at PATH, or the next version of the secret there. The value is taken byte for byte.",
 		sr_global_children, NULL, NULL };
-	struct request request = { .tool = tool };
+	struct sr_secret_request request = { .tool = tool };
 	struct sr_locked value = SR_LOCKED_INIT;
 	CK_OBJECT_HANDLE handle;
 	int exit_code = sr_parse(&argp, argc, argv, 0, &request);
 	if (exit_code == SR_EXIT_DONE)
-		exit_code = read_value(request.file, &value);
+		exit_code = sr_secret_input(request.file, &value);
 	if (exit_code == SR_EXIT_DONE)
 		exit_code = sr_tool_open(tool);
 	if (exit_code == SR_EXIT_DONE)
 		exit_code = create(&request, &value, &handle);
 	sr_locked_clear(&value);
-	return exit_code == SR_EXIT_DONE ? report_put(&request, handle) : exit_code;
+	return exit_code == SR_EXIT_DONE ? sr_secret_report(tool, request.path, handle, "is now") : exit_code;
 }
 
 /* -- get ------------------------------------------------------------------------------------------------------ */
+static const struct argp_option get_options[] = {
+	{ "version", OPTION_VERSION, "N", 0, "This version (an old one: members, and tokens in its grace)", 0 },
+	{ 0 },
+};
+
+static error_t parse_get(int key, char *arg, struct argp_state *state)
+{
+	struct sr_secret_request *request = state->input;
+	if (key != OPTION_VERSION)
+		return sr_secret_parse_path(key, arg, state);
+	return sr_secret_take_version(&request->version, "version", arg, state);
+}
+
 int sr_run_secret_get(struct sr_tool *tool, int argc, char **argv)
 {
-	static const struct argp argp = { NULL, parse_path, "PATH",
+	static const struct argp argp = { get_options, parse_get, "PATH",
 		"Write the value at PATH to standard output, byte for byte and nothing else.", sr_global_children, NULL,
 		NULL };
-	struct request request = { .tool = tool };
+	struct sr_secret_request request = { .tool = tool };
 	struct sr_locked value = SR_LOCKED_INIT;
 	CK_OBJECT_HANDLE handle;
 	int exit_code = sr_parse(&argp, argc, argv, 0, &request);
 	if (exit_code == SR_EXIT_DONE)
 		exit_code = sr_tool_open(tool);
 	if (exit_code == SR_EXIT_DONE)
-		exit_code = find_path(tool, request.path, &handle);
+		exit_code = sr_secret_find(tool, request.path, request.version, &handle);
 	if (exit_code == SR_EXIT_DONE)
 		exit_code = sr_read_value(tool, handle, &value);
 	if (exit_code == SR_EXIT_DONE)
@@ -194,10 +220,10 @@ int sr_run_secret_get(struct sr_tool *tool, int argc, char **argv)
 /* -- list ----------------------------------------------------------------------------------------------------- */
 static error_t parse_list(int key, char *arg, struct argp_state *state)
 {
-	return key == ARGP_KEY_NO_ARGS ? 0 : parse_path(key, arg, state); /* PREFIX may be left out */
+	return key == ARGP_KEY_NO_ARGS ? 0 : sr_secret_parse_path(key, arg, state); /* PREFIX may be left out */
 }
 
-static int report_list(const struct request *request, const json_t *rows)
+static int report_list(const struct sr_secret_request *request, const json_t *rows)
 {
 	static const struct sr_column columns[] = {
 		{ "path", "path", NULL },
@@ -224,7 +250,7 @@ int sr_run_secret_list(struct sr_tool *tool, int argc, char **argv)
 {
 	static const struct argp argp = { NULL, parse_list, "[PREFIX]",
 		"List the secrets that the PIN covers, without their values.", sr_global_children, NULL, NULL };
-	struct request request = { .tool = tool };
+	struct sr_secret_request request = { .tool = tool };
 	int exit_code = sr_parse(&argp, argc, argv, 0, &request);
 	if (exit_code == SR_EXIT_DONE)
 		exit_code = sr_tool_open(tool);
@@ -244,15 +270,15 @@ int sr_run_secret_list(struct sr_tool *tool, int argc, char **argv)
 /* -- delete --------------------------------------------------------------------------------------------------- */
 int sr_run_secret_delete(struct sr_tool *tool, int argc, char **argv)
 {
-	static const struct argp argp = { NULL, parse_path, "PATH", "Delete the secret at PATH.", sr_global_children,
-		NULL, NULL };
-	struct request request = { .tool = tool };
+	static const struct argp argp = { NULL, sr_secret_parse_path, "PATH", "Delete the secret at PATH.",
+		sr_global_children, NULL, NULL };
+	struct sr_secret_request request = { .tool = tool };
 	CK_OBJECT_HANDLE handle;
 	int exit_code = sr_parse(&argp, argc, argv, 0, &request);
 	if (exit_code == SR_EXIT_DONE)
 		exit_code = sr_tool_open(tool);
 	if (exit_code == SR_EXIT_DONE)
-		exit_code = find_path(tool, request.path, &handle);
+		exit_code = sr_secret_find(tool, request.path, request.version, &handle);
 	if (exit_code == SR_EXIT_DONE)
 		exit_code = sr_destroy(tool, handle);
 	if (exit_code != SR_EXIT_DONE)

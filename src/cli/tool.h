@@ -18,7 +18,7 @@ enum sr_exit {
 	SR_EXIT_DENIED = 3,
 	SR_EXIT_NOT_FOUND = 4,
 	SR_EXIT_APPROVAL = 5,
-	SR_EXIT_FOUND = 6, /* `audit verify`, `policy lint` found something */
+	SR_EXIT_FOUND = 6, /* `audit verify`, `policy lint`, `rotation status` found something */
 };
 
 /** struct sr_tool: one run of the tool. The texts belong to argv or the environment. */
@@ -76,6 +76,15 @@ int sr_run_secret_put(struct sr_tool *tool, int argc, char **argv);
 int sr_run_secret_get(struct sr_tool *tool, int argc, char **argv);
 int sr_run_secret_list(struct sr_tool *tool, int argc, char **argv);
 int sr_run_secret_delete(struct sr_tool *tool, int argc, char **argv);
+int sr_run_secret_rotate(struct sr_tool *tool, int argc, char **argv);
+int sr_run_secret_rollback(struct sr_tool *tool, int argc, char **argv);
+int sr_run_secret_undelete(struct sr_tool *tool, int argc, char **argv);
+int sr_run_secret_destroy(struct sr_tool *tool, int argc, char **argv);
+int sr_run_rotation_status(struct sr_tool *tool, int argc, char **argv);
+int sr_run_rotation_run(struct sr_tool *tool, int argc, char **argv);
+int sr_run_rotation_set(struct sr_tool *tool, int argc, char **argv);
+int sr_run_rotation_list(struct sr_tool *tool, int argc, char **argv);
+int sr_run_rotation_delete(struct sr_tool *tool, int argc, char **argv);
 int sr_run_key_generate(struct sr_tool *tool, int argc, char **argv);
 int sr_run_key_import(struct sr_tool *tool, int argc, char **argv);
 int sr_run_key_list(struct sr_tool *tool, int argc, char **argv);

@@ -94,7 +94,7 @@ typedef bool (*sr_pin_prompt)(const char *token_label, struct sr_buf *pin);
 
 /** struct sr_config: what the file said; absent keys are NULL, false, 0, but for those of LISTEN and TLS.NAME.
  *  [vault]       dir, read-by-listing, heads, custody (resident, wrapped), audit-sync (full, lazy)
- *                separation, max-ttl (DUR, 24h at most), fresh-member (DUR)
+ *                separation, max-ttl (DUR, 24h at most), fresh-member (DUR), keep-versions (DUR), grace-reads-old
  *                or server (unix:/PATH, tls:HOST:PORT): then DIR is NULL, and of all these only [slot NAME] may stand
  *  [tls]         ca, name, certificate, key: of a client, with server = tls:HOST:PORT
  *  [listen]      unix, mode, allow-uid, allow-gid, unix-is-loopback, tls, certificate, key, client-ca,
@@ -116,8 +116,10 @@ struct sr_config {
 	bool custody_wrapped;
 	bool audit_sync_lazy;
 	bool separation;
-	uint64_t max_ttl_s;      /* 0: 24 h */
-	uint64_t fresh_member_s; /* 0: 24 h */
+	uint64_t max_ttl_s;       /* 0: 24 h */
+	uint64_t fresh_member_s;  /* 0: 24 h */
+	uint64_t keep_versions_s; /* 0: 30 d */
+	bool grace_reads_old;
 	char *mechanisms;
 	bool private_file;
 	sr_pin_prompt prompt;

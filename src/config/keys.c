@@ -32,6 +32,8 @@ const struct sr_key sr_keys[] = {
 	KEY(VAULT, "separation", FLAG, separation),
 	KEY(VAULT, "max-ttl", A_DAY, max_ttl_s),
 	KEY(VAULT, "fresh-member", A_DAY, fresh_member_s),
+	KEY(VAULT, "keep-versions", TEN_YEARS, keep_versions_s),
+	KEY(VAULT, "grace-reads-old", FLAG, grace_reads_old),
 	KEY(MECHANISMS, "enable", MECHANISMS, mechanisms),
 	KEY(HSM, "uri", URI, hsm_uri),
 	KEY(HSM, "softhsm-conf", PATH, softhsm_conf),

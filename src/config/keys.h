@@ -4,7 +4,7 @@
 
 #include "config/value.h"
 
-#define SR_KEY_COUNT 38
+#define SR_KEY_COUNT 40
 
 /* [slot NAME] is the last. */
 enum sr_section {

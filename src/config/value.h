@@ -17,7 +17,8 @@ enum sr_value_kind {
 	SR_VALUE_CUSTODY,
 	SR_VALUE_SYNC,
 	SR_VALUE_LOG,
-	SR_VALUE_A_DAY, /* seconds, uint64_t */
+	SR_VALUE_TEN_YEARS, /* seconds, uint64_t */
+	SR_VALUE_A_DAY,
 	SR_VALUE_AN_HOUR,
 	SR_VALUE_A_MINUTE,
 	SR_VALUE_MODE,  /* unsigned */

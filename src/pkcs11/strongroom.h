@@ -23,6 +23,7 @@
 #define CKO_SR_POLICY SR_VENDOR(0x05)   /* what tokens that reach a tier under a glob need */
 #define CKO_SR_EVENT SR_VENDOR(0x06)    /* an audit event; read-only; the search template is the query */
 #define CKO_SR_JOB SR_VENDOR(0x07)      /* a piece of work: created to start it, read for its result */
+#define CKO_SR_ROTATION SR_VENDOR(0x0a) /* how often secrets under a glob want a new value */
 
 /* -- attributes ----------------------------------------------------------------------------------------------- */
 /* of secrets */
@@ -36,6 +37,12 @@
 #define CKA_SR_UPDATED_AT SR_VENDOR(0x106)
 #define CKA_SR_ROTATION_DUE SR_VENDOR(0x107)
 #define CKA_SR_GRACE_UNTIL SR_VENDOR(0x108)
+#define CKA_SR_ROTATED_AT SR_VENDOR(0x109) /* when the value was set last */
+/* CKA_SR_VERSION with the exact CKA_LABEL in a search template finds that version as an object of its own;
+ * C_DestroyObject on it destroys that version alone. In a C_SetAttributeValue template it rolls back: the value of that
+ * version becomes the next one. CKA_SR_GRACE (seconds, "0" to "86400") with CKA_VALUE in a C_SetAttributeValue
+ * template: a rotation; tokens issued before may read the old version that long. CKA_SR_EXPIRES_AT: when whoever gave
+ * the value lets it end. CKA_SR_STATE "active" in a create template without CKA_VALUE: the deleted secret is back. */
 
 /* of keys */
 #define CKA_SR_CUSTODY SR_VENDOR(0x110) /* "resident", "wrapped"; of public keys and certificates "open" */
@@ -115,8 +122,11 @@
 #define CKA_SR_BREAK_GLASS SR_VENDOR(0x1a3) /* "true", "false": whether one admin may decide alone in an emergency */
 #define CKA_SR_EACH_USE SR_VENDOR(0x1a4)    /* "true", "false": a fresh approval for each use of a private key */
 
+/* of rotation periods: CKA_SR_PATH (the glob), _CREATED_AT, _UPDATED_AT, _ISSUER (who set it), and */
+#define CKA_SR_PERIOD SR_VENDOR(0x1b0) /* seconds; of a secret, the one that holds for it */
+
 /* of jobs */
-#define CKA_SR_KIND SR_VENDOR(0x180)   /* "audit-verify", "status", "accept-clock", "audit-export", "audit-tail", "audit-key" */
+#define CKA_SR_KIND SR_VENDOR(0x180)   /* which job: docs/interfaces.md */
 #define CKA_SR_RESULT SR_VENDOR(0x181) /* a JSON object, its keys as docs/ lists them */
 
 /* -- reasons: CK_SESSION_INFO.ulDeviceError and sr_last_error -------------------------------------------------- */
@@ -190,7 +200,11 @@
 	X(SEAL_BROKEN, 65, "seal_broken")                 /* a sealed value does not open where it stands */     \
 	X(SLOWED, 66, "slowed")                           /* audit only: too many wrong passphrases at once */   \
 	X(MEMORY, 70, "memory")                                                                                  \
-	X(INTERNAL, 71, "internal")
+	X(INTERNAL, 71, "internal")                                                                              \
+	X(VERSION_CLOSED, 80, "version_closed")   /* an old version, and its grace is over or was never yours */ \
+	X(VERSION_CURRENT, 81, "version_current") /* what is current cannot be destroyed or rolled back to */    \
+	X(GRACES_FULL, 82, "graces_full")         /* too many graces of one secret run at once */                \
+	X(NOT_DELETED, 83, "not_deleted")         /* there is nothing to undelete */
 
 #define SR_REASON_CONSTANT(name, number, word) SR_REASON_##name = number,
 enum sr_reason { SR_REASONS(SR_REASON_CONSTANT) SR_REASON_END };

@@ -12,6 +12,10 @@
 	X(SECRET_READ, "secret.read")                     \
 	X(SECRET_UPDATED, "secret.updated")               \
 	X(SECRET_DELETED, "secret.deleted")               \
+	X(SECRET_ROTATED, "secret.rotated")               \
+	X(SECRET_ROLLED_BACK, "secret.rolled_back")       \
+	X(SECRET_UNDELETED, "secret.undeleted")           \
+	X(SECRET_DESTROYED, "secret.destroyed")           \
 	X(KEY_GENERATED, "key.generated")                 \
 	X(KEY_IMPORTED, "key.imported")                   \
 	X(KEY_UPDATED, "key.updated")                     \
@@ -32,6 +36,7 @@
 	X(AGENT_UPDATED, "agent.updated")                 \
 	X(AGENT_REVOKED, "agent.revoked")                 \
 	X(POLICY_CHANGED, "policy.changed")               \
+	X(ROTATION_CHANGED, "rotation.changed")           \
 	X(APPROVAL_REQUESTED, "approval.requested")       \
 	X(APPROVAL_GRANTED, "approval.granted")           \
 	X(APPROVAL_DENIED, "approval.denied")             \

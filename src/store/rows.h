@@ -29,8 +29,13 @@ struct sr_mark {
 
 enum sr_secret_state { SR_SECRET_ACTIVE, SR_SECRET_DELETED };
 
+#define SR_GRACES_TEXT 1024 /* of the versions that are still open: vault/grace.h */
+
 /** struct sr_secret_row: a secret's head. UID is random, made with the path's first secret, and part of the additional
- * data of its versions. APPLICATION and OBJECT_ID as the application gave them (empty: not given). */
+ * data of its versions. APPLICATION and OBJECT_ID as the application gave them (empty: not given). ROTATED_MS: when the
+ * value was set last, 0 in rows of schema 3: UPDATED_MS is the nearest to it; EXPIRES_MS: when whoever gave the value
+ * lets it end, 0 for never. OLDEST: the versions before it are gone; 0: none is. GRACES: which old versions some tokens
+ * may still read (vault/grace.h). */
 struct sr_secret_row {
 	char path[SR_PATH_MAX + 1];
 	char uid[33];
@@ -40,6 +45,9 @@ struct sr_secret_row {
 	uint64_t version;
 	int64_t created_ms, updated_ms;
 	struct sr_buf application, object_id;
+	int64_t rotated_ms, expires_ms;
+	uint64_t oldest;
+	char graces[SR_GRACES_TEXT + 1];
 	struct sr_mark mark;
 };
 void sr_secret_row_clear(struct sr_secret_row *row);
@@ -55,6 +63,12 @@ struct sr_version_row {
 	struct sr_buf sealed;
 };
 void sr_version_row_clear(struct sr_version_row *row);
+
+/** struct sr_version_place: that there is such a version, and since when. */
+struct sr_version_place {
+	uint64_t version;
+	int64_t created_ms;
+};
 
 /* What a key object of a path is; one row each. The words are those of CKO_*. */
 enum sr_part { SR_PART_PRIVATE, SR_PART_PUBLIC, SR_PART_SECRET, SR_PART_CERTIFICATE, SR_PART_COUNT };
@@ -164,6 +178,17 @@ struct sr_policy_row {
 	int64_t delay_ms, timeout_ms;
 	bool break_glass;
 	bool each_use; /* a fresh approval for each use of a private key */
+	char author[SR_NAME_MAX];
+	int64_t created_ms, updated_ms;
+	struct sr_mark mark;
+};
+
+/** struct sr_rotation_row: how often what stands under GLOB wants a new value, whatever its type says. AUTHOR set it
+ * last. */
+struct sr_rotation_row {
+	char glob[SR_PATH_MAX + 1];
+	bool active;
+	int64_t period_ms;
 	char author[SR_NAME_MAX];
 	int64_t created_ms, updated_ms;
 	struct sr_mark mark;

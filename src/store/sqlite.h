@@ -34,6 +34,11 @@ enum sr_sql {
 	SR_SQL_VERSION_GET,
 	SR_SQL_VERSION_LEN,
 	SR_SQL_VERSION_PUT,
+	SR_SQL_VERSION_LIST,
+	SR_SQL_VERSION_DROP,
+	SR_SQL_ROTATION_GET,
+	SR_SQL_ROTATION_PUT,
+	SR_SQL_ROTATION_LIST,
 	SR_SQL_KEY_GET,
 	SR_SQL_KEY_PUT,
 	SR_SQL_KEY_LIST,
@@ -316,6 +321,12 @@ CK_RV sr_sqlite_version_get(struct sr_tx *tx, const char *path, uint64_t version
 CK_RV sr_sqlite_version_len(
 	struct sr_tx *tx, const char *path, uint64_t version, size_t *sealed_len, bool *found, struct sr_error *err);
 CK_RV sr_sqlite_version_put(struct sr_tx *tx, const struct sr_version_row *row, struct sr_error *err);
+CK_RV sr_sqlite_version_list(struct sr_tx *tx, const char *path, sr_version_each each, void *ctx, struct sr_error *err);
+CK_RV sr_sqlite_version_drop(struct sr_tx *tx, const char *path, uint64_t version, struct sr_error *err);
+CK_RV sr_sqlite_rotation_get(
+	struct sr_tx *tx, const char *glob, struct sr_rotation_row *row, bool *found, struct sr_error *err);
+CK_RV sr_sqlite_rotation_put(struct sr_tx *tx, const struct sr_rotation_row *row, struct sr_error *err);
+CK_RV sr_sqlite_rotation_list(struct sr_tx *tx, sr_rotation_each each, void *ctx, struct sr_error *err);
 
 CK_RV sr_sqlite_key_get(struct sr_tx *tx, const char *path, enum sr_part part, struct sr_key_row *row, bool *found,
 	struct sr_error *err);

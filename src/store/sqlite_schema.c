@@ -266,7 +266,21 @@ static const char schema_3[] =
 					 " seq INTEGER NOT NULL CHECK (seq >= 0)"    \
 					 ") STRICT;"
 
-static const char schema_4[] = SCHEMA_4_AUDIT;
+/* What rotation needs: docs/rotation.md. */
+#define SCHEMA_4_ROTATION                                                                                    \
+	"ALTER TABLE secret ADD COLUMN rotated_ms INTEGER NOT NULL DEFAULT 0 CHECK (rotated_ms >= 0);"       \
+	"ALTER TABLE secret ADD COLUMN expires_ms INTEGER NOT NULL DEFAULT 0 CHECK (expires_ms >= 0);"       \
+	"ALTER TABLE secret ADD COLUMN oldest INTEGER NOT NULL DEFAULT 0 CHECK (oldest >= 0);"               \
+	"ALTER TABLE secret ADD COLUMN graces TEXT CHECK (length(CAST(graces AS BLOB)) BETWEEN 1 AND 1024);" \
+	"CREATE TABLE rotation ("                                                                            \
+	" glob TEXT PRIMARY KEY CHECK (length(CAST(glob AS BLOB)) BETWEEN 1 AND 512),"                       \
+	" active INTEGER NOT NULL CHECK (active IN (0, 1)),"                                                 \
+	" period_ms INTEGER NOT NULL CHECK (period_ms >= 1),"                                                \
+	" author TEXT NOT NULL CHECK (length(author) BETWEEN 1 AND 32),"                                     \
+	" created_ms INTEGER NOT NULL CHECK (created_ms >= 0),"                                              \
+	" updated_ms INTEGER NOT NULL CHECK (updated_ms >= 0)," MAC_COLUMNS ") STRICT, WITHOUT ROWID;"
+
+static const char schema_4[] = SCHEMA_4_AUDIT SCHEMA_4_ROTATION;
 
 const char *const sr_sqlite_steps[SR_STORE_SCHEMA] = { schema_1, schema_2, schema_3, schema_4 };
 

@@ -21,6 +21,10 @@ static const struct sr_column secret_list[] = {
 	{ AT(updated_ms), .kind = SR_COLUMN_I64 },
 	{ AT(application), .kind = SR_COLUMN_BLOB, .size = SR_ATTRIBUTE_MAX, .optional = true },
 	{ AT(object_id), .kind = SR_COLUMN_BLOB, .size = SR_ATTRIBUTE_MAX, .optional = true },
+	{ AT(rotated_ms), .kind = SR_COLUMN_I64 },
+	{ AT(expires_ms), .kind = SR_COLUMN_I64 },
+	{ AT(oldest), .kind = SR_COLUMN_U64 },
+	{ SIZED(graces), .kind = SR_COLUMN_TEXT, .valid = sr_lines_valid, .optional = true },
 	{ AT(mark.event_id), .kind = SR_COLUMN_U64, .min = 1 },
 	{ SIZED(mark.mac), .kind = SR_COLUMN_BYTES },
 };
@@ -133,4 +137,43 @@ CK_RV sr_sqlite_version_len(
 CK_RV sr_sqlite_version_put(struct sr_tx *tx, const struct sr_version_row *row, struct sr_error *err)
 {
 	return sr_query_put(tx, SR_SQL_VERSION_PUT, &version_columns, row, err);
+}
+
+CK_RV sr_sqlite_version_drop(struct sr_tx *tx, const char *path, uint64_t version, struct sr_error *err)
+{
+	struct sr_query query;
+	CK_RV rv = sr_query_begin(&query, tx, SR_SQL_VERSION_DROP, err);
+	if (rv != CKR_OK)
+		return rv;
+	bool row;
+	sr_query_text(&query, 1, path);
+	sr_query_u64(&query, 2, version);
+	rv = sr_query_step(&query, &row, err);
+	sr_query_end(&query);
+	return rv;
+}
+
+#define AT(field) .name = #field, .offset = offsetof(struct sr_version_place, field)
+static const struct sr_column version_place_list[] = {
+	{ AT(version), .kind = SR_COLUMN_U64, .min = 1 },
+	{ AT(created_ms), .kind = SR_COLUMN_I64 },
+};
+#undef AT
+static const struct sr_columns version_place_columns = { "secret_version", version_place_list, 2, 0,
+	sizeof(struct sr_version_place) };
+
+CK_RV sr_sqlite_version_list(struct sr_tx *tx, const char *path, sr_version_each each, void *ctx, struct sr_error *err)
+{
+	struct sr_query query;
+	CK_RV rv = sr_query_begin(&query, tx, SR_SQL_VERSION_LIST, err);
+	if (rv != CKR_OK)
+		return rv;
+	sr_query_text(&query, 1, path);
+	for (bool more = true; more;) {
+		struct sr_version_place place;
+		rv = sr_query_next(&query, &version_place_columns, &place, &more, err);
+		more = more && each(&place, ctx);
+	}
+	sr_query_end(&query);
+	return rv;
 }

@@ -1,7 +1,10 @@
 /* Every statement of the store, on one page. */
 #include "store/sqlite.h"
 
-#define SECRET "path, uid, type, tier, state, version, created_ms, updated_ms, application, object_id, event_id, mac"
+#define SECRET                                                                                                \
+	"path, uid, type, tier, state, version, created_ms, updated_ms, application, object_id, rotated_ms, " \
+	"expires_ms, oldest, graces, event_id, mac"
+#define ROTATION "glob, active, period_ms, author, created_ms, updated_ms, event_id, mac"
 #define VERSION "path, version, tier, type, created_ms, sealed"
 #define KEY                                                                                                    \
 	"path, part, uid, key_type, custody, tier, state, created_ms, updated_ms, id, attrs, blob, material, " \
@@ -61,16 +64,28 @@ static const char *const texts[SR_SQL_COUNT] = {
 			  "(SELECT count(*) FROM event)",
 
 	[SR_SQL_SECRET_GET] = "SELECT " SECRET " FROM secret WHERE path = ?",
-	[SR_SQL_SECRET_PUT] = "INSERT INTO secret (" SECRET ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+	[SR_SQL_SECRET_PUT] = "INSERT INTO secret (" SECRET ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
 			      "ON CONFLICT (path) DO UPDATE SET uid = excluded.uid, type = excluded.type, "
 			      "tier = excluded.tier, state = excluded.state, version = excluded.version, "
 			      "created_ms = excluded.created_ms, updated_ms = excluded.updated_ms, "
 			      "application = excluded.application, object_id = excluded.object_id, "
+			      "rotated_ms = excluded.rotated_ms, expires_ms = excluded.expires_ms, "
+			      "oldest = excluded.oldest, graces = excluded.graces, "
 			      "event_id = excluded.event_id, mac = excluded.mac",
 	[SR_SQL_SECRET_LIST] = "SELECT " SECRET " FROM secret WHERE path >= ? AND path < ? ORDER BY path",
 	[SR_SQL_VERSION_GET] = "SELECT " VERSION " FROM secret_version WHERE path = ? AND version = ?",
 	[SR_SQL_VERSION_LEN] = "SELECT length(sealed) FROM secret_version WHERE path = ? AND version = ?",
 	[SR_SQL_VERSION_PUT] = "INSERT INTO secret_version (" VERSION ") VALUES (?, ?, ?, ?, ?, ?)",
+	[SR_SQL_VERSION_LIST] = "SELECT version, created_ms FROM secret_version WHERE path = ? ORDER BY version",
+	[SR_SQL_VERSION_DROP] = "DELETE FROM secret_version WHERE path = ? AND version = ?",
+
+	[SR_SQL_ROTATION_GET] = "SELECT " ROTATION " FROM rotation WHERE glob = ?",
+	[SR_SQL_ROTATION_PUT] = "INSERT INTO rotation (" ROTATION ") VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+				"ON CONFLICT (glob) DO UPDATE SET active = excluded.active, "
+				"period_ms = excluded.period_ms, author = excluded.author, "
+				"created_ms = excluded.created_ms, updated_ms = excluded.updated_ms, "
+				"event_id = excluded.event_id, mac = excluded.mac",
+	[SR_SQL_ROTATION_LIST] = "SELECT " ROTATION " FROM rotation WHERE active = 1 ORDER BY glob",
 
 	[SR_SQL_KEY_GET] = "SELECT " KEY " FROM key WHERE path = ? AND part = ?",
 	[SR_SQL_KEY_PUT] = "INSERT INTO key (" KEY ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "

@@ -49,6 +49,8 @@ struct sr_store {
 
 /* A callback answers true to go on. */
 typedef bool (*sr_secret_each)(const struct sr_secret_row *row, void *ctx);
+typedef bool (*sr_version_each)(const struct sr_version_place *place, void *ctx);
+typedef bool (*sr_rotation_each)(const struct sr_rotation_row *row, void *ctx);
 typedef bool (*sr_key_each)(const struct sr_key_row *row, void *ctx);
 typedef bool (*sr_token_each)(const struct sr_token_row *row, void *ctx);
 typedef bool (*sr_member_each)(const struct sr_member_row *row, void *ctx);
@@ -98,6 +100,16 @@ struct sr_store_ops {
 	(struct sr_tx *tx, const char *path, uint64_t version, size_t *sealed_len, bool *found, struct sr_error *err);
 	CK_RV(*version_put)
 	(struct sr_tx *tx, const struct sr_version_row *row, struct sr_error *err); /* insert only */
+	/* which versions a path has, the oldest first; version_drop: the sealed value is overwritten (secure_delete) */
+	CK_RV(*version_list)
+	(struct sr_tx *tx, const char *path, sr_version_each each, void *ctx, struct sr_error *err);
+	CK_RV (*version_drop)(struct sr_tx *tx, const char *path, uint64_t version, struct sr_error *err);
+
+	/* rotation periods, by glob; a list gives the active ones */
+	CK_RV(*rotation_get)
+	(struct sr_tx *tx, const char *glob, struct sr_rotation_row *row, bool *found, struct sr_error *err);
+	CK_RV (*rotation_put)(struct sr_tx *tx, const struct sr_rotation_row *row, struct sr_error *err);
+	CK_RV (*rotation_list)(struct sr_tx *tx, sr_rotation_each each, void *ctx, struct sr_error *err);
 
 	/* keys, by (path, part); key_put inserts or replaces. key_list: in path order, paths that begin with PREFIX;
 	 * PART SR_PART_COUNT is all. key_by_type: the same of one key type. key_by_id, key_by_material: active rows

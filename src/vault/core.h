@@ -13,6 +13,7 @@
 
 #define SR_SECRET_MAX (64u << 10)
 #define SR_TOKEN_TTL_MAX_MS (24ll * 60 * 60 * 1000)
+#define SR_KEEP_VERSIONS_MS (30ll * 24 * 60 * 60 * 1000)
 #define SR_FRESH_MEMBER_MS (24ll * 60 * 60 * 1000)
 #define SR_VAULT_ID_MAX 17
 #define SR_CUT_TOKENS "cut:tokens" /* subject: the event that an admin accepted the clock by; older tokens are void */
@@ -36,8 +37,10 @@ struct sr_vault {
 	bool separation;
 	int64_t max_ttl_ms;
 	int64_t fresh_member_ms;
-	bool exclusive; /* LOCK_FD's lock is */
-	int lock_fd;    /* -1 where it is not held */
+	int64_t keep_versions_ms; /* how long a version stays after the next one */
+	bool grace_reads_old;     /* in a grace a token reads what was current when it was issued, without asking */
+	bool exclusive;           /* LOCK_FD's lock is */
+	int lock_fd;              /* -1 where it is not held */
 	struct sr_store *store;
 	struct sr_hsm *hsm;
 	struct sr_writer *writer;
@@ -83,10 +86,13 @@ CK_RV sr_rows_policy(struct sr_vault *vault, const struct sr_moment *at, enum sr
 	struct sr_policy_row *row, bool *found, struct sr_error *err);
 CK_RV sr_rows_approval(struct sr_vault *vault, const struct sr_moment *at, const char *id, struct sr_approval_row *row,
 	bool *found, struct sr_error *err);
+CK_RV sr_rows_rotation(struct sr_vault *vault, const struct sr_moment *at, const char *glob,
+	struct sr_rotation_row *row, bool *found, struct sr_error *err);
 
 /** sr_rows_policy_subject(tier, glob, subject): "policy:TIER:GLOB". SR_POLICIES_SUBJECT: the state tree's number of
  * active policies, plus one. */
 #define SR_POLICIES_SUBJECT "policies"
+#define SR_ROTATIONS_SUBJECT "rotations" /* the same of rotation periods */
 void sr_rows_policy_subject(enum sr_tier tier, const char *glob, char subject[SR_SUBJECT_MAX]);
 
 /** sr_rows_check_key(vault, at, row, err), …_token, …_member: the same check for a row that a listing gave. */
@@ -100,6 +106,8 @@ CK_RV sr_rows_check_agent(
 	struct sr_vault *vault, const struct sr_moment *at, const struct sr_agent_row *row, struct sr_error *err);
 CK_RV sr_rows_check_policy(
 	struct sr_vault *vault, const struct sr_moment *at, const struct sr_policy_row *row, struct sr_error *err);
+CK_RV sr_rows_check_rotation(
+	struct sr_vault *vault, const struct sr_moment *at, const struct sr_rotation_row *row, struct sr_error *err);
 CK_RV sr_rows_check_approval(
 	struct sr_vault *vault, const struct sr_moment *at, const struct sr_approval_row *row, struct sr_error *err);
 
@@ -118,6 +126,8 @@ CK_RV sr_rows_put_agent(struct sr_vault *vault, struct sr_moment *at, struct sr_
 	struct sr_error *err);
 CK_RV sr_rows_put_policy(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event,
 	struct sr_policy_row *row, struct sr_error *err);
+CK_RV sr_rows_put_rotation(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event,
+	struct sr_rotation_row *row, struct sr_error *err);
 CK_RV sr_rows_put_approval(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event,
 	struct sr_approval_row *row, struct sr_error *err);
 

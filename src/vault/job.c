@@ -5,6 +5,7 @@
 #include "vault/event.h"
 #include "vault/export.h"
 #include "vault/report.h"
+#include "vault/secret.h"
 #include "vault/who.h"
 
 #include <stdio.h>
@@ -88,6 +89,18 @@ static CK_RV job_accept_clock(
 	return sr_report_text(json_pack("{s:s, s:s}", "was", clocks.was, "now", clocks.now), result, err);
 }
 
+/* -- sweep-versions ---------------------------------------------------------------------------------------------- */
+
+static CK_RV job_sweep(
+	const struct sr_caller *caller, const struct sr_attrs *template, char **result, struct sr_error *err)
+{
+	unsigned secrets = 0, versions = 0;
+	CK_RV rv = sr_secret_sweep(caller, &secrets, &versions, err);
+	if (rv != CKR_OK)
+		return rv;
+	return sr_report_text(json_pack("{s:i, s:i}", "secrets", (int)secrets, "versions", (int)versions), result, err);
+}
+
 /* -- the object -------------------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -101,6 +114,7 @@ static const struct {
 	{ "audit-export", sr_job_export },
 	{ "audit-tail", sr_job_tail },
 	{ "audit-key", sr_job_audit_key },
+	{ "sweep-versions", job_sweep },
 };
 
 static CK_RV run_kind(const struct sr_caller *caller, const struct sr_attrs *template, const struct sr_attr *kind,

@@ -6,7 +6,8 @@
 #include "util/attrs.h"
 #include "vault/vault.h"
 
-#define SR_OBJECT_ID_MAX 520 /* a path, a token's id, an event's number, a policy's tier and glob; with the NUL */
+/* a path, one and a version's number, a token's id, an event's number, a policy's tier and glob; with the NUL */
+#define SR_OBJECT_ID_MAX 536
 
 enum sr_value_state {
 	SR_VALUE_NONE,     /* the class has no CKA_VALUE */
@@ -64,7 +65,7 @@ struct sr_class {
 };
 
 /** sr_classes(count): the table: secrets (CKO_DATA), keys, CKO_SR_TOKEN, CKO_SR_AGENT, CKO_SR_MEMBER,
- *  CKO_SR_APPROVAL, CKO_SR_POLICY, CKO_SR_EVENT, CKO_SR_JOB. */
+ *  CKO_SR_APPROVAL, CKO_SR_POLICY, CKO_SR_EVENT, CKO_SR_JOB, CKO_SR_ROTATION. */
 const struct sr_class *const *sr_classes(size_t *count);
 const struct sr_class *sr_class_find(CK_OBJECT_CLASS object_class); /* NULL: not offered */
 

@@ -174,6 +174,16 @@ CK_RV sr_rows_check_policy(
 	return check_row(vault, at, subject, &packed, &row->mark, err);
 }
 
+CK_RV sr_rows_check_rotation(
+	struct sr_vault *vault, const struct sr_moment *at, const struct sr_rotation_row *row, struct sr_error *err)
+{
+	struct sr_buf packed = SR_BUF_INIT;
+	char subject[SR_SUBJECT_MAX];
+	subject_of("rotation", row->glob, subject);
+	sr_rows_pack_rotation(vault, row, &packed);
+	return check_row(vault, at, subject, &packed, &row->mark, err);
+}
+
 /* -- loading ---------------------------------------------------------------------------------------------------- */
 
 CK_RV sr_rows_secret(struct sr_vault *vault, const struct sr_moment *at, const char *path, struct sr_secret_row *row,
@@ -283,6 +293,17 @@ CK_RV sr_rows_policy(struct sr_vault *vault, const struct sr_moment *at, enum sr
 	return rv;
 }
 
+CK_RV sr_rows_rotation(struct sr_vault *vault, const struct sr_moment *at, const char *glob,
+	struct sr_rotation_row *row, bool *found, struct sr_error *err)
+{
+	char subject[SR_SUBJECT_MAX];
+	subject_of("rotation", glob, subject);
+	CK_RV rv = vault->store->ops->rotation_get(at->tx, glob, row, found, err);
+	if (rv == CKR_OK)
+		rv = *found ? sr_rows_check_rotation(vault, at, row, err) : check_absent(vault, at, subject, err);
+	return rv;
+}
+
 /* -- writing ---------------------------------------------------------------------------------------------------- */
 
 /* A row made by this job: bound to its event, under the HSM's MAC, known to the state tree. */
@@ -373,25 +394,46 @@ CK_RV sr_rows_put_approval(struct sr_vault *vault, struct sr_moment *at, struct 
 	return rv != CKR_OK ? rv : vault->store->ops->approval_put(at->tx, row, err);
 }
 
-/* Policies are asked for all together; the count tells whether one was taken away. */
+/* What is asked for all together: the count tells whether one was taken away. WAS: whether the row was active. */
+static CK_RV move_count(
+	struct sr_vault *vault, struct sr_moment *at, const char *subject, bool was, bool active, struct sr_error *err)
+{
+	uint64_t count = 0;
+	if (was == active)
+		return CKR_OK;
+	CK_RV rv = sr_state_get(vault->store, at, subject, &count, err);
+	if (rv == CKR_OK && count == 0)
+		count = 1;
+	if (rv == CKR_OK && !active && count < 2)
+		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROW_FORGED,
+			"there are no active %s to end; run: strongroom audit verify", subject);
+	return rv == CKR_OK ? sr_state_put(vault->store, at, subject, active ? count + 1 : count - 1, err) : rv;
+}
+
 static CK_RV count_policy(
 	struct sr_vault *vault, struct sr_moment *at, const struct sr_policy_row *row, struct sr_error *err)
 {
 	struct sr_policy_row was;
-	uint64_t count = 0;
 	bool found = false;
 	CK_RV rv = sr_rows_policy(vault, at, row->tier, row->glob, &was, &found, err);
-	if (rv != CKR_OK || row->active == (found && was.active))
-		return rv;
-	rv = sr_state_get(vault->store, at, SR_POLICIES_SUBJECT, &count, err);
-	if (rv == CKR_OK && count == 0)
-		count = 1;
-	if (rv == CKR_OK && !row->active && count < 2)
-		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROW_FORGED,
-			"there is no active policy to end; run: strongroom audit verify");
+	return rv == CKR_OK ? move_count(vault, at, SR_POLICIES_SUBJECT, found && was.active, row->active, err) : rv;
+}
+
+CK_RV sr_rows_put_rotation(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event,
+	struct sr_rotation_row *row, struct sr_error *err)
+{
+	struct sr_buf packed = SR_BUF_INIT;
+	struct sr_rotation_row was;
+	bool found = false;
+	CK_RV rv = sr_rows_rotation(vault, at, row->glob, &was, &found, err);
+	if (rv == CKR_OK)
+		rv = move_count(vault, at, SR_ROTATIONS_SUBJECT, found && was.active, row->active, err);
 	if (rv != CKR_OK)
 		return rv;
-	return sr_state_put(vault->store, at, SR_POLICIES_SUBJECT, row->active ? count + 1 : count - 1, err);
+	bind_row(at, event, "rotation", row->glob, &row->mark);
+	sr_rows_pack_rotation(vault, row, &packed);
+	rv = seal_row(vault, at, event->subject, &packed, &row->mark, err);
+	return rv != CKR_OK ? rv : vault->store->ops->rotation_put(at->tx, row, err);
 }
 
 CK_RV sr_rows_put_policy(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event,

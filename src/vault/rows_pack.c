@@ -12,7 +12,9 @@ static void pack_end(const struct sr_end *end, struct sr_buf *out)
 
 void sr_rows_pack_secret(const struct sr_vault *vault, const struct sr_secret_row *row, struct sr_buf *out)
 {
-	sr_pack_text(out, "strongroom/row/secret/1");
+	/* what schema 3 did not know, where it is there */
+	bool more = row->rotated_ms || row->expires_ms || row->oldest || row->graces[0];
+	sr_pack_text(out, more ? "strongroom/row/secret/2" : "strongroom/row/secret/1");
 	sr_pack_text(out, vault->id);
 	sr_pack_text(out, row->path);
 	sr_pack_text(out, row->uid);
@@ -24,6 +26,12 @@ void sr_rows_pack_secret(const struct sr_vault *vault, const struct sr_secret_ro
 	sr_pack_u64(out, (uint64_t)row->updated_ms);
 	sr_pack_bytes(out, row->application.data, row->application.len);
 	sr_pack_bytes(out, row->object_id.data, row->object_id.len);
+	if (more) {
+		sr_pack_u64(out, (uint64_t)row->rotated_ms);
+		sr_pack_u64(out, (uint64_t)row->expires_ms);
+		sr_pack_u64(out, row->oldest);
+		sr_pack_text(out, row->graces);
+	}
 	sr_pack_u64(out, row->mark.event_id);
 }
 
@@ -130,6 +138,19 @@ void sr_rows_pack_policy(const struct sr_vault *vault, const struct sr_policy_ro
 	sr_pack_u64(out, (uint64_t)row->timeout_ms);
 	sr_pack_u64(out, row->break_glass);
 	sr_pack_u64(out, row->each_use);
+	sr_pack_text(out, row->author);
+	sr_pack_u64(out, (uint64_t)row->created_ms);
+	sr_pack_u64(out, (uint64_t)row->updated_ms);
+	sr_pack_u64(out, row->mark.event_id);
+}
+
+void sr_rows_pack_rotation(const struct sr_vault *vault, const struct sr_rotation_row *row, struct sr_buf *out)
+{
+	sr_pack_text(out, "strongroom/row/rotation/1");
+	sr_pack_text(out, vault->id);
+	sr_pack_text(out, row->glob);
+	sr_pack_u64(out, row->active);
+	sr_pack_u64(out, (uint64_t)row->period_ms);
 	sr_pack_text(out, row->author);
 	sr_pack_u64(out, (uint64_t)row->created_ms);
 	sr_pack_u64(out, (uint64_t)row->updated_ms);

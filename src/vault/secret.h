@@ -21,6 +21,10 @@ CK_RV sr_secret_set(
 CK_RV sr_secret_delete(const struct sr_caller *caller, const char *path, struct sr_error *err);
 CK_RV sr_secret_value(const struct sr_caller *caller, const char *path, struct sr_buf *value, struct sr_error *err);
 
+/** sr_secret_sweep(caller, secrets, versions, err): destroys old versions that nobody wants back (sr_version_sweep), of
+ * every secret that CALLER may destroy: how many SECRETS had such VERSIONS. One record each. */
+CK_RV sr_secret_sweep(const struct sr_caller *caller, unsigned *secrets, unsigned *versions, struct sr_error *err);
+
 extern const struct sr_class sr_secret_class;
 
 #endif

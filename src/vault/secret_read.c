@@ -1,10 +1,12 @@
 /* Reading: one HSM call opens the value, one transaction records it, then it is released. */
-#include "vault/secret.h"
+#include "vault/secret_version.h"
 
 #include <string.h>
 
-/* What was read and under which conditions; looked at again inside the transaction. */
+/* What was read and under which conditions; looked at again inside the transaction. ASKED: the version that was named,
+ * 0 for none. */
 struct reading {
+	uint64_t asked;
 	struct sr_secret_row row;
 	struct sr_version_row version;
 };
@@ -46,32 +48,11 @@ static CK_RV load(struct sr_act *act, const struct sr_moment *at, struct reading
 		rv = may_read(act->caller, &reading->row, err);
 	if (rv != CKR_OK)
 		return rv;
-	act->event.version = reading->row.version;
 	strcpy(act->event.tier, sr_tier_name(reading->row.tier));
-	rv = vault->store->ops->version_get(
-		at->tx, act->event.path, reading->row.version, &reading->version, &found, err);
-	if (rv == CKR_OK && !found)
-		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROW_MISSING, "secret:%s: its version %llu is gone",
-			act->event.path, (unsigned long long)reading->row.version);
-	return rv;
-}
-
-static CK_RV open_value(struct sr_act *act, const struct reading *reading, struct sr_buf *value, struct sr_error *err)
-{
-	struct sr_vault *vault = act->caller->vault;
-	struct sr_buf aad = SR_BUF_INIT;
-	sr_rows_aad(vault, &reading->row, &reading->version, &aad);
-	CK_RV rv = aad.failed ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to open a secret")
-			      : sr_hsm_unseal(vault->hsm, &aad, reading->version.sealed.data,
-					reading->version.sealed.len, value, err);
-	sr_buf_clear(&aad);
-	if (err && rv == CKR_ENCRYPTED_DATA_INVALID)
-		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_SEAL_BROKEN,
-			"secret:%s: version %llu does not open: it was sealed for another path, version, tier or "
-			"vault; "
-			"restore it from a backup",
-			act->event.path, (unsigned long long)reading->version.version);
-	return rv;
+	act->event.version = reading->asked ? reading->asked : reading->row.version;
+	rv = sr_version_to_read(act->caller, at, &reading->row, reading->asked, &act->event.version, err);
+	return rv == CKR_OK ? sr_version_load(vault, at, &reading->row, act->event.version, &reading->version, err)
+			    : rv;
 }
 
 static CK_RV prepare(struct sr_act *act, struct reading *reading, struct sr_buf *value, struct sr_error *err)
@@ -84,12 +65,13 @@ static CK_RV prepare(struct sr_act *act, struct reading *reading, struct sr_buf 
 	rv = load(act, &at, reading, err);
 	sr_writer_look_end(writer, &at);
 	if (rv == CKR_OK)
-		rv = open_value(act, reading, value, err);
+		rv = sr_version_open(act->caller->vault, &reading->row, &reading->version, value, err);
 	return rv == CKR_OK ? may_open(act->caller, &reading->version, err) : rv;
 }
 
 /* A version written meanwhile does not hurt: this read was asked for before it, and gets what was current then. What
- * counts is that the secret may still be read: not deleted, not raised above the clearance. */
+ * counts is that the secret may still be read: not deleted, not raised above the clearance; and that an old version was
+ * not closed. */
 static CK_RV read_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
 {
 	const struct reading *reading = act->arg;
@@ -100,16 +82,23 @@ static CK_RV read_run(struct sr_act *act, struct sr_moment *at, struct sr_error 
 		rv = sr_secret_gone(err);
 	if (rv == CKR_OK)
 		rv = may_read(act->caller, &row, err);
+	bool old = reading->asked || reading->version.version != reading->row.version;
+	uint64_t number;
+	if (rv == CKR_OK && old)
+		rv = sr_version_to_read(act->caller, at, &row, reading->version.version, &number, err);
 	sr_secret_row_clear(&row);
 	return rv;
 }
 
-CK_RV sr_secret_value(const struct sr_caller *caller, const char *path, struct sr_buf *value, struct sr_error *err)
+CK_RV sr_secret_value(const struct sr_caller *caller, const char *id, struct sr_buf *value, struct sr_error *err)
 {
 	struct reading reading = { 0 };
+	struct sr_secret_place place;
 	struct sr_act act;
-	sr_act_begin(&act, caller, SR_EVENT_SECRET_READ, path);
-	CK_RV rv = prepare(&act, &reading, value, err);
+	bool good = sr_secret_place_parse(id, &place);
+	sr_act_begin(&act, caller, SR_EVENT_SECRET_READ, place.path);
+	reading.asked = place.version;
+	CK_RV rv = good ? prepare(&act, &reading, value, err) : sr_secret_gone(err);
 	act.run = read_run;
 	act.arg = &reading;
 	act.counts = true;

@@ -2,10 +2,13 @@
 #include "vault/secret_change.h"
 
 #include "util/text.h"
+#include "vault/grace.h"
 
 #include <string.h>
 
 #define OBJECT_ID_MAX 256
+#define TO_CREATE 1u
+#define TO_SET 2u
 
 static CK_RV bad(struct sr_error *err, CK_ULONG reason, const char *what, const char *why)
 {
@@ -62,6 +65,44 @@ static CK_RV take_expected(struct sr_secret_change *change, const struct sr_attr
 	return bad(err, SR_REASON_BAD_NUMBER, "bad version", "it must be a number, 0 for a secret that must not exist");
 }
 
+static CK_RV take_grace(struct sr_secret_change *change, const struct sr_attr *attr, struct sr_error *err)
+{
+	uint64_t seconds;
+	if (!sr_text_u64((const char *)attr->value, attr->len, SR_GRACE_MAX_MS / 1000, &seconds))
+		return bad(err, SR_REASON_BAD_DURATION, "bad grace", "it must be 24h at most: no token lives longer");
+	change->has_grace = true;
+	change->grace_ms = (int64_t)seconds * 1000;
+	return CKR_OK;
+}
+
+static CK_RV take_expiry(struct sr_secret_change *change, const struct sr_attr *attr, struct sr_error *err)
+{
+	char text[SR_TIME_TEXT];
+	change->has_expiry = true;
+	if (attr->len < sizeof(text)) {
+		memcpy(text, attr->value, attr->len);
+		text[attr->len] = '\0';
+		if (sr_text_parse_time(text, &change->expires_ms) && change->expires_ms > 0)
+			return CKR_OK;
+	}
+	return bad(err, SR_REASON_BAD_TEMPLATE, "bad end", "it must be an RFC 3339 time");
+}
+
+static CK_RV take_rollback(struct sr_secret_change *change, const struct sr_attr *attr, struct sr_error *err)
+{
+	if (sr_text_u64((const char *)attr->value, attr->len, INT64_MAX, &change->rollback) && change->rollback)
+		return CKR_OK;
+	return bad(err, SR_REASON_BAD_NUMBER, "bad version", "it must be the number of a version");
+}
+
+static CK_RV take_state(struct sr_secret_change *change, const struct sr_attr *attr, struct sr_error *err)
+{
+	change->undelete = attr->len == strlen("active") && memcmp(attr->value, "active", attr->len) == 0;
+	if (change->undelete)
+		return CKR_OK;
+	return bad(err, SR_REASON_BAD_TEMPLATE, "bad state", "it can only become active, which undeletes it");
+}
+
 static CK_RV take_application(struct sr_secret_change *change, const struct sr_attr *attr, struct sr_error *err)
 {
 	change->application = attr;
@@ -100,35 +141,57 @@ static CK_RV take_either(struct sr_secret_change *change, const struct sr_attr *
 static const struct {
 	CK_ATTRIBUTE_TYPE type;
 	CK_RV (*take)(struct sr_secret_change *change, const struct sr_attr *attr, struct sr_error *err);
-	bool settable; /* in C_SetAttributeValue too */
+	unsigned where;
 } takers[] = {
-	{ CKA_LABEL, take_label, true },
-	{ CKA_VALUE, take_value, true },
-	{ CKA_APPLICATION, take_application, true },
-	{ CKA_OBJECT_ID, take_object_id, true },
-	{ CKA_SR_TIER, take_tier, true },
-	{ CKA_SR_TYPE, take_type, true },
-	{ CKA_SR_IF_VERSION, take_expected, true },
-	{ CKA_CLASS, take_either, false },
-	{ CKA_TOKEN, take_must_be_true, false },
-	{ CKA_PRIVATE, take_either, false },
-	{ CKA_MODIFIABLE, take_must_be_true, false },
-	{ CKA_COPYABLE, take_either, false },
-	{ CKA_DESTROYABLE, take_must_be_true, false },
+	{ CKA_LABEL, take_label, TO_CREATE | TO_SET },
+	{ CKA_VALUE, take_value, TO_CREATE | TO_SET },
+	{ CKA_APPLICATION, take_application, TO_CREATE | TO_SET },
+	{ CKA_OBJECT_ID, take_object_id, TO_CREATE | TO_SET },
+	{ CKA_SR_TIER, take_tier, TO_CREATE | TO_SET },
+	{ CKA_SR_TYPE, take_type, TO_CREATE | TO_SET },
+	{ CKA_SR_IF_VERSION, take_expected, TO_CREATE | TO_SET },
+	{ CKA_SR_EXPIRES_AT, take_expiry, TO_CREATE | TO_SET },
+	{ CKA_SR_GRACE, take_grace, TO_SET },
+	{ CKA_SR_VERSION, take_rollback, TO_SET },
+	{ CKA_SR_STATE, take_state, TO_CREATE },
+	{ CKA_CLASS, take_either, TO_CREATE },
+	{ CKA_TOKEN, take_must_be_true, TO_CREATE },
+	{ CKA_PRIVATE, take_either, TO_CREATE },
+	{ CKA_MODIFIABLE, take_must_be_true, TO_CREATE },
+	{ CKA_COPYABLE, take_either, TO_CREATE },
+	{ CKA_DESTROYABLE, take_must_be_true, TO_CREATE },
 };
 
 static CK_RV take_attribute(struct sr_secret_change *change, const struct sr_attr *attr, struct sr_error *err)
 {
 	for (size_t i = 0; i < sizeof(takers) / sizeof(*takers); i++) {
-		if (takers[i].type != attr->type)
+		if (takers[i].type != attr->type || (!change->must_exist && !(takers[i].where & TO_CREATE)))
 			continue;
-		if (change->must_exist && !takers[i].settable)
+		if (change->must_exist && !(takers[i].where & TO_SET))
 			return sr_fail(err, CKR_ATTRIBUTE_READ_ONLY, SR_REASON_BAD_TEMPLATE,
 				"secret not changed: attribute 0x%lx is fixed", attr->type);
 		return takers[i].take(change, attr, err);
 	}
 	return sr_fail(err, CKR_ATTRIBUTE_TYPE_INVALID, SR_REASON_BAD_TEMPLATE,
 		"secret not written: attribute 0x%lx does not belong to a data object", attr->type);
+}
+
+/* A new value, the old one again, and a deleted one again are each a thing of their own. */
+static CK_RV check_together(const struct sr_secret_change *change, struct sr_error *err)
+{
+	bool more = change->value || change->application || change->object_id || change->has_tier || change->has_type ||
+		    change->has_grace || change->has_expiry;
+	if ((change->rollback || change->undelete) && more)
+		return sr_fail(err, CKR_TEMPLATE_INCONSISTENT, SR_REASON_BAD_TEMPLATE,
+			"secret not written: %s changes nothing else; leave the rest out",
+			change->rollback ? "a rollback" : "what undeletes it");
+	if (change->has_grace && !change->value)
+		return sr_fail(err, CKR_TEMPLATE_INCONSISTENT, SR_REASON_BAD_TEMPLATE,
+			"secret not rotated: a grace goes with a new value");
+	if (!change->must_exist && !change->value && !change->undelete)
+		return sr_fail(
+			err, CKR_TEMPLATE_INCOMPLETE, SR_REASON_BAD_TEMPLATE, "secret not written: it has no value");
+	return CKR_OK;
 }
 
 CK_RV sr_secret_template(struct sr_secret_change *change, const struct sr_attrs *template, struct sr_error *err)
@@ -138,8 +201,5 @@ CK_RV sr_secret_template(struct sr_secret_change *change, const struct sr_attrs 
 		if (rv != CKR_OK)
 			return rv;
 	}
-	if (!change->must_exist && !change->value)
-		return sr_fail(
-			err, CKR_TEMPLATE_INCOMPLETE, SR_REASON_BAD_TEMPLATE, "secret not written: it has no value");
-	return CKR_OK;
+	return check_together(change, err);
 }

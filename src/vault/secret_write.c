@@ -1,7 +1,9 @@
-/* Writing: a new secret, a new version, other attributes, a deletion. */
+/* Writing: a new secret, a new version, an old one once more, other attributes. */
+#include "vault/approval_row.h"
 #include "vault/key.h"
 #include "vault/lower.h"
 #include "vault/secret_change.h"
+#include "vault/secret_version.h"
 #include "vault/token.h"
 
 #include <stdio.h>
@@ -55,9 +57,54 @@ static void replace(struct sr_buf *buf, const struct sr_attr *attr)
 	sr_buf_append(buf, attr->value, attr->len);
 }
 
-static CK_RV apply(const struct sr_secret_change *change, struct sr_secret_row *row, bool exists, int64_t now_ms,
+/* Without a grace the old versions are closed at once, those included whose grace runs: the last one may have been
+ * rotated away for a reason. */
+static CK_RV apply_grace(const struct sr_secret_change *change, const struct sr_moment *at, struct sr_secret_row *row,
 	struct sr_error *err)
 {
+	struct sr_graces graces;
+	struct sr_grace grace = { .version = row->version, .event = at->event_id };
+	if (change->grace_ms == 0) {
+		row->graces[0] = '\0';
+		return CKR_OK;
+	}
+	CK_RV rv = sr_graces_load(row, at, &graces, err);
+	if (rv != CKR_OK)
+		return rv;
+	struct sr_now now = sr_moment_now(at);
+	grace.end = sr_end_after(&now, change->grace_ms);
+	if (!sr_graces_add(&graces, &grace))
+		return sr_fail(err, CKR_ACTION_PROHIBITED, SR_REASON_GRACES_FULL,
+			"secret not rotated: %d old versions of it are in their grace; wait, or rotate without one",
+			SR_GRACES_MAX);
+	sr_graces_text(&graces, row->graces);
+	return CKR_OK;
+}
+
+static CK_RV apply_value(const struct sr_secret_change *change, const struct sr_moment *at, struct sr_secret_row *row,
+	struct sr_error *err)
+{
+	CK_RV rv = change->value ? apply_grace(change, at, row, err) : CKR_OK;
+	int64_t now_ms = sr_moment_now(at).wall_ms;
+	if (rv == CKR_OK && change->has_expiry && change->expires_ms <= now_ms)
+		rv = sr_fail(err, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_BAD_TEMPLATE,
+			"secret not written: bad end: it has passed");
+	if (rv != CKR_OK)
+		return rv;
+	if (change->value) { /* the end that was given belongs to the value */
+		row->version++;
+		row->rotated_ms = now_ms;
+		row->expires_ms = 0;
+	}
+	if (change->has_expiry)
+		row->expires_ms = change->expires_ms;
+	return CKR_OK;
+}
+
+static CK_RV apply(const struct sr_secret_change *change, const struct sr_moment *at, struct sr_secret_row *row,
+	bool exists, struct sr_error *err)
+{
+	int64_t now_ms = sr_moment_now(at).wall_ms;
 	CK_RV rv = apply_tier(change, row, exists, err);
 	if (rv != CKR_OK)
 		return rv;
@@ -77,14 +124,12 @@ static CK_RV apply(const struct sr_secret_change *change, struct sr_secret_row *
 	replace(&row->object_id, change->object_id);
 	row->state = SR_SECRET_ACTIVE;
 	row->updated_ms = now_ms;
-	if (change->value)
-		row->version++;
-	return row->application.failed || row->object_id.failed
-		       ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to write a secret")
-		       : CKR_OK;
+	if (row->application.failed || row->object_id.failed)
+		return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to write a secret");
+	return apply_value(change, at, row, err);
 }
 
-static void describe(struct sr_event *event, const struct sr_secret_row *row)
+void sr_secret_describe(struct sr_event *event, const struct sr_secret_row *row)
 {
 	event->version = row->version;
 	snprintf(event->tier, sizeof(event->tier), "%s", sr_tier_name(row->tier));
@@ -110,31 +155,99 @@ static CK_RV check_hmac_key(struct sr_vault *vault, const struct sr_moment *at, 
 		"secret not written: too short for an hmac-key: it needs 16 random bytes or more");
 }
 
+static enum sr_event_kind kind_of(const struct sr_secret_change *change, bool exists)
+{
+	if (change->rollback)
+		return SR_EVENT_SECRET_ROLLED_BACK;
+	if (change->has_grace)
+		return SR_EVENT_SECRET_ROTATED;
+	return exists ? SR_EVENT_SECRET_UPDATED : SR_EVENT_SECRET_CREATED;
+}
+
+static void note_change(struct sr_event *event, const struct sr_secret_change *change, unsigned swept)
+{
+	json_t *facts = json_object();
+	if (change->has_grace)
+		json_object_set_new(facts, "grace_s", json_integer(change->grace_ms / 1000));
+	if (change->rollback)
+		json_object_set_new(facts, "from", json_integer((json_int_t)change->rollback));
+	if (swept)
+		json_object_set_new(facts, "old_destroyed", json_integer(swept));
+	if (json_object_size(facts))
+		sr_key_note(event, facts);
+	else
+		json_decref(facts);
+}
+
+/* What comes after the value: the old versions that nobody wants back, and the record. Of a secret that was deleted all
+ * of them: it cannot be undeleted any more. */
+static CK_RV finish_row(struct sr_act *act, struct sr_moment *at, const struct sr_secret_change *change,
+	struct sr_secret_row *row, bool exists, struct sr_error *err)
+{
+	struct sr_vault *vault = act->caller->vault;
+	unsigned swept = 0;
+	CK_RV rv = CKR_OK;
+	if (!exists && row->version > 1)
+		rv = sr_version_sweep_before(vault, at, row, &swept, err);
+	else if (change->value)
+		rv = sr_version_sweep(vault, at, row, &swept, err);
+	if (rv != CKR_OK)
+		return rv;
+	act->event.kind = kind_of(change, exists);
+	sr_secret_describe(&act->event, row);
+	note_change(&act->event, change, swept);
+	return sr_rows_put_secret(vault, at, &act->event, row, err);
+}
+
 static CK_RV write_row(struct sr_act *act, struct sr_moment *at, const struct sr_secret_change *change,
 	struct sr_secret_row *row, bool exists, struct sr_error *err)
 {
 	struct sr_vault *vault = act->caller->vault;
-	int64_t now_ms = at->now.wall_ms > at->not_before_ms ? at->now.wall_ms : at->not_before_ms;
 	bool lowered = exists && lowers(change, row);
 	CK_RV rv = check_version(change, row, exists, err);
 	if (rv == CKR_OK)
-		rv = apply(change, row, exists, now_ms, err);
+		rv = apply(change, at, row, exists, err);
 	if (rv == CKR_OK)
 		rv = check_hmac_key(vault, at, change, row, err);
 	if (rv == CKR_OK && change->value)
 		rv = sr_secret_seal(vault, at, row, change->value->value, change->value->len, err);
 	else if (rv == CKR_OK && lowered)
 		rv = sr_secret_reseal(vault, at, row, err);
-	if (rv != CKR_OK)
-		return rv;
-	act->event.kind = exists ? SR_EVENT_SECRET_UPDATED : SR_EVENT_SECRET_CREATED;
-	describe(&act->event, row);
-	return sr_rows_put_secret(vault, at, &act->event, row, err);
+	return rv == CKR_OK ? finish_row(act, at, change, row, exists, err) : rv;
+}
+
+/* The value comes out of the HSM and goes back into it, under the tier of today; who asks for it need not, and does
+ * not, see it. What was sealed under a higher tier stays there. */
+static CK_RV roll_back(struct sr_act *act, struct sr_moment *at, const struct sr_secret_change *change,
+	struct sr_secret_row *row, struct sr_error *err)
+{
+	struct sr_vault *vault = act->caller->vault;
+	struct sr_secret_change again = *change;
+	struct sr_version_row version = { .version = 0 };
+	struct sr_buf value = SR_BUF_INIT;
+	if (change->rollback == row->version)
+		return sr_fail(err, CKR_ACTION_PROHIBITED, SR_REASON_VERSION_CURRENT,
+			"secret not rolled back: version %llu is the current one",
+			(unsigned long long)change->rollback);
+	CK_RV rv = sr_version_load(vault, at, row, change->rollback, &version, err);
+	if (rv == CKR_OK)
+		rv = sr_version_open(vault, row, &version, &value, err);
+	if (rv == CKR_OK && version.tier > row->tier)
+		rv = sr_fail(err, CKR_ACTION_PROHIBITED, SR_REASON_TIER_LOWERED,
+			"secret not rolled back: version %llu is %s and the secret is %s now; raise its tier first",
+			(unsigned long long)change->rollback, sr_tier_name(version.tier), sr_tier_name(row->tier));
+	struct sr_attr attr = { CKA_VALUE, value.len, value.data };
+	again.value = &attr;
+	if (rv == CKR_OK)
+		rv = write_row(act, at, &again, row, true, err);
+	sr_buf_clear(&value);
+	sr_version_row_clear(&version);
+	return rv;
 }
 
 /* What a token is not cleared for it neither reads nor replaces nor deletes; and only a member changes the tier of a
  * secret that is there: nothing lowers it again. */
-static CK_RV check_clearance(
+CK_RV sr_secret_check_clearance(
 	const struct sr_act *act, const struct sr_secret_row *row, bool new_tier, CK_RV refusal, struct sr_error *err)
 {
 	const struct sr_identity *who = act->caller->identity;
@@ -151,7 +264,7 @@ static CK_RV check_clearance(
 }
 
 /* A path holds a secret or a key; what tier a key had there, a secret has too. */
-static CK_RV check_path(struct sr_act *act, const struct sr_moment *at, const struct sr_secret_change *change,
+CK_RV sr_secret_check_path(struct sr_act *act, const struct sr_moment *at, const struct sr_secret_change *change,
 	struct sr_secret_row *row, bool exists, struct sr_error *err)
 {
 	bool taken = false;
@@ -200,20 +313,21 @@ static CK_RV write_run(struct sr_act *act, struct sr_moment *at, struct sr_error
 	if (rv == CKR_OK && change->must_exist && !exists)
 		rv = sr_secret_gone(err);
 	if (rv == CKR_OK)
-		rv = check_clearance(act, &row, change->has_tier && change->tier != row.tier,
+		rv = sr_secret_check_clearance(act, &row, change->has_tier && change->tier != row.tier,
 			refusal(change, CKR_TOKEN_WRITE_PROTECTED), err);
 	if (rv == CKR_OK)
-		rv = check_path(act, at, change, &row, exists, err);
+		rv = sr_secret_check_path(act, at, change, &row, exists, err);
 	if (rv == CKR_OK)
 		rv = check_lowering(act, at, change, &row, exists, err);
 	if (rv == CKR_OK)
-		rv = write_row(act, at, change, &row, exists, err);
+		rv = change->rollback ? roll_back(act, at, change, &row, err)
+				      : write_row(act, at, change, &row, exists, err);
 	sr_secret_row_clear(&row);
 	return rv;
 }
 
 /* The answer to a path out of scope is the same whether there is a secret or not. */
-static CK_RV may_write(const struct sr_caller *caller, const struct sr_secret_change *change, struct sr_error *err)
+CK_RV sr_secret_may_write(const struct sr_caller *caller, const struct sr_secret_change *change, struct sr_error *err)
 {
 	if (sr_secret_actions(caller, change->path) & SR_ACTION_WRITE)
 		return CKR_OK;
@@ -248,10 +362,9 @@ static CK_RV commit_change(
 	const struct sr_caller *caller, struct sr_secret_change *change, CK_RV rv, struct sr_error *err)
 {
 	struct sr_act act;
-	sr_act_begin(
-		&act, caller, change->must_exist ? SR_EVENT_SECRET_UPDATED : SR_EVENT_SECRET_CREATED, change->path);
+	sr_act_begin(&act, caller, kind_of(change, change->must_exist), change->path);
 	if (rv == CKR_OK)
-		rv = may_write(caller, change, err);
+		rv = sr_secret_may_write(caller, change, err);
 	if (rv == CKR_OK)
 		rv = lower_gate(caller, change, err);
 	act.run = write_run;
@@ -279,56 +392,25 @@ CK_RV sr_secret_create(const struct sr_caller *caller, const struct sr_attrs *te
 {
 	struct sr_secret_change change = { .value = NULL };
 	CK_RV rv = sr_secret_template(&change, template, err);
-	if (rv == CKR_OK)
+	if (rv == CKR_OK && !change.undelete)
 		rv = name_it(caller, &change, err);
-	rv = commit_change(caller, &change, rv, err);
+	rv = change.undelete ? sr_secret_undelete(caller, &change, rv, err) : commit_change(caller, &change, rv, err);
 	if (rv == CKR_OK)
 		memcpy(created->id, change.path, sizeof(change.path));
 	return rv;
 }
 
 CK_RV sr_secret_set(
-	const struct sr_caller *caller, const char *path, const struct sr_attrs *template, struct sr_error *err)
+	const struct sr_caller *caller, const char *id, const struct sr_attrs *template, struct sr_error *err)
 {
 	struct sr_secret_change change = { .must_exist = true };
-	snprintf(change.path, sizeof(change.path), "%s", path);
-	CK_RV rv =
-		sr_secret_actions(caller, path) == 0 ? sr_secret_gone(err) : sr_secret_template(&change, template, err);
+	struct sr_secret_place place;
+	bool good = sr_secret_place_parse(id, &place);
+	memcpy(change.path, place.path, sizeof(change.path));
+	CK_RV rv = good && sr_secret_actions(caller, place.path) ? sr_secret_template(&change, template, err)
+								 : sr_secret_gone(err);
+	if (rv == CKR_OK && place.version)
+		rv = sr_fail(err, CKR_ACTION_PROHIBITED, SR_REASON_BAD_TEMPLATE,
+			"secret not changed: one version of it cannot be; change the secret");
 	return commit_change(caller, &change, rv, err);
-}
-
-/* -- deletion ---------------------------------------------------------------------------------------------------- */
-
-static CK_RV delete_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
-{
-	struct sr_secret_row row = { 0 };
-	bool found = false;
-	CK_RV rv = sr_rows_secret(act->caller->vault, at, act->event.path, &row, &found, err);
-	if (rv == CKR_OK && (!found || row.state != SR_SECRET_ACTIVE))
-		rv = sr_secret_gone(err);
-	if (rv == CKR_OK)
-		rv = check_clearance(act, &row, false, CKR_ACTION_PROHIBITED, err);
-	if (rv == CKR_OK) {
-		row.state = SR_SECRET_DELETED;
-		row.updated_ms = at->now.wall_ms;
-		describe(&act->event, &row);
-		rv = sr_rows_put_secret(act->caller->vault, at, &act->event, &row, err);
-	}
-	sr_secret_row_clear(&row);
-	return rv;
-}
-
-CK_RV sr_secret_delete(const struct sr_caller *caller, const char *path, struct sr_error *err)
-{
-	struct sr_act act;
-	uint32_t actions = sr_secret_actions(caller, path);
-	CK_RV rv = CKR_OK;
-	sr_act_begin(&act, caller, SR_EVENT_SECRET_DELETED, path);
-	if (actions == 0)
-		rv = sr_secret_gone(err);
-	else if (!(actions & SR_ACTION_DELETE))
-		rv = sr_fail(err, CKR_ACTION_PROHIBITED, SR_REASON_OUT_OF_SCOPE,
-			"secret not deleted: your login has no secrets:delete for this path");
-	act.run = delete_run;
-	return sr_act_record(&act, rv, err);
 }

@@ -126,6 +126,9 @@ struct sr_vault *sr_vault_new(const struct sr_config *config)
 	vault->read_by_listing = config->read_by_listing;
 	vault->custody_wrapped = config->custody_wrapped;
 	vault->separation = config->separation;
+	vault->grace_reads_old = config->grace_reads_old;
+	vault->keep_versions_ms =
+		config->keep_versions_s ? (int64_t)config->keep_versions_s * 1000 : SR_KEEP_VERSIONS_MS;
 	vault->max_ttl_ms = config->max_ttl_s ? (int64_t)config->max_ttl_s * 1000 : SR_TOKEN_TTL_MAX_MS;
 	vault->fresh_member_ms = config->fresh_member_s ? (int64_t)config->fresh_member_s * 1000 : SR_FRESH_MEMBER_MS;
 	if (vault->dir && vault->heads && vault->seen && vault->slow && vault->refused)

@@ -114,6 +114,31 @@ static CK_RV put_old_member(struct sr_act *act, struct sr_moment *at, struct sr_
 	return rv == CKR_OK ? vault->store->ops->member_put(at->tx, &row, err) : rv;
 }
 
+/* A deleted one, so that it needs no value. */
+static CK_RV put_old_secret(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
+{
+	struct sr_vault *vault = act->caller->vault;
+	struct sr_buf packed = SR_BUF_INIT;
+	struct sr_secret_row row = { .path = "old", .uid = "u", .type = "generic", .state = SR_SECRET_DELETED };
+	row.version = 3;
+	row.created_ms = 4;
+	row.updated_ms = 5;
+	sr_pack_text(&packed, "strongroom/row/secret/1");
+	sr_pack_text(&packed, vault->id);
+	sr_pack_text(&packed, "old");
+	sr_pack_text(&packed, "u");
+	sr_pack_text(&packed, "generic");
+	sr_pack_text(&packed, "standard");
+	sr_pack_u64(&packed, SR_SECRET_DELETED);
+	sr_pack_u64(&packed, 3);
+	sr_pack_u64(&packed, 4);
+	sr_pack_u64(&packed, 5);
+	sr_pack_text(&packed, ""); /* application */
+	sr_pack_text(&packed, ""); /* object id */
+	CK_RV rv = mark_row(act, at, "secret:old", &packed, &row.mark, err);
+	return rv == CKR_OK ? vault->store->ops->secret_put(at->tx, &row, err) : rv;
+}
+
 /* -- as it is written now ------------------------------------------------------------------------------------------ */
 
 static CK_RV put_new_token(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
@@ -169,6 +194,20 @@ static CK_RV get_member(const char *name)
 	CK_RV rv = sr_rows_member(place.vault, &at, name, &row, &found, &place.err);
 	sr_writer_look_end(place.vault->writer, &at);
 	ck_assert(rv != CKR_OK || found);
+	return rv;
+}
+
+static CK_RV get_secret(const char *path)
+{
+	struct sr_secret_row row;
+	struct sr_moment at;
+	bool found = false;
+	sr_error_clear(&place.err);
+	ck_assert_uint_eq(sr_writer_look(place.vault->writer, &at, &place.err), CKR_OK);
+	CK_RV rv = sr_rows_secret(place.vault, &at, path, &row, &found, &place.err);
+	sr_writer_look_end(place.vault->writer, &at);
+	ck_assert(rv != CKR_OK || found);
+	sr_secret_row_clear(&row);
 	return rv;
 }
 
@@ -262,12 +301,40 @@ START_TEST(a_member_s_new_columns_are_sealed)
 }
 END_TEST
 
+static const struct hand secret_hands[] = {
+	{ "UPDATE secret SET rotated_ms = 9 WHERE path = 'old'" },
+	{ "UPDATE secret SET expires_ms = 9 WHERE path = 'old'" },
+	{ "UPDATE secret SET oldest = 2 WHERE path = 'old'" },
+	{ "UPDATE secret SET graces = '1 2 3 4 b' WHERE path = 'old'" },
+	{ "UPDATE secret SET rotated_ms = 0 WHERE path = 'new'" },
+	{ "UPDATE secret SET rotated_ms = 9 WHERE path = 'new'" },
+	{ "UPDATE secret SET expires_ms = 9 WHERE path = 'new'" },
+	{ "UPDATE secret SET oldest = 1 WHERE path = 'new'" },
+	{ "UPDATE secret SET graces = '1 2 3 4 b' WHERE path = 'new'" },
+};
+
+START_TEST(a_secret_s_new_columns_are_sealed)
+{
+	bool old = strstr(secret_hands[_i].sql, "'old'") != NULL;
+	if (old)
+		must_commit(SR_EVENT_SECRET_DELETED, put_old_secret);
+	else
+		must_have(vault_put(&place, "new", "value", NULL));
+	must_have(get_secret(old ? "old" : "new"));
+	ck_assert_str_eq(verdict(), "");
+	vault_sql(&place, "%s", secret_hands[_i].sql);
+	must_be_forged(get_secret(old ? "old" : "new"), old ? "secret:old" : "secret:new");
+}
+END_TEST
+
 /* The whole way: a vault whose tables are schema 2's is opened, and its admin and token log in. */
 START_TEST(a_vault_of_schema_2_is_migrated)
 {
 	must_commit(SR_EVENT_TOKEN_ISSUED, put_old_token);
 	vault_sql(&place, "DROP TABLE token_reach; DROP TABLE agent; DROP TABLE policy; DROP TABLE approval; "
-			  "DROP INDEX secret_tier; DROP INDEX key_tier; "
+			  "DROP INDEX secret_tier; DROP INDEX key_tier; DROP TABLE rotation; "
+			  "ALTER TABLE secret DROP COLUMN rotated_ms; ALTER TABLE secret DROP COLUMN expires_ms; "
+			  "ALTER TABLE secret DROP COLUMN oldest; ALTER TABLE secret DROP COLUMN graces; "
 			  "ALTER TABLE token DROP COLUMN owner; ALTER TABLE token DROP COLUMN approval; "
 			  "ALTER TABLE member DROP COLUMN allowed_ips; ALTER TABLE member DROP COLUMN made_by; "
 			  "ALTER TABLE member DROP COLUMN fresh_wall_ms; ALTER TABLE member DROP COLUMN fresh_boot_ms; "
@@ -294,6 +361,7 @@ Suite *sr_suite_rows_old(void)
 	tcase_add_test(c, rows_of_schema_2_verify);
 	tcase_add_loop_test(c, a_token_s_new_columns_are_sealed, 0, ROWS(token_hands));
 	tcase_add_loop_test(c, a_member_s_new_columns_are_sealed, 0, ROWS(member_hands));
+	tcase_add_loop_test(c, a_secret_s_new_columns_are_sealed, 0, ROWS(secret_hands));
 	tcase_add_test(c, a_vault_of_schema_2_is_migrated);
 	suite_add_tcase(suite, c);
 	return suite;

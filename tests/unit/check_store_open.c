@@ -435,6 +435,33 @@ START_TEST(from_schema_2)
 }
 END_TEST
 
+/* Its secrets are there as they were: nothing rotated, nothing in a grace, no version gone. */
+START_TEST(from_schema_3)
+{
+	struct sr_secret_row secret;
+	struct sr_rotation_row row = { .glob = "a/*", .active = true, .period_ms = 5, .author = "alice" }, out;
+	bool found;
+	row.mark.event_id = 7;
+	make_older(3,
+		"INSERT INTO secret VALUES ('a/b', 'uid', 'text', 'critical', 'active', 1, 2, 3, NULL, x'01', 4, "
+		"x'" OLD_MAC "')");
+	assert_ok(open_it());
+	struct sr_tx *tx = store_write();
+	assert_ok(store->ops->secret_get(tx, "a/b", &secret, &found, &store_error));
+	ck_assert(found && secret.updated_ms == 3 && secret.mark.event_id == 4 && secret.mark.mac[31] == 0xee);
+	ck_assert(secret.rotated_ms == 0 && secret.expires_ms == 0 && secret.oldest == 0 && !secret.graces[0]);
+	sr_secret_row_clear(&secret);
+	assert_ok(store->ops->rotation_put(tx, &row, &store_error));
+	assert_ok(store->ops->rotation_get(tx, "a/*", &out, &found, &store_error));
+	ck_assert(found && out.period_ms == 5 && out.mark.event_id == 7);
+	assert_ok(store->ops->rotation_get(tx, "b/*", &out, &found, &store_error));
+	ck_assert(!found);
+	store_commit(tx);
+	close_it();
+	assert_ok(open_it()); /* the shape is what a new vault has */
+}
+END_TEST
+
 /* A process of the older library, inside for a moment: whether the tables stayed as they were. */
 static int linger(int fd)
 {
@@ -495,6 +522,7 @@ Suite *sr_suite_store_open(void)
 	tcase_add_test(opening, migrations);
 	tcase_add_test(opening, from_schema_1);
 	tcase_add_test(opening, from_schema_2);
+	tcase_add_test(opening, from_schema_3);
 	tcase_add_test(opening, migration_waits_for_others);
 	tcase_add_test(opening, migration_needs_the_vault_alone);
 	suite_add_tcase(suite, opening);
