@@ -23,6 +23,7 @@
 #define CKO_SR_POLICY SR_VENDOR(0x05)   /* what tokens that reach a tier under a glob need */
 #define CKO_SR_EVENT SR_VENDOR(0x06)    /* an audit event; read-only; the search template is the query */
 #define CKO_SR_JOB SR_VENDOR(0x07)      /* a piece of work: created to start it, read for its result */
+#define CKO_SR_FREEZE SR_VENDOR(0x0c)   /* a path of which nothing leaves; released by setting CKA_SR_STATE */
 
 /* -- attributes ----------------------------------------------------------------------------------------------- */
 /* of secrets */
@@ -95,8 +96,8 @@
 			    one is good that long */
 /* CKA_SR_TTL in a create template: seconds until the agent ends; absent: it does not. CKA_SR_EXPIRES_AT shows it. */
 
-/* of approvals: CKA_SR_ID, _KIND ("token", "policy", "tier", "use"), _STATE, _TIER, _PATH, _TOKEN_ID, _SCOPES (a
- * token's), _CREATED_AT, _EXPIRES_AT (when it times out), _OWNER, _REASON (why it is asked for), and */
+/* of approvals: CKA_SR_ID, _KIND ("token", "policy", "tier", "use", "release"), _STATE, _TIER, _PATH, _TOKEN_ID,
+ * _SCOPES (a token's), _CREATED_AT, _EXPIRES_AT (when it times out), _OWNER, _REASON (why it is asked for), and */
 #define CKA_SR_NEEDED SR_VENDOR(0x190)     /* approvals */
 #define CKA_SR_HAVE SR_VENDOR(0x191)       /* approvals */
 #define CKA_SR_NOT_BEFORE SR_VENDOR(0x192) /* when the delay is over; absent while it is pending */
@@ -112,6 +113,9 @@
 #define CKA_SR_TIMEOUT SR_VENDOR(0x1a2)     /* seconds until an undecided request ends */
 #define CKA_SR_BREAK_GLASS SR_VENDOR(0x1a3) /* "true", "false": whether one admin may decide alone in an emergency */
 #define CKA_SR_EACH_USE SR_VENDOR(0x1a4)    /* "true", "false": a fresh approval for each use of a private key */
+
+/* of freezes: CKA_SR_PATH, CKA_SR_REASON (must be given), _TIER, _CREATED_AT, _ISSUER (who froze it), and CKA_SR_STATE:
+ * "frozen" (set: "released", with CKA_SR_REASON) */
 
 /* of jobs */
 #define CKA_SR_KIND SR_VENDOR(0x180)   /* "audit-verify", "status", "accept-clock" */
@@ -187,6 +191,7 @@
 	X(HSM_BACKEND_REFUSED, 64, "hsm_backend_refused") /* ourselves, or p11-kit-proxy */                      \
 	X(SEAL_BROKEN, 65, "seal_broken")                 /* a sealed value does not open where it stands */     \
 	X(SLOWED, 66, "slowed")                           /* audit only: too many wrong passphrases at once */   \
+	X(FROZEN, 67, "frozen")                           /* the path is frozen: strongroom incident */          \
 	X(MEMORY, 70, "memory")                                                                                  \
 	X(INTERNAL, 71, "internal")
 

@@ -32,6 +32,8 @@
 	X(AGENT_UPDATED, "agent.updated")                 \
 	X(AGENT_REVOKED, "agent.revoked")                 \
 	X(POLICY_CHANGED, "policy.changed")               \
+	X(PATH_FROZEN, "path.frozen")                     \
+	X(PATH_RELEASED, "path.released")                 \
 	X(APPROVAL_REQUESTED, "approval.requested")       \
 	X(APPROVAL_GRANTED, "approval.granted")           \
 	X(APPROVAL_DENIED, "approval.denied")             \

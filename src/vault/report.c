@@ -275,6 +275,13 @@ static CK_RV check_approval(struct row_check *check, const char *id)
 	return sr_rows_approval(check->vault, &check->at, id, &row, &found, &check->finding);
 }
 
+static CK_RV check_freeze(struct row_check *check, const char *path)
+{
+	struct sr_freeze_row row;
+	bool found;
+	return sr_rows_freeze(check->vault, &check->at, path, &row, &found, &check->finding);
+}
+
 /* A number of the state tree alone: that it is proven was the whole question. */
 static CK_RV check_cut(struct row_check *check, const char *what)
 {
@@ -287,8 +294,8 @@ static const struct {
 	const char *kind;
 	CK_RV (*check)(struct row_check *check, const char *key);
 } kinds[] = { { "secret:", check_secret }, { "token:", check_token }, { "member:", check_member },
-	{ "agent:", check_agent }, { "policy:", check_policy }, { "approval:", check_approval },
-	{ "cut:", check_cut } };
+	{ "agent:", check_agent }, { "policy:", check_policy }, { "approval:", check_approval }, { "cut:", check_cut },
+	{ "freeze:", check_freeze } };
 
 static CK_RV check_subject(struct row_check *check, const char *subject)
 {

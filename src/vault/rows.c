@@ -164,6 +164,16 @@ CK_RV sr_rows_check_approval(
 	return check_row(vault, at, subject, &packed, &row->mark, err);
 }
 
+CK_RV sr_rows_check_freeze(
+	struct sr_vault *vault, const struct sr_moment *at, const struct sr_freeze_row *row, struct sr_error *err)
+{
+	struct sr_buf packed = SR_BUF_INIT;
+	char subject[SR_SUBJECT_MAX];
+	subject_of("freeze", row->path, subject);
+	sr_rows_pack_freeze(vault, row, &packed);
+	return check_row(vault, at, subject, &packed, &row->mark, err);
+}
+
 CK_RV sr_rows_check_policy(
 	struct sr_vault *vault, const struct sr_moment *at, const struct sr_policy_row *row, struct sr_error *err)
 {
@@ -283,6 +293,17 @@ CK_RV sr_rows_policy(struct sr_vault *vault, const struct sr_moment *at, enum sr
 	return rv;
 }
 
+CK_RV sr_rows_freeze(struct sr_vault *vault, const struct sr_moment *at, const char *path, struct sr_freeze_row *row,
+	bool *found, struct sr_error *err)
+{
+	char subject[SR_SUBJECT_MAX];
+	subject_of("freeze", path, subject);
+	CK_RV rv = vault->store->ops->freeze_get(at->tx, path, row, found, err);
+	if (rv == CKR_OK)
+		rv = *found ? sr_rows_check_freeze(vault, at, row, err) : check_absent(vault, at, subject, err);
+	return rv;
+}
+
 /* -- writing ---------------------------------------------------------------------------------------------------- */
 
 /* A row made by this job: bound to its event, under the HSM's MAC, known to the state tree. */
@@ -373,25 +394,33 @@ CK_RV sr_rows_put_approval(struct sr_vault *vault, struct sr_moment *at, struct 
 	return rv != CKR_OK ? rv : vault->store->ops->approval_put(at->tx, row, err);
 }
 
-/* Policies are asked for all together; the count tells whether one was taken away. */
+/* Policies and freezes are asked for all together; the count tells whether one was taken away. */
+static CK_RV count_active(
+	struct sr_vault *vault, struct sr_moment *at, const char *subject, bool active, bool was, struct sr_error *err)
+{
+	uint64_t count = 0;
+	if (active == was)
+		return CKR_OK;
+	CK_RV rv = sr_state_get(vault->store, at, subject, &count, err);
+	if (rv == CKR_OK && count == 0)
+		count = 1;
+	if (rv == CKR_OK && !active && count < 2)
+		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROW_FORGED,
+			"there is nothing active to end among the %s; run: strongroom audit verify", subject);
+	if (rv != CKR_OK)
+		return rv;
+	return sr_state_put(vault->store, at, subject, active ? count + 1 : count - 1, err);
+}
+
 static CK_RV count_policy(
 	struct sr_vault *vault, struct sr_moment *at, const struct sr_policy_row *row, struct sr_error *err)
 {
 	struct sr_policy_row was;
-	uint64_t count = 0;
 	bool found = false;
 	CK_RV rv = sr_rows_policy(vault, at, row->tier, row->glob, &was, &found, err);
-	if (rv != CKR_OK || row->active == (found && was.active))
-		return rv;
-	rv = sr_state_get(vault->store, at, SR_POLICIES_SUBJECT, &count, err);
-	if (rv == CKR_OK && count == 0)
-		count = 1;
-	if (rv == CKR_OK && !row->active && count < 2)
-		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROW_FORGED,
-			"there is no active policy to end; run: strongroom audit verify");
-	if (rv != CKR_OK)
-		return rv;
-	return sr_state_put(vault->store, at, SR_POLICIES_SUBJECT, row->active ? count + 1 : count - 1, err);
+	if (rv == CKR_OK)
+		rv = count_active(vault, at, SR_POLICIES_SUBJECT, row->active, found && was.active, err);
+	return rv;
 }
 
 CK_RV sr_rows_put_policy(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event,
@@ -406,4 +435,21 @@ CK_RV sr_rows_put_policy(struct sr_vault *vault, struct sr_moment *at, struct sr
 	sr_rows_pack_policy(vault, row, &packed);
 	rv = seal_row(vault, at, event->subject, &packed, &row->mark, err);
 	return rv != CKR_OK ? rv : vault->store->ops->policy_put(at->tx, row, err);
+}
+
+CK_RV sr_rows_put_freeze(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event,
+	struct sr_freeze_row *row, struct sr_error *err)
+{
+	struct sr_buf packed = SR_BUF_INIT;
+	struct sr_freeze_row was;
+	bool found = false;
+	CK_RV rv = sr_rows_freeze(vault, at, row->path, &was, &found, err);
+	if (rv == CKR_OK)
+		rv = count_active(vault, at, SR_FREEZES_SUBJECT, row->active, found && was.active, err);
+	if (rv != CKR_OK)
+		return rv;
+	bind_row(at, event, "freeze", row->path, &row->mark);
+	sr_rows_pack_freeze(vault, row, &packed);
+	rv = seal_row(vault, at, event->subject, &packed, &row->mark, err);
+	return rv != CKR_OK ? rv : vault->store->ops->freeze_put(at->tx, row, err);
 }

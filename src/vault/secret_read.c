@@ -1,4 +1,5 @@
 /* Reading: one HSM call opens the value, one transaction records it, then it is released. */
+#include "vault/freeze.h"
 #include "vault/secret.h"
 
 #include <string.h>
@@ -48,6 +49,9 @@ static CK_RV load(struct sr_act *act, const struct sr_moment *at, struct reading
 		return rv;
 	act->event.version = reading->row.version;
 	strcpy(act->event.tier, sr_tier_name(reading->row.tier));
+	rv = sr_freeze_check(vault, at, act->event.path, CKR_ATTRIBUTE_SENSITIVE, err);
+	if (rv != CKR_OK)
+		return rv;
 	rv = vault->store->ops->version_get(
 		at->tx, act->event.path, reading->row.version, &reading->version, &found, err);
 	if (rv == CKR_OK && !found)
@@ -100,6 +104,8 @@ static CK_RV read_run(struct sr_act *act, struct sr_moment *at, struct sr_error 
 		rv = sr_secret_gone(err);
 	if (rv == CKR_OK)
 		rv = may_read(act->caller, &row, err);
+	if (rv == CKR_OK)
+		rv = sr_freeze_check(act->caller->vault, at, act->event.path, CKR_ATTRIBUTE_SENSITIVE, err);
 	sr_secret_row_clear(&row);
 	return rv;
 }

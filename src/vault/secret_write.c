@@ -1,4 +1,5 @@
 /* Writing: a new secret, a new version, other attributes, a deletion. */
+#include "vault/freeze.h"
 #include "vault/key.h"
 #include "vault/lower.h"
 #include "vault/secret_change.h"
@@ -203,6 +204,9 @@ static CK_RV write_run(struct sr_act *act, struct sr_moment *at, struct sr_error
 		rv = check_clearance(act, &row, change->has_tier && change->tier != row.tier,
 			refusal(change, CKR_TOKEN_WRITE_PROTECTED), err);
 	if (rv == CKR_OK)
+		rv = sr_freeze_check_writer(
+			act->caller, at, change->path, refusal(change, CKR_TOKEN_WRITE_PROTECTED), err);
+	if (rv == CKR_OK)
 		rv = check_path(act, at, change, &row, exists, err);
 	if (rv == CKR_OK)
 		rv = check_lowering(act, at, change, &row, exists, err);
@@ -308,6 +312,8 @@ static CK_RV delete_run(struct sr_act *act, struct sr_moment *at, struct sr_erro
 		rv = sr_secret_gone(err);
 	if (rv == CKR_OK)
 		rv = check_clearance(act, &row, false, CKR_ACTION_PROHIBITED, err);
+	if (rv == CKR_OK)
+		rv = sr_freeze_check_writer(act->caller, at, act->event.path, CKR_ACTION_PROHIBITED, err);
 	if (rv == CKR_OK) {
 		row.state = SR_SECRET_DELETED;
 		row.updated_ms = at->now.wall_ms;

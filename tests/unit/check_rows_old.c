@@ -267,7 +267,7 @@ START_TEST(a_vault_of_schema_2_is_migrated)
 {
 	must_commit(SR_EVENT_TOKEN_ISSUED, put_old_token);
 	vault_sql(&place, "DROP TABLE token_reach; DROP TABLE agent; DROP TABLE policy; DROP TABLE approval; "
-			  "DROP INDEX secret_tier; DROP INDEX key_tier; "
+			  "DROP TABLE freeze; DROP INDEX secret_tier; DROP INDEX key_tier; "
 			  "ALTER TABLE token DROP COLUMN owner; ALTER TABLE token DROP COLUMN approval; "
 			  "ALTER TABLE member DROP COLUMN allowed_ips; ALTER TABLE member DROP COLUMN made_by; "
 			  "ALTER TABLE member DROP COLUMN fresh_wall_ms; ALTER TABLE member DROP COLUMN fresh_boot_ms; "

@@ -244,7 +244,7 @@ static const struct {
 	{ half_made, CKR_DEVICE_ERROR, SR_REASON_VAULT_INCOMPLETE, "no tables" },
 	{ somebody_elses, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "not a Strongroom vault" },
 	{ version_zero, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "not a Strongroom vault" },
-	{ newer, CKR_DEVICE_ERROR, SR_REASON_VAULT_SCHEMA, "schema 4" },
+	{ newer, CKR_DEVICE_ERROR, SR_REASON_VAULT_SCHEMA, "schema 5" },
 	{ garbage, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "not a database" },
 	{ cut_short, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "damaged" },
 	{ world_readable_database, CKR_DEVICE_ERROR, SR_REASON_VAULT_PERMISSIONS, "chmod 0600" },
