@@ -44,6 +44,7 @@ static const struct {
 	{ SR_REASON_APPROVAL_DENIED, SR_EXIT_APPROVAL },
 	{ SR_REASON_APPROVAL_TIMED_OUT, SR_EXIT_APPROVAL },
 	{ SR_REASON_DECIDED, SR_EXIT_FAILED },
+	{ SR_REASON_FROZEN, SR_EXIT_DENIED },
 };
 
 /* What each code means to a person who has no better line from the module. */
