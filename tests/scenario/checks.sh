@@ -34,7 +34,7 @@ exits 6 "one more by all" check --json
 same "is told too" "reads:actor reads:vault" "$(signals)"
 
 # -- refusals ------------------------------------------------------------------------------------------------------
-configure 'denials = 4' 'denials-per-actor = 2'
+configure 'denials = 3' 'denials-per-actor = 2'
 for i in 1 2 3; do as bob secret get "not/there/$i" >/dev/null 2>&1 || true; done
 exits 6 "refusals" check --json
 same "are told" "denials:actor denials:vault" "$(signals)"

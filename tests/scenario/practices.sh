@@ -49,7 +49,7 @@ by 0 "somebody else does" carol approval approve "$request" --reason 'invoice ch
 with_token 0 "then it reads" secret get "$stripe"
 ask bob --scope "secrets:read:$openai" --ttl 10m --require-approval
 by 0 "one that wanted approval is denied" carol approval deny "$request" --reason 'not now'
-with_token 3 "and dead" secret get "$openai"
+with_token 5 "and good for nothing" secret get "$openai"
 
 # -- watching ------------------------------------------------------------------------------------------------------
 exits 0 "an auditor" as admin member add watcher --role auditor --passphrase-file "$place/passphrase"

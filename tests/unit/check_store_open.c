@@ -59,7 +59,7 @@ static const struct {
 	{ "PRAGMA trusted_schema", "0" },
 	{ "PRAGMA cell_size_check", "1" },
 	{ "PRAGMA temp_store", "2" },
-	{ "PRAGMA user_version", "3" },
+	{ "PRAGMA user_version", "4" },
 	{ "PRAGMA application_id", "1399999793" },
 	{ "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND strict = 0 "
 	  "AND name NOT LIKE 'sqlite_%'",
@@ -169,7 +169,7 @@ static void version_zero(void)
 
 static void newer(void)
 {
-	store_sql("PRAGMA user_version = 4");
+	store_sql("PRAGMA user_version = 5");
 }
 
 static void garbage(void)
@@ -314,8 +314,8 @@ END_TEST
 
 /* The steps up to SR_STORE_SCHEMA are never run. */
 #define NEVER "CREATE TABLE never (x)"
-static const char *const good_steps[] = { NEVER, NEVER, NEVER, "CREATE TABLE four (x)", "CREATE TABLE five (x)" };
-static const char *const bad_steps[] = { NEVER, NEVER, NEVER, "CREATE TABLE four (x)", "CREATE TABLE four (x)" };
+static const char *const good_steps[] = { NEVER, NEVER, NEVER, NEVER, "CREATE TABLE five (x)", "CREATE TABLE six (x)" };
+static const char *const bad_steps[] = { NEVER, NEVER, NEVER, NEVER, "CREATE TABLE five (x)", "CREATE TABLE five (x)" };
 
 START_TEST(migrations)
 {
@@ -323,17 +323,17 @@ START_TEST(migrations)
 	int64_t number;
 	close_it();
 	ck_assert_int_eq(sqlite3_open(store_file("vault.db"), &db), SQLITE_OK);
-	ck_assert_uint_ne(sr_sqlite_migrate(db, bad_steps, 5, &store_error), CKR_OK);
+	ck_assert_uint_ne(sr_sqlite_migrate(db, bad_steps, 6, &store_error), CKR_OK);
 	assert_ok(sr_sqlite_number(db, "PRAGMA user_version", &number, &store_error));
-	ck_assert_int_eq(number, 3); /* all or nothing */
+	ck_assert_int_eq(number, 4); /* all or nothing */
 	assert_ok(
-		sr_sqlite_number(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'four'", &number, &store_error));
+		sr_sqlite_number(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'five'", &number, &store_error));
 	ck_assert_int_eq(number, 0);
-	assert_ok(sr_sqlite_migrate(db, good_steps, 5, &store_error));
-	assert_ok(sr_sqlite_migrate(db, good_steps, 5, &store_error)); /* nothing left to do */
+	assert_ok(sr_sqlite_migrate(db, good_steps, 6, &store_error));
+	assert_ok(sr_sqlite_migrate(db, good_steps, 6, &store_error)); /* nothing left to do */
 	assert_ok(sr_sqlite_number(db, "PRAGMA user_version", &number, &store_error));
-	ck_assert_int_eq(number, 5);
-	assert_ok(sr_sqlite_number(db, "SELECT count(*) FROM sqlite_schema WHERE name IN ('four', 'five', 'never')",
+	ck_assert_int_eq(number, 6);
+	assert_ok(sr_sqlite_number(db, "SELECT count(*) FROM sqlite_schema WHERE name IN ('five', 'six', 'never')",
 		&number, &store_error));
 	ck_assert_int_eq(number, 2);
 	sqlite3_close(db);
@@ -435,6 +435,48 @@ START_TEST(from_schema_2)
 }
 END_TEST
 
+/* Its requests are there as they were, and the table takes the kind that is new. */
+START_TEST(from_schema_3)
+{
+	struct sr_approval_row row;
+	struct sr_freeze_row freeze = { .path = "a/b",
+		.active = true,
+		.tier = SR_TIER_CRITICAL,
+		.author = "alice",
+		.reason = "seen",
+		.created_ms = 1,
+		.updated_ms = 2,
+		.mark = { .event_id = 3 } };
+	bool found;
+	make_older(3,
+		"INSERT INTO approval (id, kind, target, change, base, path, tier, needed, delay_ms, ttl_ms, "
+		"requester, "
+		"owner, created_ms, deadline_wall_ms, deadline_boot_ms, ready_wall_ms, ready_boot_ms, end_wall_ms, "
+		"end_boot_ms, state, votes, break_glass, event_id, mac) VALUES ('a-1', 'tier', 'secret:a/b', "
+		"'standard', "
+		"4, 'a/b', 'critical', 2, 5, 6, 'member:alice', 'alice', 7, 8, 9, 10, 11, 12, 13, 'approved', 'bob "
+		"14', 0, "
+		"15, x'" OLD_MAC "');");
+	assert_ok(open_it());
+	struct sr_tx *tx = store_write();
+	assert_ok(store->ops->approval_get(tx, "a-1", &row, &found, &store_error));
+	ck_assert(found && row.kind == SR_APPROVAL_TIER && row.base == 4 && row.mark.event_id == 15);
+	ck_assert_str_eq(row.votes, "bob 14");
+	ck_assert_uint_eq(row.mark.mac[31], 0xee);
+	row.kind = SR_APPROVAL_RELEASE;
+	assert_ok(store->ops->approval_put(tx, &row, &store_error));
+	assert_ok(store->ops->freeze_put(tx, &freeze, &store_error));
+	store_commit(tx);
+	close_it();
+	assert_ok(open_it()); /* the shape is what a new vault has */
+	tx = store_read();
+	assert_ok(store->ops->freeze_get(tx, "a/b", &freeze, &found, &store_error));
+	ck_assert(found && freeze.active && freeze.tier == SR_TIER_CRITICAL);
+	ck_assert_str_eq(freeze.reason, "seen");
+	store_commit(tx);
+}
+END_TEST
+
 /* A process of the older library, inside for a moment: whether the tables stayed as they were. */
 static int linger(int fd)
 {
@@ -495,6 +537,7 @@ Suite *sr_suite_store_open(void)
 	tcase_add_test(opening, migrations);
 	tcase_add_test(opening, from_schema_1);
 	tcase_add_test(opening, from_schema_2);
+	tcase_add_test(opening, from_schema_3);
 	tcase_add_test(opening, migration_waits_for_others);
 	tcase_add_test(opening, migration_needs_the_vault_alone);
 	suite_add_tcase(suite, opening);
