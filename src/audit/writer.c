@@ -29,6 +29,7 @@ struct sr_writer {
 	struct sr_error trouble;
 	struct sr_ledger ledger; /* the leader's */
 	char *vault_id, *heads_path;
+	struct sr_sinks *sinks; /* the leader's, but for their state */
 };
 
 struct batch {
@@ -99,6 +100,12 @@ static void keep_up(struct sr_ledger *ledger, struct sr_error *trouble)
 	owe(trouble, sr_ledger_anchor(ledger, false, &why), &why);
 }
 
+/* No record that a power failure could take yet: what is told is not taken back. */
+static void tell_sinks(struct sr_writer *writer)
+{
+	sr_sinks_push(writer->sinks, writer->ledger.place.store, writer->ledger.synced.seq);
+}
+
 static void fail_all(const struct batch *batch, CK_RV rv, const struct sr_error *why)
 {
 	for (size_t i = 0; i < batch->count; i++) {
@@ -145,8 +152,10 @@ static void lead(struct sr_writer *writer, struct waiting *self)
 		fail_all(&batch, rv, &why);
 	answer(&batch, self);
 	bool committed = batch.any_job && rv == CKR_OK;
-	if (committed)
+	if (committed) {
 		keep_up(&writer->ledger, &trouble);
+		tell_sinks(writer);
+	}
 	hand_on(writer, committed ? &trouble : NULL);
 }
 
@@ -262,6 +271,11 @@ void sr_writer_counts(const struct sr_writer *writer, struct sr_writer_counts *c
 	counts->error = atomic_load_explicit(&tally->error, memory_order_relaxed);
 }
 
+size_t sr_writer_sinks(struct sr_writer *writer, struct sr_sink_state states[SR_SINKS_MAX])
+{
+	return sr_sinks_state(writer->sinks, states);
+}
+
 CK_RV sr_writer_trouble(struct sr_writer *writer, struct sr_error *err)
 {
 	pthread_mutex_lock(&writer->lock);
@@ -301,6 +315,8 @@ CK_RV sr_writer_open(const struct sr_writer_config *config, struct sr_writer **o
 	ledger->alone = config->alone;
 	if (rv == CKR_OK)
 		rv = sr_audit_look(&ledger->place, &ledger->trust, &ledger->standing, err);
+	if (rv == CKR_OK && config->sinks.dir)
+		rv = sr_sinks_open(&config->sinks, ledger->standing.head.seq, &writer->sinks, err);
 	if (rv != CKR_OK) {
 		pthread_mutex_destroy(&writer->lock);
 		sr_writer_abandon(writer);
@@ -319,6 +335,7 @@ void sr_writer_close(struct sr_writer *writer)
 	if (sr_ledger_seal(&writer->ledger, &ignored) == CKR_OK) {
 		sr_ledger_heads(&writer->ledger, &ignored);
 		sr_ledger_anchor(&writer->ledger, writer->ledger.changed, &ignored);
+		tell_sinks(writer);
 	}
 	pthread_mutex_destroy(&writer->lock);
 	sr_writer_abandon(writer);
@@ -330,6 +347,7 @@ void sr_writer_abandon(struct sr_writer *writer)
 	if (!writer)
 		return;
 	sr_proven_free(writer->ledger.proven);
+	sr_sinks_close(writer->sinks);
 	free(writer->vault_id);
 	free(writer->heads_path);
 	free(writer);

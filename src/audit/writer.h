@@ -4,6 +4,7 @@
 #define SR_AUDIT_WRITER_H
 
 #include "audit/chain.h"
+#include "audit/sinks.h"
 #include "hsm/hsm.h"
 #include "store/store.h"
 
@@ -11,7 +12,8 @@ struct sr_writer;
 struct sr_proven;
 
 /** struct sr_writer_config: borrowed for the writer's life, texts copied. LAZY: `audit-sync = lazy` (docs/audit.md).
- *  ALONE: nobody else commits to the database as long as the writer lives. */
+ *  ALONE: nobody else commits to the database as long as the writer lives. SINKS: where records go besides; its DIR
+ *  NULL: nowhere. */
 struct sr_writer_config {
 	struct sr_store *store;
 	struct sr_hsm *hsm;
@@ -19,6 +21,7 @@ struct sr_writer_config {
 	const char *heads_path;
 	bool lazy;
 	bool alone;
+	struct sr_sinks_config sinks;
 };
 
 /** sr_writer_open(config, writer, err): checks before anything is served (design §4, Rollback): the anchor in the HSM
@@ -107,6 +110,9 @@ void sr_writer_counts(const struct sr_writer *writer, struct sr_writer_counts *c
 /** sr_writer_trouble(writer, err): what failed behind the last commit (heads file, checkpoint, anchor), CKR_OK for
  *  nothing. The commit holds all the same; each later commit tries again. */
 CK_RV sr_writer_trouble(struct sr_writer *writer, struct sr_error *err);
+
+/** sr_writer_sinks(writer, states): how the sinks fare; how many there are. Any thread. */
+size_t sr_writer_sinks(struct sr_writer *writer, struct sr_sink_state states[SR_SINKS_MAX]);
 
 /** sr_writer_seal(writer, err): a checkpoint over everything committed, now (stop, export). */
 CK_RV sr_writer_seal(struct sr_writer *writer, struct sr_error *err);

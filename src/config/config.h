@@ -4,6 +4,7 @@
 #define SR_CONFIG_CONFIG_H
 
 #include "policy/address.h"
+#include "policy/suspicion.h"
 #include "util/buf.h"
 #include "util/error.h"
 
@@ -89,19 +90,30 @@ struct sr_listen {
 	bool log_json;
 };
 
+/** struct sr_syslog: where records go besides the database: a Unix datagram socket, or an address and a port. */
+struct sr_syslog {
+	enum sr_syslog_kind { SR_SYSLOG_NONE, SR_SYSLOG_UNIX, SR_SYSLOG_UDP, SR_SYSLOG_TCP } kind;
+	char *path;
+	char *host;
+	uint16_t port;
+};
+
 /* Asks for the PIN of the HSM token with this label; false when nobody answers. */
 typedef bool (*sr_pin_prompt)(const char *token_label, struct sr_buf *pin);
 
-/** struct sr_config: what the file said; absent keys are NULL, false, 0, but for those of LISTEN and TLS.NAME.
+/** struct sr_config: what the file said; absent keys are NULL, false, 0, but for those of LISTEN, CHECK and TLS.NAME.
  *  [vault]       dir, read-by-listing, heads, custody (resident, wrapped), audit-sync (full, lazy)
  *                separation, max-ttl (DUR, 24h at most), fresh-member (DUR), keep-versions (DUR), grace-reads-old
- *                or server (unix:/PATH, tls:HOST:PORT): then DIR is NULL, and of all these only [slot NAME] may stand
+ *                or server (unix:/PATH, tls:HOST:PORT): then DIR is NULL, and of these only [slot NAME] and
+ *                [check] may stand
  *  [tls]         ca, name, certificate, key: of a client, with server = tls:HOST:PORT
  *  [listen]      unix, mode, allow-uid, allow-gid, unix-is-loopback, tls, certificate, key, client-ca,
  *                require-client-certificate, proxy-from, max-connections, max-per-peer, max-calls, idle, handshake,
  *                user, metrics, log (text, json): of the daemon, with dir
  *  [mechanisms]  enable: names of weak mechanisms that are offered all the same, separated by blanks or commas
  *  [hsm]         uri, softhsm-conf
+ *  [sinks]       file, syslog (unix:/PATH, udp:ADDRESS:PORT, tcp:ADDRESS:PORT): with dir
+ *  [check]       reads, reads-per-actor, denials, denials-per-actor, hours (HH-HH), networks: of the tool
  *  [slot NAME]   token-file, token-env, wait (DUR, 1h at most)
  *  PRIVATE_FILE: the file was readable by its owner alone (so a pin-value in the URI may be used). PROMPT is not the
  *  file's: it asks a person for the HSM's PIN, in the tool and the daemon; NULL in a guest process. EXCLUSIVE is not
@@ -127,6 +139,9 @@ struct sr_config {
 	struct sr_server server;
 	struct sr_tls_client tls;
 	struct sr_listen listen;
+	struct sr_check check;
+	char *sink_file;
+	struct sr_syslog syslog;
 	size_t slot_count;
 	struct sr_slot_config slots[SR_SLOTS_MAX];
 };

@@ -117,6 +117,24 @@ const char *sr_endpoint_server(const char *value, struct sr_server *server)
 	return sr_value_keep(host, len, &server->host);
 }
 
+const char *sr_endpoint_syslog(const char *value, struct sr_syslog *syslog)
+{
+	const char *host;
+	size_t len;
+	bool udp = strncmp(value, "udp:", 4) == 0;
+	if (strncmp(value, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0) {
+		syslog->kind = SR_SYSLOG_UNIX;
+		return keep_socket(value + strlen(UNIX_PREFIX), &syslog->path);
+	}
+	if (!udp && strncmp(value, "tcp:", 4) != 0)
+		return "must be unix:/path/to/socket, udp:ADDRESS:PORT or tcp:ADDRESS:PORT";
+	value += 4;
+	if (!split(value, strlen(value), &host, &len, &syslog->port) || !is_address(host, len))
+		return "must be an address, not a name, and a port, as in udp:192.0.2.1:514, tcp:[::1]:601";
+	syslog->kind = udp ? SR_SYSLOG_UDP : SR_SYSLOG_TCP;
+	return sr_value_keep(host, len, &syslog->host);
+}
+
 /* What is told there is for whoever asks, so it does not leave the machine. */
 const char *sr_endpoint_metrics(const char *value, struct sr_metrics *metrics)
 {

@@ -13,6 +13,10 @@ const char *sr_endpoint_server(const char *value, struct sr_server *server);
 /** sr_endpoint_metrics(value, metrics): unix:/PATH, 127.0.0.1:PORT or [::1]:PORT. */
 const char *sr_endpoint_metrics(const char *value, struct sr_metrics *metrics);
 
+/** sr_endpoint_syslog(value, syslog): unix:/PATH, udp:ADDRESS:PORT or tcp:ADDRESS:PORT: whoever writes the audit asks
+ *  nobody for a name. */
+const char *sr_endpoint_syslog(const char *value, struct sr_syslog *syslog);
+
 /** sr_endpoint_add_unix(text, len, listen), sr_endpoint_add_tls(text, len, listen): one more absolute path or
  *  ADDRESS:PORT; LISTEN stays as it was when it is refused. */
 const char *sr_endpoint_add_unix(const char *text, size_t len, struct sr_listen *listen);

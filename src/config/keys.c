@@ -10,6 +10,8 @@ const char *const sr_section_names[SR_SECTION_COUNT] = {
 	[SR_SECTION_HSM] = "hsm",
 	[SR_SECTION_TLS] = "tls",
 	[SR_SECTION_LISTEN] = "listen",
+	[SR_SECTION_SINKS] = "sinks",
+	[SR_SECTION_CHECK] = "check",
 	[SR_SECTION_SLOT] = "slot NAME",
 };
 
@@ -60,6 +62,14 @@ const struct sr_key sr_keys[] = {
 	KEY(LISTEN, "user", USER, listen.user),
 	KEY(LISTEN, "metrics", METRICS, listen.metrics),
 	KEY(LISTEN, "log", LOG, listen.log_json),
+	KEY(SINKS, "file", PATH, sink_file),
+	KEY(SINKS, "syslog", SYSLOG, syslog),
+	KEY(CHECK, "reads", MANY, check.reads),
+	KEY(CHECK, "reads-per-actor", MANY, check.actor_reads),
+	KEY(CHECK, "denials", MANY, check.denials),
+	KEY(CHECK, "denials-per-actor", MANY, check.actor_denials),
+	KEY(CHECK, "hours", HOURS, check),
+	KEY(CHECK, "networks", NETWORKS, check),
 	SLOT("token-file", PATH, token_file),
 	SLOT("token-env", ENVIRONMENT, token_env),
 	SLOT("wait", AN_HOUR, wait_s),

@@ -4,7 +4,7 @@
 
 #include "config/value.h"
 
-#define SR_KEY_COUNT 40
+#define SR_KEY_COUNT 48
 
 /* [slot NAME] is the last. */
 enum sr_section {
@@ -14,6 +14,8 @@ enum sr_section {
 	SR_SECTION_HSM,
 	SR_SECTION_TLS,
 	SR_SECTION_LISTEN,
+	SR_SECTION_SINKS,
+	SR_SECTION_CHECK,
 	SR_SECTION_SLOT,
 	SR_SECTION_COUNT
 };

@@ -165,6 +165,26 @@ static const char *take_calls(const char *value, void *field)
 	return take_number(value, 1024, field, "must be a number from 1 to 1024");
 }
 
+static const char *take_many(const char *value, void *field)
+{
+	return take_number(value, 1000000000, field, "must be a number from 1 to 1000000000");
+}
+
+/* "09-18", both hours included. */
+static const char *take_hours(const char *value, void *field)
+{
+	static const char fault[] = "must be two hours of the day, both included, as 09-18";
+	struct sr_check *check = field;
+	uint64_t from, to;
+	if (strlen(value) != 5 || value[2] != '-' ||
+		!sr_text_u64(value[0] == '0' ? value + 1 : value, value[0] == '0' ? 1 : 2, 23, &from) ||
+		!sr_text_u64(value[3] == '0' ? value + 4 : value + 3, value[3] == '0' ? 1 : 2, 23, &to))
+		return fault;
+	check->from_hour = (unsigned)from;
+	check->to_hour = (unsigned)to;
+	return NULL;
+}
+
 static const char *take_mode(const char *value, void *field)
 {
 	unsigned mode = 0;
@@ -239,21 +259,35 @@ static const char *take_tls_sockets(const char *value, void *field)
 	return fault;
 }
 
-static const char *take_proxies(const char *value, void *field)
+/* RANGES holds MOST; COUNT how many there are. */
+static const char *take_ranges(const char *value, struct sr_cidr *ranges, size_t *count, size_t most, const char *full)
 {
 	static const char fault[] = "must be addresses or ranges without host bits, as in 10.0.0.7 2001:db8::/32";
-	struct sr_listen *listen = field;
 	const char *word, *why;
 	size_t len;
 	while ((word = sr_value_word(&value, &len))) {
 		struct sr_cidr range;
 		if (!sr_cidr_parse(word, len, &range, &why))
 			return fault;
-		if (listen->proxy_count == SR_PROXIES_MAX)
-			return "more than 16 ranges, remove some";
-		listen->proxies[listen->proxy_count++] = range;
+		if (*count == most)
+			return full;
+		ranges[(*count)++] = range;
 	}
-	return listen->proxy_count ? NULL : fault;
+	return *count ? NULL : fault;
+}
+
+static const char *take_proxies(const char *value, void *field)
+{
+	struct sr_listen *listen = field;
+	return take_ranges(
+		value, listen->proxies, &listen->proxy_count, SR_PROXIES_MAX, "more than 16 ranges, remove some");
+}
+
+static const char *take_networks(const char *value, void *field)
+{
+	struct sr_check *check = field;
+	return take_ranges(
+		value, check->networks, &check->network_count, SR_CIDRS_MAX, "more than 64 ranges, remove some");
 }
 
 static const char *take_server(const char *value, void *field)
@@ -264,6 +298,11 @@ static const char *take_server(const char *value, void *field)
 static const char *take_metrics(const char *value, void *field)
 {
 	return sr_endpoint_metrics(value, field);
+}
+
+static const char *take_syslog(const char *value, void *field)
+{
+	return sr_endpoint_syslog(value, field);
 }
 
 /* -- all of them ------------------------------------------------------------------------------------------------ */
@@ -290,13 +329,17 @@ static const struct {
 	[SR_VALUE_MODE] = { NULL, take_mode },
 	[SR_VALUE_COUNT] = { NULL, take_count },
 	[SR_VALUE_CALLS] = { NULL, take_calls },
+	[SR_VALUE_MANY] = { NULL, take_many },
 	[SR_VALUE_USERS] = { NULL, take_users },
 	[SR_VALUE_GROUPS] = { NULL, take_groups },
 	[SR_VALUE_SERVER] = { NULL, take_server },
 	[SR_VALUE_METRICS] = { NULL, take_metrics },
+	[SR_VALUE_SYSLOG] = { NULL, take_syslog },
 	[SR_VALUE_UNIX_SOCKETS] = { NULL, take_unix_sockets },
 	[SR_VALUE_TLS_SOCKETS] = { NULL, take_tls_sockets },
 	[SR_VALUE_PROXIES] = { NULL, take_proxies },
+	[SR_VALUE_HOURS] = { NULL, take_hours },
+	[SR_VALUE_NETWORKS] = { NULL, take_networks },
 };
 
 const char *sr_value_take(enum sr_value_kind kind, const char *value, void *field)

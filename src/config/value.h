@@ -24,13 +24,17 @@ enum sr_value_kind {
 	SR_VALUE_MODE,  /* unsigned */
 	SR_VALUE_COUNT, /* uint32_t, 1 to 65535 */
 	SR_VALUE_CALLS, /* uint32_t, 1 to 1024 */
+	SR_VALUE_MANY,  /* uint32_t, 1 to 1000000000 */
 	SR_VALUE_USERS, /* struct sr_ids */
 	SR_VALUE_GROUPS,
 	SR_VALUE_SERVER,       /* struct sr_server */
 	SR_VALUE_METRICS,      /* struct sr_metrics */
+	SR_VALUE_SYSLOG,       /* struct sr_syslog */
 	SR_VALUE_UNIX_SOCKETS, /* struct sr_listen */
 	SR_VALUE_TLS_SOCKETS,
 	SR_VALUE_PROXIES,
+	SR_VALUE_HOURS, /* struct sr_check */
+	SR_VALUE_NETWORKS,
 };
 
 /** sr_value_take(kind, value, field): VALUE into FIELD, which is empty, by the rules of KIND. NULL, or what is wrong

@@ -76,7 +76,7 @@ static CK_RV check_server(const struct whole *whole)
 			"server and dir exclude each other; remove one");
 	for (size_t i = 0; i < SR_KEY_COUNT; i++) {
 		bool theirs = sr_keys[i].kind != SR_VALUE_SERVER && sr_keys[i].section != SR_SECTION_TLS &&
-			      sr_keys[i].section != SR_SECTION_SLOT;
+			      sr_keys[i].section != SR_SECTION_CHECK && sr_keys[i].section != SR_SECTION_SLOT;
 		if (theirs && whole->lines[i])
 			return refuse(whole, whole->lines[i], sr_keys[i].name, why);
 	}
@@ -118,6 +118,7 @@ void sr_config_defaults(struct sr_config *config)
 	config->listen.max_calls = 128;
 	config->listen.idle_s = 10 * 60;
 	config->listen.handshake_s = 10;
+	config->check = sr_check_default();
 }
 
 static CK_RV check_no_tls_sockets(const struct whole *whole)
@@ -158,8 +159,8 @@ static CK_RV check_vault_named(const struct whole *whole)
 	const struct sr_config *config = whole->config;
 	bool something = config->hsm_uri || config->softhsm_conf || config->heads || config->read_by_listing ||
 			 config->custody_wrapped || config->audit_sync_lazy || config->mechanisms ||
-			 config->slot_count || config->separation || config->max_ttl_s || config->fresh_member_s ||
-			 config->keep_versions_s || config->grace_reads_old;
+			 config->sink_file || config->slot_count || config->separation || config->max_ttl_s ||
+			 config->fresh_member_s || config->keep_versions_s || config->grace_reads_old;
 	if (!config->dir && config->server.kind == SR_SERVER_NONE && something)
 		return sr_config_refuse(config, whole->err, "says no vault; add dir = /path/to/vault under [vault]");
 	return CKR_OK;

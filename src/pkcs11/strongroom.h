@@ -24,6 +24,7 @@
 #define CKO_SR_EVENT SR_VENDOR(0x06)    /* an audit event; read-only; the search template is the query */
 #define CKO_SR_JOB SR_VENDOR(0x07)      /* a piece of work: created to start it, read for its result */
 #define CKO_SR_ROTATION SR_VENDOR(0x0a) /* how often secrets under a glob want a new value */
+#define CKO_SR_FREEZE SR_VENDOR(0x0c)   /* a path of which nothing leaves; released by setting CKA_SR_STATE */
 
 /* -- attributes ----------------------------------------------------------------------------------------------- */
 /* of secrets */
@@ -104,8 +105,8 @@
 			    one is good that long */
 /* CKA_SR_TTL in a create template: seconds until the agent ends; absent: it does not. CKA_SR_EXPIRES_AT shows it. */
 
-/* of approvals: CKA_SR_ID, _KIND ("token", "policy", "tier", "use"), _STATE, _TIER, _PATH, _TOKEN_ID, _SCOPES (a
- * token's), _CREATED_AT, _EXPIRES_AT (when it times out), _OWNER, _REASON (why it is asked for), and */
+/* of approvals: CKA_SR_ID, _KIND ("token", "policy", "tier", "use", "release"), _STATE, _TIER, _PATH, _TOKEN_ID,
+ * _SCOPES (a token's), _CREATED_AT, _EXPIRES_AT (when it times out), _OWNER, _REASON (why it is asked for), and */
 #define CKA_SR_NEEDED SR_VENDOR(0x190)     /* approvals */
 #define CKA_SR_HAVE SR_VENDOR(0x191)       /* approvals */
 #define CKA_SR_NOT_BEFORE SR_VENDOR(0x192) /* when the delay is over; absent while it is pending */
@@ -124,6 +125,8 @@
 
 /* of rotation periods: CKA_SR_PATH (the glob), _CREATED_AT, _UPDATED_AT, _ISSUER (who set it), and */
 #define CKA_SR_PERIOD SR_VENDOR(0x1b0) /* seconds; of a secret, the one that holds for it */
+/* of freezes: CKA_SR_PATH, CKA_SR_REASON (must be given), _TIER, _CREATED_AT, _ISSUER (who froze it), and CKA_SR_STATE:
+ * "frozen" (set: "released", with CKA_SR_REASON) */
 
 /* of jobs */
 #define CKA_SR_KIND SR_VENDOR(0x180)   /* which job: docs/interfaces.md */
@@ -199,6 +202,7 @@
 	X(HSM_BACKEND_REFUSED, 64, "hsm_backend_refused") /* ourselves, or p11-kit-proxy */                      \
 	X(SEAL_BROKEN, 65, "seal_broken")                 /* a sealed value does not open where it stands */     \
 	X(SLOWED, 66, "slowed")                           /* audit only: too many wrong passphrases at once */   \
+	X(FROZEN, 67, "frozen")                           /* the path is frozen: strongroom incident */          \
 	X(MEMORY, 70, "memory")                                                                                  \
 	X(INTERNAL, 71, "internal")                                                                              \
 	X(VERSION_CLOSED, 80, "version_closed")   /* an old version, and its grace is over or was never yours */ \

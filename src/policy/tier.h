@@ -26,6 +26,7 @@ enum sr_duty {
 	SR_DUTY_POLICIES = 1u << 7, /* set and delete */
 	SR_DUTY_APPROVE = 1u << 8,  /* decide approvals */
 	SR_DUTY_APPROVALS_SEE = 1u << 9,
+	SR_DUTY_FREEZE = 1u << 12, /* freeze a path, and release it with the path's approvals */
 };
 
 /** sr_role_actions(role, resource): the actions on every path of RESOURCE; sr_role_duties(role): SR_DUTY_* bits. Both

@@ -37,6 +37,8 @@
 	X(AGENT_REVOKED, "agent.revoked")                 \
 	X(POLICY_CHANGED, "policy.changed")               \
 	X(ROTATION_CHANGED, "rotation.changed")           \
+	X(PATH_FROZEN, "path.frozen")                     \
+	X(PATH_RELEASED, "path.released")                 \
 	X(APPROVAL_REQUESTED, "approval.requested")       \
 	X(APPROVAL_GRANTED, "approval.granted")           \
 	X(APPROVAL_DENIED, "approval.denied")             \

@@ -21,7 +21,7 @@ const char *sr_agent_state_word(unsigned state)
 
 const char *sr_approval_kind_word(unsigned kind)
 {
-	static const char *const words[SR_APPROVAL_KIND_COUNT] = { "token", "policy", "tier", "use" };
+	static const char *const words[SR_APPROVAL_KIND_COUNT] = { "token", "policy", "tier", "use", "release" };
 	return kind < SR_APPROVAL_KIND_COUNT ? words[kind] : "unknown";
 }
 

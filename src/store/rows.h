@@ -18,7 +18,7 @@
 #define SR_REASON_MAX 256     /* of an approval: free text */
 #define SR_SUBJECT_MAX                                                                                        \
 	(16 + SR_PATH_MAX + 1) /* "secret:PATH", "certificate:PATH", "token:ID", "member:NAME", "agent:NAME", \
-				  "policy:TIER:GLOB" (the tier's number), "approval:ID" */
+				  "policy:TIER:GLOB" (the tier's number), "approval:ID", "freeze:PATH" */
 
 /** struct sr_mark: what every deciding row carries: the audit event that made it, and the HSM's MAC over the row's
  * kind, key, content and that event (vault/rows.h computes and checks it). */
@@ -194,15 +194,28 @@ struct sr_rotation_row {
 	struct sr_mark mark;
 };
 
-/* What is asked for: a token; a looser policy; a lower tier; one use of a key. */
+/** struct sr_freeze_row: a path that is frozen, or (not ACTIVE) was. TIER: the path's when it was frozen. AUTHOR froze
+ *  or released it last, for REASON. */
+struct sr_freeze_row {
+	char path[SR_PATH_MAX + 1];
+	bool active;
+	enum sr_tier tier;
+	char author[SR_NAME_MAX];
+	char reason[SR_REASON_MAX + 1];
+	int64_t created_ms, updated_ms;
+	struct sr_mark mark;
+};
+
+/* What is asked for: a token; a looser policy; a lower tier; one use of a key; the end of a freeze. */
 enum sr_approval_kind {
 	SR_APPROVAL_TOKEN,
 	SR_APPROVAL_POLICY,
 	SR_APPROVAL_TIER,
 	SR_APPROVAL_USE,
+	SR_APPROVAL_RELEASE,
 	SR_APPROVAL_KIND_COUNT
 };
-const char *sr_approval_kind_word(unsigned kind); /* "token", "policy", "tier", "use" */
+const char *sr_approval_kind_word(unsigned kind); /* "token", "policy", "tier", "use", "release" */
 
 /* APPROVED: the votes are there, and the delay runs or has run; IN_EFFECT: it was looked at again after that, and
  * counts. */

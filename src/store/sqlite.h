@@ -72,6 +72,9 @@ enum sr_sql {
 	SR_SQL_APPROVAL_LIST,
 	SR_SQL_APPROVAL_OPEN,
 	SR_SQL_APPROVAL_OF,
+	SR_SQL_FREEZE_GET,
+	SR_SQL_FREEZE_PUT,
+	SR_SQL_FREEZE_LIST,
 	SR_SQL_TIER_LIST,
 	SR_SQL_EVENT_PUT,
 	SR_SQL_EVENT_HEAD,
@@ -372,6 +375,11 @@ CK_RV sr_sqlite_policy_get(struct sr_tx *tx, enum sr_tier tier, const char *glob
 	bool *found, struct sr_error *err);
 CK_RV sr_sqlite_policy_put(struct sr_tx *tx, const struct sr_policy_row *row, struct sr_error *err);
 CK_RV sr_sqlite_policy_list(struct sr_tx *tx, enum sr_tier tier, sr_policy_each each, void *ctx, struct sr_error *err);
+
+CK_RV sr_sqlite_freeze_get(
+	struct sr_tx *tx, const char *path, struct sr_freeze_row *row, bool *found, struct sr_error *err);
+CK_RV sr_sqlite_freeze_put(struct sr_tx *tx, const struct sr_freeze_row *row, struct sr_error *err);
+CK_RV sr_sqlite_freeze_list(struct sr_tx *tx, sr_freeze_each each, void *ctx, struct sr_error *err);
 
 CK_RV sr_sqlite_approval_get(
 	struct sr_tx *tx, const char *id, struct sr_approval_row *row, bool *found, struct sr_error *err);

@@ -280,7 +280,51 @@ static const char schema_3[] =
 	" created_ms INTEGER NOT NULL CHECK (created_ms >= 0),"                                              \
 	" updated_ms INTEGER NOT NULL CHECK (updated_ms >= 0)," MAC_COLUMNS ") STRICT, WITHOUT ROWID;"
 
-static const char schema_4[] = SCHEMA_4_AUDIT SCHEMA_4_ROTATION;
+/* Paths that are frozen (docs/incidents.md), and the approval that releases one: SQLite does not change a check, so the
+ * table is made anew. */
+#define FREEZE_TABLE                                                                    \
+	"CREATE TABLE freeze ("                                                         \
+	" path TEXT PRIMARY KEY" PATH_CHECK ","                                         \
+	" active INTEGER NOT NULL CHECK (active IN (0, 1)),"                            \
+	" tier TEXT NOT NULL CHECK (tier IN " TIER_WORDS "),"                           \
+	" author TEXT NOT NULL CHECK (length(author) BETWEEN 1 AND 32),"                \
+	" reason TEXT NOT NULL CHECK (length(CAST(reason AS BLOB)) BETWEEN 1 AND 256)," \
+	" created_ms INTEGER NOT NULL CHECK (created_ms >= 0),"                         \
+	" updated_ms INTEGER NOT NULL CHECK (updated_ms >= 0)," MAC_COLUMNS ") STRICT, WITHOUT ROWID;"
+#define APPROVAL_ENDS END_COLUMNS("deadline") END_COLUMNS("ready") END_COLUMNS("end")
+#define APPROVAL_TABLE                                                                                    \
+	"CREATE TABLE approval ("                                                                         \
+	" id TEXT PRIMARY KEY CHECK (length(id) BETWEEN 1 AND 19),"                                       \
+	" kind TEXT NOT NULL CHECK (kind IN ('token', 'policy', 'tier', 'use', 'release')),"              \
+	" target TEXT NOT NULL CHECK (length(CAST(target AS BLOB)) BETWEEN 1 AND 528),"                   \
+	" change TEXT CHECK (length(CAST(change AS BLOB)) BETWEEN 1 AND 528),"                            \
+	" base INTEGER NOT NULL CHECK (base >= 0),"                                                       \
+	" path TEXT CHECK (length(CAST(path AS BLOB)) BETWEEN 1 AND 512),"                                \
+	" tier TEXT NOT NULL CHECK (tier IN " TIER_WORDS "),"                                             \
+	" needed INTEGER NOT NULL CHECK (needed BETWEEN 1 AND 10),"                                       \
+	" delay_ms INTEGER NOT NULL CHECK (delay_ms >= 0),"                                               \
+	" ttl_ms INTEGER NOT NULL CHECK (ttl_ms >= 1),"                                                   \
+	" requester TEXT NOT NULL CHECK (length(requester) BETWEEN 1 AND 40),"                            \
+	" owner TEXT NOT NULL CHECK (length(owner) BETWEEN 1 AND 32),"                                    \
+	" reason TEXT CHECK (length(CAST(reason AS BLOB)) BETWEEN 1 AND 256),"                            \
+	" created_ms INTEGER NOT NULL CHECK (created_ms >= 0)," APPROVAL_ENDS                             \
+	" state TEXT NOT NULL CHECK (state IN ('pending', 'approved', 'in_effect', 'denied', 'canceled'," \
+	" 'timed_out', 'expired')),"                                                                      \
+	" votes TEXT CHECK (length(CAST(votes AS BLOB)) BETWEEN 1 AND 512),"                              \
+	" decided_by TEXT CHECK (length(decided_by) BETWEEN 1 AND 32),"                                   \
+	" decision TEXT CHECK (length(CAST(decision AS BLOB)) BETWEEN 1 AND 256),"                        \
+	" break_glass INTEGER NOT NULL CHECK (break_glass IN (0, 1))," MAC_COLUMNS ") STRICT, WITHOUT ROWID;"
+#define SCHEMA_4_FREEZE                                                          \
+	FREEZE_TABLE "DROP INDEX approval_open;"                                 \
+		     "DROP INDEX approval_target;"                               \
+		     "ALTER TABLE approval RENAME TO approval_3;" APPROVAL_TABLE \
+		     "INSERT INTO approval SELECT * FROM approval_3;"            \
+		     "DROP TABLE approval_3;"                                    \
+		     "CREATE INDEX approval_open ON approval (created_ms) "      \
+		     "WHERE state IN ('pending', 'approved');"                   \
+		     "CREATE INDEX approval_target ON approval (target);"
+
+static const char schema_4[] = SCHEMA_4_AUDIT SCHEMA_4_ROTATION SCHEMA_4_FREEZE;
 
 const char *const sr_sqlite_steps[SR_STORE_SCHEMA] = { schema_1, schema_2, schema_3, schema_4 };
 

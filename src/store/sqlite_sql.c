@@ -26,6 +26,7 @@
 	"id, kind, target, change, base, path, tier, needed, delay_ms, ttl_ms, requester, owner, reason, created_ms, " \
 	"deadline_wall_ms, deadline_boot_ms, deadline_boot_id, ready_wall_ms, ready_boot_ms, ready_boot_id, "          \
 	"end_wall_ms, end_boot_ms, end_boot_id, state, votes, decided_by, decision, break_glass, event_id, mac"
+#define FREEZE "path, active, tier, author, reason, created_ms, updated_ms, event_id, mac"
 #define EVENT                                                                                                     \
 	"id, timestamp_ms, event, status, actor_type, actor_id, token_id, ip, peer, function, rv, reason, path, " \
 	"tier, "                                                                                                  \
@@ -191,6 +192,14 @@ static const char *const texts[SR_SQL_COUNT] = {
 	[SR_SQL_APPROVAL_OPEN] = "SELECT " APPROVAL " FROM approval WHERE state IN ('pending', 'approved') "
 				 "ORDER BY created_ms DESC",
 	[SR_SQL_APPROVAL_OF] = "SELECT " APPROVAL " FROM approval WHERE target = ? ORDER BY created_ms DESC, id DESC",
+
+	[SR_SQL_FREEZE_GET] = "SELECT " FREEZE " FROM freeze WHERE path = ?",
+	[SR_SQL_FREEZE_PUT] = "INSERT INTO freeze (" FREEZE ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
+			      "ON CONFLICT (path) DO UPDATE SET active = excluded.active, tier = excluded.tier, "
+			      "author = excluded.author, reason = excluded.reason, "
+			      "created_ms = excluded.created_ms, updated_ms = excluded.updated_ms, "
+			      "event_id = excluded.event_id, mac = excluded.mac",
+	[SR_SQL_FREEZE_LIST] = "SELECT " FREEZE " FROM freeze WHERE active = 1 ORDER BY path",
 
 	[SR_SQL_TIER_LIST] = "SELECT path, tier FROM secret WHERE path >= ?1 AND path < ?2 AND tier <> 'standard' "
 			     "AND state = 'active' UNION ALL "

@@ -56,6 +56,7 @@ typedef bool (*sr_token_each)(const struct sr_token_row *row, void *ctx);
 typedef bool (*sr_member_each)(const struct sr_member_row *row, void *ctx);
 typedef bool (*sr_agent_each)(const struct sr_agent_row *row, void *ctx);
 typedef bool (*sr_policy_each)(const struct sr_policy_row *row, void *ctx);
+typedef bool (*sr_freeze_each)(const struct sr_freeze_row *row, void *ctx);
 typedef bool (*sr_approval_each)(const struct sr_approval_row *row, void *ctx);
 typedef bool (*sr_path_each)(const char *path, enum sr_tier tier, void *ctx);
 typedef bool (*sr_event_each)(const struct sr_event *event, const uint8_t hash[SR_HASH_LEN], void *ctx);
@@ -168,6 +169,12 @@ struct sr_store_ops {
 	CK_RV (*approval_open)(struct sr_tx *tx, sr_approval_each each, void *ctx, struct sr_error *err);
 	CK_RV(*approval_of)
 	(struct sr_tx *tx, const char *target, sr_approval_each each, void *ctx, struct sr_error *err);
+
+	/* frozen paths; a list gives the active ones, by path */
+	CK_RV(*freeze_get)
+	(struct sr_tx *tx, const char *path, struct sr_freeze_row *row, bool *found, struct sr_error *err);
+	CK_RV (*freeze_put)(struct sr_tx *tx, const struct sr_freeze_row *row, struct sr_error *err);
+	CK_RV (*freeze_list)(struct sr_tx *tx, sr_freeze_each each, void *ctx, struct sr_error *err);
 
 	/* live secrets and key objects above standard whose path begins with PREFIX: an index range for each */
 	CK_RV (*tier_list)(struct sr_tx *tx, const char *prefix, sr_path_each each, void *ctx, struct sr_error *err);

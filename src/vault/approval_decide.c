@@ -2,6 +2,7 @@
 #include "vault/approval_row.h"
 
 #include "util/text.h"
+#include "vault/freeze.h"
 #include "vault/policies.h"
 
 #include <stdio.h>
@@ -144,7 +145,8 @@ static CK_RV may_vote(const struct sr_caller *caller, const struct sr_moment *at
 		return prohibited(err, SR_REASON_ALREADY_VOTED, "you have approved it; it needs other members now");
 	if (sr_approval_stand(row, at) != SR_STAND_PENDING)
 		return prohibited(err, SR_REASON_DECIDED, "it has its approvals already");
-	return check_fresh(caller, at, row->owner, name, err);
+	rv = sr_freeze_check_request(caller->vault, at, row, CKR_ACTION_PROHIBITED, err);
+	return rv == CKR_OK ? check_fresh(caller, at, row->owner, name, err) : rv;
 }
 
 static void start_delay(const struct sr_moment *at, struct sr_approval_row *row)
@@ -261,6 +263,8 @@ static CK_RV break_glass(
 	CK_RV rv = need_now(caller, at, row, &need, err);
 	if (rv == CKR_OK && !need.break_glass)
 		rv = prohibited(err, SR_REASON_BAD_POLICY, "no policy allows break-glass here");
+	if (rv == CKR_OK)
+		rv = sr_freeze_check_request(caller->vault, at, row, CKR_ACTION_PROHIBITED, err);
 	row->break_glass = true;
 	row->delay_ms = 0;
 	if (row->ttl_ms > SR_BREAK_GLASS_MAX_MS)

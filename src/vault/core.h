@@ -88,11 +88,14 @@ CK_RV sr_rows_approval(struct sr_vault *vault, const struct sr_moment *at, const
 	bool *found, struct sr_error *err);
 CK_RV sr_rows_rotation(struct sr_vault *vault, const struct sr_moment *at, const char *glob,
 	struct sr_rotation_row *row, bool *found, struct sr_error *err);
+CK_RV sr_rows_freeze(struct sr_vault *vault, const struct sr_moment *at, const char *path, struct sr_freeze_row *row,
+	bool *found, struct sr_error *err);
 
 /** sr_rows_policy_subject(tier, glob, subject): "policy:TIER:GLOB". SR_POLICIES_SUBJECT: the state tree's number of
  * active policies, plus one. */
 #define SR_POLICIES_SUBJECT "policies"
 #define SR_ROTATIONS_SUBJECT "rotations" /* the same of rotation periods */
+#define SR_FREEZES_SUBJECT "freezes" /* the same of the paths that are frozen */
 void sr_rows_policy_subject(enum sr_tier tier, const char *glob, char subject[SR_SUBJECT_MAX]);
 
 /** sr_rows_check_key(vault, at, row, err), …_token, …_member: the same check for a row that a listing gave. */
@@ -108,6 +111,8 @@ CK_RV sr_rows_check_policy(
 	struct sr_vault *vault, const struct sr_moment *at, const struct sr_policy_row *row, struct sr_error *err);
 CK_RV sr_rows_check_rotation(
 	struct sr_vault *vault, const struct sr_moment *at, const struct sr_rotation_row *row, struct sr_error *err);
+CK_RV sr_rows_check_freeze(
+	struct sr_vault *vault, const struct sr_moment *at, const struct sr_freeze_row *row, struct sr_error *err);
 CK_RV sr_rows_check_approval(
 	struct sr_vault *vault, const struct sr_moment *at, const struct sr_approval_row *row, struct sr_error *err);
 
@@ -128,6 +133,8 @@ CK_RV sr_rows_put_policy(struct sr_vault *vault, struct sr_moment *at, struct sr
 	struct sr_policy_row *row, struct sr_error *err);
 CK_RV sr_rows_put_rotation(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event,
 	struct sr_rotation_row *row, struct sr_error *err);
+CK_RV sr_rows_put_freeze(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event,
+	struct sr_freeze_row *row, struct sr_error *err);
 CK_RV sr_rows_put_approval(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event,
 	struct sr_approval_row *row, struct sr_error *err);
 

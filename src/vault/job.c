@@ -95,6 +95,7 @@ static CK_RV job_sweep(
 	const struct sr_caller *caller, const struct sr_attrs *template, char **result, struct sr_error *err)
 {
 	unsigned secrets = 0, versions = 0;
+	(void)template;
 	CK_RV rv = sr_secret_sweep(caller, &secrets, &versions, err);
 	if (rv != CKR_OK)
 		return rv;

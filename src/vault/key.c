@@ -3,6 +3,7 @@
 
 #include "util/text.h"
 #include "vault/each_use.h"
+#include "vault/freeze.h"
 #include "vault/keyinfo.h"
 
 #include <stdio.h>
@@ -198,12 +199,13 @@ CK_RV sr_key_load(const struct sr_caller *caller, const struct sr_moment *at, co
 }
 
 static CK_RV make_opened(const struct sr_caller *caller, const struct sr_key_row *row, const struct sr_moment *at,
-	bool each_use, struct sr_key **key, struct sr_error *err)
+	bool each_use, bool frozen, struct sr_key **key, struct sr_error *err)
 {
 	CK_RV rv = sr_key_of_row(caller, row, key, err);
 	if (rv != CKR_OK)
 		return rv;
 	memcpy((*key)->inside->root, at->root, sizeof(at->root));
+	(*key)->inside->frozen = frozen;
 	if (each_use)
 		rv = sr_key_ask_each_use(*key, err);
 	if (rv != CKR_OK) {
@@ -218,16 +220,18 @@ static CK_RV open_row(
 {
 	struct sr_key_row row = { .path = "" };
 	struct sr_moment at;
-	bool each_use = false;
+	bool each_use = false, frozen = false;
 	CK_RV rv = sr_writer_look(caller->vault->writer, &at, err);
 	if (rv != CKR_OK)
 		return rv;
 	rv = sr_key_load(caller, &at, path, part, &row, err);
 	if (rv == CKR_OK)
 		rv = sr_each_use_asked(caller->vault, &at, &row, &each_use, err);
+	if (rv == CKR_OK && part != SR_PART_PUBLIC)
+		rv = sr_freeze_asked(caller->vault, &at, path, &frozen, err);
 	sr_writer_look_end(caller->vault->writer, &at);
 	if (rv == CKR_OK)
-		rv = make_opened(caller, &row, &at, each_use, key, err);
+		rv = make_opened(caller, &row, &at, each_use, frozen, key, err);
 	if (rv == CKR_OK)
 		sr_kept_add_key(&caller->identity->kept, &at, *key);
 	sr_key_row_clear(&row);

@@ -16,8 +16,8 @@
 
 /** struct sr_key_inside: OWN is what the key has, whoever looks; UID a session object's too (random). MADE_BY: the
  * event that made the row, 0 where there is none. OF_SECRET: a
- * secret that is used as a key; HSM NULL, its value comes for each use. ROOT: of the look that a vault's key was opened
- * in (audit/writer.h). */
+ * secret that is used as a key; HSM NULL, its value comes for each use. FROZEN: its path was, and is not only a public
+ * key's, in the look that a vault's key was opened in; ROOT: of that look (audit/writer.h). */
 struct sr_key_inside {
 	atomic_uint refs;
 	enum sr_part part;
@@ -26,6 +26,7 @@ struct sr_key_inside {
 	enum sr_tier tier;
 	enum sr_custody custody;
 	uint64_t made_by;
+	bool frozen;
 	uint8_t root[SR_HASH_LEN];
 	struct sr_attrs own;
 	struct sr_hsm_key *hsm;

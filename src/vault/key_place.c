@@ -1,4 +1,5 @@
 /* A path and what it holds: whether there is room for a part, whose key it is, what tier it had; and rows put there. */
+#include "vault/freeze.h"
 #include "vault/key.h"
 
 #include <stdio.h>
@@ -150,6 +151,8 @@ CK_RV sr_place_free(const struct sr_caller *caller, const struct sr_moment *at, 
 {
 	struct standing standing = { .secret = false };
 	CK_RV rv = look(caller->vault, at, placing->path, &standing, err);
+	if (rv == CKR_OK)
+		rv = sr_freeze_check_writer(caller, at, placing->path, CKR_TOKEN_WRITE_PROTECTED, err);
 	if (rv == CKR_OK)
 		rv = judge(caller, placing, &standing, err);
 	standing_clear(&standing);

@@ -1,6 +1,7 @@
 /* Whether a key may be used: before, and again inside the transaction that records it. */
 #include "vault/key.h"
 
+#include "vault/freeze.h"
 #include "vault/keyinfo.h"
 
 #include <stdio.h>
@@ -77,6 +78,9 @@ CK_RV sr_key_may(const struct sr_caller *caller, const struct sr_key *key, CK_AT
 		return sr_fail(err, CKR_KEY_FUNCTION_NOT_PERMITTED, SR_REASON_APPROVAL_REQUIRED,
 			"key not used: it is %s and your login is not cleared for it; ask for an approved token",
 			sr_tier_name(key->inside->tier));
+	if (key->inside->frozen)
+		return sr_fail(err, CKR_KEY_FUNCTION_NOT_PERMITTED, SR_REASON_FROZEN,
+			"key not used: its path is frozen until it is released; see: strongroom incident list");
 	*record = false;
 	return CKR_OK;
 }
@@ -116,6 +120,15 @@ static bool still_in_scope(const struct sr_caller *caller, const struct sr_key *
 	return in_scope(caller, key, action);
 }
 
+/* A public key is what everybody may know, frozen or not. */
+static CK_RV still_thawed(
+	const struct sr_caller *caller, const struct sr_moment *at, const struct sr_key *key, struct sr_error *err)
+{
+	if (key->object_class == CKO_PUBLIC_KEY)
+		return CKR_OK;
+	return sr_freeze_check(caller->vault, at, key->path, CKR_FUNCTION_CANCELED, err);
+}
+
 /* A change that leaves the key and the right as they were does no harm. */
 CK_RV sr_key_still(const struct sr_caller *caller, const struct sr_moment *at, const struct sr_key *key,
 	CK_ATTRIBUTE_TYPE right, struct sr_error *err)
@@ -126,9 +139,12 @@ CK_RV sr_key_still(const struct sr_caller *caller, const struct sr_moment *at, c
 		return CKR_OK;
 	if (!still_in_scope(caller, key, right))
 		return changed(err, SR_REASON_OUT_OF_SCOPE);
+	CK_RV rv = still_thawed(caller, at, key, err);
+	if (rv != CKR_OK)
+		return rv;
 	if (key->inside->of_secret)
 		return sr_hmac_still(caller, at, key, err);
-	CK_RV rv = sr_rows_key(caller->vault, at, key->path, key->inside->part, &row, &found, err);
+	rv = sr_rows_key(caller->vault, at, key->path, key->inside->part, &row, &found, err);
 	if (rv == CKR_OK)
 		rv = found ? row_still(caller, key, &row, right, err) : changed(err, SR_REASON_CHANGED_MEANWHILE);
 	sr_key_row_clear(&row);

@@ -3,6 +3,7 @@
 #include "vault/key.h"
 
 #include "util/crypto.h"
+#include "vault/freeze.h"
 #include "vault/keyinfo.h"
 
 #include <stdio.h>
@@ -79,13 +80,16 @@ static CK_RV load(const struct sr_caller *caller, const struct sr_moment *at, co
 	return rv == CKR_OK && (!found || !is_key(row)) ? sr_key_gone(err) : rv;
 }
 
-static CK_RV load_now(const struct sr_caller *caller, const char *path, struct sr_secret_row *row, struct sr_error *err)
+static CK_RV load_now(
+	const struct sr_caller *caller, const char *path, struct sr_secret_row *row, bool *frozen, struct sr_error *err)
 {
 	struct sr_moment at;
 	CK_RV rv = sr_writer_look(caller->vault->writer, &at, err);
 	if (rv != CKR_OK)
 		return rv;
 	rv = load(caller, &at, path, row, err);
+	if (rv == CKR_OK)
+		rv = sr_freeze_asked(caller->vault, &at, path, frozen, err);
 	sr_writer_look_end(caller->vault->writer, &at);
 	return rv;
 }
@@ -93,7 +97,8 @@ static CK_RV load_now(const struct sr_caller *caller, const char *path, struct s
 CK_RV sr_hmac_view(const struct sr_caller *caller, const char *path, struct sr_view *view, struct sr_error *err)
 {
 	struct sr_secret_row row = { .path = "" };
-	CK_RV rv = load_now(caller, path, &row, err);
+	bool frozen = false;
+	CK_RV rv = load_now(caller, path, &row, &frozen, err);
 	if (rv == CKR_OK) {
 		put_attrs(&row, &view->attrs);
 		view->value = SR_VALUE_SENSITIVE;
@@ -108,11 +113,13 @@ CK_RV sr_hmac_view(const struct sr_caller *caller, const char *path, struct sr_v
 CK_RV sr_hmac_open(const struct sr_caller *caller, const char *path, struct sr_key **key, struct sr_error *err)
 {
 	struct sr_secret_row row = { .path = "" };
-	CK_RV rv = load_now(caller, path, &row, err);
+	bool frozen = false;
+	CK_RV rv = load_now(caller, path, &row, &frozen, err);
 	struct sr_key *opened = rv == CKR_OK ? sr_key_new(SR_PART_SECRET, CKK_GENERIC_SECRET) : NULL;
 	if (opened) {
 		struct sr_key_inside *inside = opened->inside;
 		inside->of_secret = true;
+		inside->frozen = frozen;
 		inside->tier = row.tier;
 		memcpy(opened->path, row.path, sizeof(opened->path));
 		memcpy(inside->uid, row.uid, sizeof(inside->uid));

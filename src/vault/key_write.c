@@ -1,4 +1,5 @@
 /* Changing and deleting keys and certificates of the vault. */
+#include "vault/freeze.h"
 #include "vault/key.h"
 #include "vault/lower.h"
 
@@ -26,7 +27,9 @@ static CK_RV load(struct sr_act *act, const struct sr_moment *at, const struct k
 	CK_RV rv = sr_key_load(act->caller, at, change->path, change->part, row, err);
 	if (rv == CKR_OK)
 		snprintf(act->event.tier, sizeof(act->event.tier), "%s", sr_tier_name(row->tier));
-	return rv == CKR_OK ? sr_key_clearance(act->caller, row->tier, CKR_ACTION_PROHIBITED, err) : rv;
+	if (rv == CKR_OK)
+		rv = sr_key_clearance(act->caller, row->tier, CKR_ACTION_PROHIBITED, err);
+	return rv == CKR_OK ? sr_freeze_check_writer(act->caller, at, change->path, CKR_ACTION_PROHIBITED, err) : rv;
 }
 
 static int64_t now_ms(const struct sr_moment *at)

@@ -4,6 +4,7 @@
 #include "vault/agent.h"
 #include "vault/approval.h"
 #include "vault/event.h"
+#include "vault/freeze.h"
 #include "vault/key.h"
 #include "vault/member.h"
 #include "vault/rotation.h"
@@ -14,7 +15,7 @@
 
 static const struct sr_class *const classes[] = { &sr_secret_class, &sr_private_key_class, &sr_public_key_class,
 	&sr_secret_key_class, &sr_certificate_class, &sr_token_class, &sr_agent_class, &sr_member_class,
-	&sr_approval_class, &sr_policy_class, &sr_event_class, &sr_job_class, &sr_rotation_class };
+	&sr_approval_class, &sr_policy_class, &sr_freeze_class, &sr_event_class, &sr_job_class, &sr_rotation_class };
 
 const struct sr_class *const *sr_classes(size_t *count)
 {

@@ -65,7 +65,7 @@ struct sr_class {
 };
 
 /** sr_classes(count): the table: secrets (CKO_DATA), keys, CKO_SR_TOKEN, CKO_SR_AGENT, CKO_SR_MEMBER,
- *  CKO_SR_APPROVAL, CKO_SR_POLICY, CKO_SR_EVENT, CKO_SR_JOB, CKO_SR_ROTATION. */
+ *  CKO_SR_APPROVAL, CKO_SR_POLICY, CKO_SR_FREEZE, CKO_SR_EVENT, CKO_SR_JOB, CKO_SR_ROTATION. */
 const struct sr_class *const *sr_classes(size_t *count);
 const struct sr_class *sr_class_find(CK_OBJECT_CLASS object_class); /* NULL: not offered */
 

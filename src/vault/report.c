@@ -94,6 +94,21 @@ static CK_RV store_status(struct sr_vault *vault, struct sr_tx *tx, json_t **out
 	return rv;
 }
 
+/* Of each sink: how far it is behind HEAD, and why. */
+static json_t *sinks_status(struct sr_vault *vault, json_int_t head)
+{
+	struct sr_sink_state states[SR_SINKS_MAX];
+	size_t count = sr_writer_sinks(vault->writer, states);
+	json_t *sinks = json_object();
+	for (size_t i = 0; i < count; i++) {
+		json_int_t sent = (json_int_t)states[i].sent;
+		json_object_set_new(sinks, states[i].name,
+			json_pack("{s:I, s:I, s:s}", "sent", sent, "behind", head > sent ? head - sent : 0, "trouble",
+				states[i].trouble));
+	}
+	return sinks;
+}
+
 CK_RV sr_report_status(struct sr_vault *vault, char **result, struct sr_error *err)
 {
 	json_t *audit = NULL, *store = NULL;
@@ -112,6 +127,10 @@ CK_RV sr_report_status(struct sr_vault *vault, char **result, struct sr_error *e
 	}
 	json_t *status = json_pack("{s:{s:s, s:s}, s:o, s:o, s:o, s:o}", "vault", "id", vault->id, "name", vault->name,
 		"server", server_status(vault), "hsm", hsm_status(vault), "audit", audit, "store", store);
+	if (status)
+		json_object_set_new(status, "sinks",
+			sinks_status(vault,
+				json_integer_value(json_object_get(json_object_get(status, "audit"), "records"))));
 	if (!add_host(vault, status)) {
 		json_decref(status);
 		status = NULL;
@@ -282,6 +301,13 @@ static CK_RV check_rotation(struct row_check *check, const char *glob)
 	return sr_rows_rotation(check->vault, &check->at, glob, &row, &found, &check->finding);
 }
 
+static CK_RV check_freeze(struct row_check *check, const char *path)
+{
+	struct sr_freeze_row row;
+	bool found;
+	return sr_rows_freeze(check->vault, &check->at, path, &row, &found, &check->finding);
+}
+
 /* A number of the state tree alone: that it is proven was the whole question. */
 static CK_RV check_cut(struct row_check *check, const char *what)
 {
@@ -295,7 +321,7 @@ static const struct {
 	CK_RV (*check)(struct row_check *check, const char *key);
 } kinds[] = { { "secret:", check_secret }, { "token:", check_token }, { "member:", check_member },
 	{ "agent:", check_agent }, { "policy:", check_policy }, { "approval:", check_approval },
-	{ "rotation:", check_rotation }, { "cut:", check_cut } };
+	{ "rotation:", check_rotation }, { "freeze:", check_freeze }, { "cut:", check_cut } };
 
 static CK_RV check_subject(struct row_check *check, const char *subject)
 {

@@ -164,6 +164,16 @@ CK_RV sr_rows_check_approval(
 	return check_row(vault, at, subject, &packed, &row->mark, err);
 }
 
+CK_RV sr_rows_check_freeze(
+	struct sr_vault *vault, const struct sr_moment *at, const struct sr_freeze_row *row, struct sr_error *err)
+{
+	struct sr_buf packed = SR_BUF_INIT;
+	char subject[SR_SUBJECT_MAX];
+	subject_of("freeze", row->path, subject);
+	sr_rows_pack_freeze(vault, row, &packed);
+	return check_row(vault, at, subject, &packed, &row->mark, err);
+}
+
 CK_RV sr_rows_check_policy(
 	struct sr_vault *vault, const struct sr_moment *at, const struct sr_policy_row *row, struct sr_error *err)
 {
@@ -301,6 +311,17 @@ CK_RV sr_rows_rotation(struct sr_vault *vault, const struct sr_moment *at, const
 	CK_RV rv = vault->store->ops->rotation_get(at->tx, glob, row, found, err);
 	if (rv == CKR_OK)
 		rv = *found ? sr_rows_check_rotation(vault, at, row, err) : check_absent(vault, at, subject, err);
+	return rv;
+}
+
+CK_RV sr_rows_freeze(struct sr_vault *vault, const struct sr_moment *at, const char *path, struct sr_freeze_row *row,
+	bool *found, struct sr_error *err)
+{
+	char subject[SR_SUBJECT_MAX];
+	subject_of("freeze", path, subject);
+	CK_RV rv = vault->store->ops->freeze_get(at->tx, path, row, found, err);
+	if (rv == CKR_OK)
+		rv = *found ? sr_rows_check_freeze(vault, at, row, err) : check_absent(vault, at, subject, err);
 	return rv;
 }
 
@@ -448,4 +469,21 @@ CK_RV sr_rows_put_policy(struct sr_vault *vault, struct sr_moment *at, struct sr
 	sr_rows_pack_policy(vault, row, &packed);
 	rv = seal_row(vault, at, event->subject, &packed, &row->mark, err);
 	return rv != CKR_OK ? rv : vault->store->ops->policy_put(at->tx, row, err);
+}
+
+CK_RV sr_rows_put_freeze(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event,
+	struct sr_freeze_row *row, struct sr_error *err)
+{
+	struct sr_buf packed = SR_BUF_INIT;
+	struct sr_freeze_row was;
+	bool found = false;
+	CK_RV rv = sr_rows_freeze(vault, at, row->path, &was, &found, err);
+	if (rv == CKR_OK)
+		rv = move_count(vault, at, SR_FREEZES_SUBJECT, found && was.active, row->active, err);
+	if (rv != CKR_OK)
+		return rv;
+	bind_row(at, event, "freeze", row->path, &row->mark);
+	sr_rows_pack_freeze(vault, row, &packed);
+	rv = seal_row(vault, at, event->subject, &packed, &row->mark, err);
+	return rv != CKR_OK ? rv : vault->store->ops->freeze_put(at->tx, row, err);
 }

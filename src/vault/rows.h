@@ -11,6 +11,7 @@ void sr_rows_pack_member(const struct sr_vault *vault, const struct sr_member_ro
 void sr_rows_pack_agent(const struct sr_vault *vault, const struct sr_agent_row *row, struct sr_buf *out);
 void sr_rows_pack_policy(const struct sr_vault *vault, const struct sr_policy_row *row, struct sr_buf *out);
 void sr_rows_pack_rotation(const struct sr_vault *vault, const struct sr_rotation_row *row, struct sr_buf *out);
+void sr_rows_pack_freeze(const struct sr_vault *vault, const struct sr_freeze_row *row, struct sr_buf *out);
 void sr_rows_pack_approval(const struct sr_vault *vault, const struct sr_approval_row *row, struct sr_buf *out);
 
 #endif

@@ -157,6 +157,20 @@ void sr_rows_pack_rotation(const struct sr_vault *vault, const struct sr_rotatio
 	sr_pack_u64(out, row->mark.event_id);
 }
 
+void sr_rows_pack_freeze(const struct sr_vault *vault, const struct sr_freeze_row *row, struct sr_buf *out)
+{
+	sr_pack_text(out, "strongroom/row/freeze/1");
+	sr_pack_text(out, vault->id);
+	sr_pack_text(out, row->path);
+	sr_pack_u64(out, row->active);
+	sr_pack_text(out, sr_tier_name(row->tier));
+	sr_pack_text(out, row->author);
+	sr_pack_text(out, row->reason);
+	sr_pack_u64(out, (uint64_t)row->created_ms);
+	sr_pack_u64(out, (uint64_t)row->updated_ms);
+	sr_pack_u64(out, row->mark.event_id);
+}
+
 void sr_rows_pack_approval(const struct sr_vault *vault, const struct sr_approval_row *row, struct sr_buf *out)
 {
 	sr_pack_text(out, "strongroom/row/approval/1");

@@ -1,5 +1,6 @@
 /* The end of a secret, and of one version of it; and back again. */
 #include "vault/approval_row.h"
+#include "vault/freeze.h"
 #include "vault/secret_change.h"
 #include "vault/secret_version.h"
 
@@ -17,6 +18,8 @@ static CK_RV delete_run(struct sr_act *act, struct sr_moment *at, struct sr_erro
 		rv = sr_secret_gone(err);
 	if (rv == CKR_OK)
 		rv = sr_secret_check_clearance(act, &row, false, CKR_ACTION_PROHIBITED, err);
+	if (rv == CKR_OK)
+		rv = sr_freeze_check_writer(act->caller, at, act->event.path, CKR_ACTION_PROHIBITED, err);
 	if (rv == CKR_OK) {
 		row.state = SR_SECRET_DELETED;
 		row.updated_ms = sr_moment_now(at).wall_ms;
@@ -90,6 +93,8 @@ static CK_RV destroy_run(struct sr_act *act, struct sr_moment *at, struct sr_err
 	if (rv == CKR_OK)
 		rv = sr_secret_check_clearance(act, &row, false, CKR_ACTION_PROHIBITED, err);
 	if (rv == CKR_OK)
+		rv = sr_freeze_check_writer(act->caller, at, place->path, CKR_ACTION_PROHIBITED, err);
+	if (rv == CKR_OK)
 		rv = check_version(act, at, &row, place->version, err);
 	if (rv == CKR_OK)
 		rv = drop_version(act, at, &row, place->version, err);
@@ -138,6 +143,8 @@ static CK_RV undelete_run(struct sr_act *act, struct sr_moment *at, struct sr_er
 	CK_RV rv = sr_rows_secret(act->caller->vault, at, change->path, &row, &found, err);
 	if (rv == CKR_OK)
 		rv = sr_secret_check_clearance(act, &row, false, CKR_TOKEN_WRITE_PROTECTED, err);
+	if (rv == CKR_OK)
+		rv = sr_freeze_check_writer(act->caller, at, change->path, CKR_TOKEN_WRITE_PROTECTED, err);
 	if (rv == CKR_OK)
 		rv = check_deleted(act, at, &row, found, err);
 	if (rv == CKR_OK)

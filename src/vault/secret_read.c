@@ -1,4 +1,5 @@
 /* Reading: one HSM call opens the value, one transaction records it, then it is released. */
+#include "vault/freeze.h"
 #include "vault/secret_version.h"
 
 #include <string.h>
@@ -49,6 +50,9 @@ static CK_RV load(struct sr_act *act, const struct sr_moment *at, struct reading
 	if (rv != CKR_OK)
 		return rv;
 	strcpy(act->event.tier, sr_tier_name(reading->row.tier));
+	rv = sr_freeze_check(vault, at, act->event.path, CKR_ATTRIBUTE_SENSITIVE, err);
+	if (rv != CKR_OK)
+		return rv;
 	act->event.version = reading->asked ? reading->asked : reading->row.version;
 	rv = sr_version_to_read(act->caller, at, &reading->row, reading->asked, &act->event.version, err);
 	return rv == CKR_OK ? sr_version_load(vault, at, &reading->row, act->event.version, &reading->version, err)
@@ -82,6 +86,8 @@ static CK_RV read_run(struct sr_act *act, struct sr_moment *at, struct sr_error 
 		rv = sr_secret_gone(err);
 	if (rv == CKR_OK)
 		rv = may_read(act->caller, &row, err);
+	if (rv == CKR_OK)
+		rv = sr_freeze_check(act->caller->vault, at, act->event.path, CKR_ATTRIBUTE_SENSITIVE, err);
 	bool old = reading->asked || reading->version.version != reading->row.version;
 	uint64_t number;
 	if (rv == CKR_OK && old)

@@ -1,5 +1,6 @@
 /* Writing: a new secret, a new version, an old one once more, other attributes. */
 #include "vault/approval_row.h"
+#include "vault/freeze.h"
 #include "vault/key.h"
 #include "vault/lower.h"
 #include "vault/secret_change.h"
@@ -315,6 +316,9 @@ static CK_RV write_run(struct sr_act *act, struct sr_moment *at, struct sr_error
 	if (rv == CKR_OK)
 		rv = sr_secret_check_clearance(act, &row, change->has_tier && change->tier != row.tier,
 			refusal(change, CKR_TOKEN_WRITE_PROTECTED), err);
+	if (rv == CKR_OK)
+		rv = sr_freeze_check_writer(
+			act->caller, at, change->path, refusal(change, CKR_TOKEN_WRITE_PROTECTED), err);
 	if (rv == CKR_OK)
 		rv = sr_secret_check_path(act, at, change, &row, exists, err);
 	if (rv == CKR_OK)

@@ -1,5 +1,6 @@
 /* What an agent or a token passes on when it issues a token: never more than it has (docs/scopes.md, Delegation). */
 #include "vault/approval.h"
+#include "vault/freeze.h"
 #include "vault/token.h"
 #include "vault/who.h"
 
@@ -217,7 +218,9 @@ CK_RV sr_mint_check(const struct sr_caller *caller, struct sr_moment *at, struct
 {
 	CK_RV rv;
 	order->line = (struct sr_line){ .count = 0 };
-	if ((rv = sr_mint_may(caller, err)) != CKR_OK || (rv = check_ceiling(caller, at, order, err)) != CKR_OK)
+	if ((rv = sr_mint_may(caller, err)) != CKR_OK || (rv = check_ceiling(caller, at, order, err)) != CKR_OK ||
+		(rv = sr_freeze_check_scopes(caller->vault, at, &order->scopes, CKR_TOKEN_WRITE_PROTECTED, err)) !=
+			CKR_OK)
 		return rv;
 	return check_need(caller, at, order, err);
 }

@@ -84,7 +84,13 @@ static CK_RV enter_audit(struct sr_vault *vault, const struct sr_config *config,
 		.vault_id = vault->id,
 		.heads_path = vault->heads,
 		.lazy = config->audit_sync_lazy,
-		.alone = vault->exclusive };
+		.alone = vault->exclusive,
+		.sinks = { .dir = vault->dir,
+			.file = config->sink_file,
+			.syslog = config->syslog.kind,
+			.path = config->syslog.path,
+			.host = config->syslog.host,
+			.port = config->syslog.port } };
 	return sr_writer_open(&writer, &vault->writer, err);
 }
 

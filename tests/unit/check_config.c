@@ -24,6 +24,45 @@ static void assert_empty(const struct sr_config *config)
 	ck_assert_int_eq(memcmp(config, &empty, sizeof empty), 0);
 }
 
+START_TEST(check_and_sinks)
+{
+	struct sr_config config;
+	struct sr_error err;
+	char address[SR_ADDRESS_TEXT_MAX];
+	ck_assert_msg(parse("[vault]\ndir=/v\n", &config, &err) == CKR_OK, "%s", err.text);
+	ck_assert_uint_eq(config.check.reads, 500);
+	ck_assert_uint_eq(config.check.to_hour, 18);
+	ck_assert_ptr_null(config.sink_file);
+	ck_assert_int_eq(config.syslog.kind, SR_SYSLOG_NONE);
+	sr_config_clear(&config);
+	ck_assert_msg(parse("[vault]\nserver = unix:/s\n[check]\nreads = 5\nreads-per-actor = 4\ndenials = 3\n"
+			    "denials-per-actor = 2\nhours = 22-06\nnetworks = 10.0.0.0/8 2001:db8::1\n",
+			      &config, &err) == CKR_OK,
+		"%s", err.text);
+	ck_assert_uint_eq(config.check.reads, 5);
+	ck_assert_uint_eq(config.check.actor_reads, 4);
+	ck_assert_uint_eq(config.check.denials, 3);
+	ck_assert_uint_eq(config.check.actor_denials, 2);
+	ck_assert_uint_eq(config.check.from_hour, 22);
+	ck_assert_uint_eq(config.check.to_hour, 6);
+	ck_assert_uint_eq(config.check.network_count, 2);
+	sr_cidr_text(&config.check.networks[1], address);
+	ck_assert_str_eq(address, "2001:db8::1");
+	sr_config_clear(&config);
+	ck_assert_msg(
+		parse("[vault]\ndir=/v\n[sinks]\nfile = /var/log/a\nsyslog = tcp:[::1]:601\n", &config, &err) == CKR_OK,
+		"%s", err.text);
+	ck_assert_str_eq(config.sink_file, "/var/log/a");
+	ck_assert_int_eq(config.syslog.kind, SR_SYSLOG_TCP);
+	ck_assert_str_eq(config.syslog.host, "::1");
+	ck_assert_uint_eq(config.syslog.port, 601);
+	sr_config_clear(&config);
+	ck_assert(parse("[vault]\ndir=/v\n[sinks]\nsyslog = unix:/dev/log\n", &config, &err) == CKR_OK);
+	ck_assert_str_eq(config.syslog.path, "/dev/log");
+	sr_config_clear(&config);
+}
+END_TEST
+
 START_TEST(everything_at_once)
 {
 	struct sr_config config;
@@ -215,6 +254,23 @@ static const struct {
 	{ "[vault]\ndir=/v\nwait = 5m\n", ":3: wait: unknown key" },
 	{ "[vault]\ndir=/v\nseparation = 1\n", ":3: separation: must be yes or no" },
 	{ "[vault]\ndir=/v\nseparation =\n", ":3: separation: must be yes or no" },
+	{ "[vault]\ndir=/v\n[check]\nreads = 0\n", ":4: reads: must be a number from 1 to 1000000000" },
+	{ "[vault]\ndir=/v\n[check]\ndenials = 1000000001\n", ":4: denials: must be a number from 1 to 1000000000" },
+	{ "[vault]\ndir=/v\n[check]\nhours = 9-18\n", ":4: hours: must be two hours of the day" },
+	{ "[vault]\ndir=/v\n[check]\nhours = 09-24\n", ":4: hours: must be two hours of the day" },
+	{ "[vault]\ndir=/v\n[check]\nhours = 09:18\n", ":4: hours: must be two hours of the day" },
+	{ "[vault]\ndir=/v\n[check]\nhours = +9-18\n", ":4: hours: must be two hours of the day" },
+	{ "[vault]\ndir=/v\n[check]\nnetworks =\n", ":4: networks: must be addresses or ranges" },
+	{ "[vault]\ndir=/v\n[check]\nnetworks = 10.0.0.1/8\n", ":4: networks: must be addresses or ranges" },
+	{ "[vault]\ndir=/v\n[sinks]\nfile = audit\n", ":4: file: must be an absolute path" },
+	{ "[vault]\ndir=/v\n[sinks]\nsyslog = /dev/log\n", ":4: syslog: must be unix:/path/to/socket" },
+	{ "[vault]\ndir=/v\n[sinks]\nsyslog = unix:dev\n", ":4: syslog: a socket must be an absolute path" },
+	{ "[vault]\ndir=/v\n[sinks]\nsyslog = udp:log.example.org:514\n",
+		":4: syslog: must be an address, not a name" },
+	{ "[vault]\ndir=/v\n[sinks]\nsyslog = tcp:192.0.2.1\n", ":4: syslog: must be an address, not a name" },
+	{ "[vault]\ndir=/v\n[sinks]\nsyslog = tcp:192.0.2.1:0\n", ":4: syslog: must be an address, not a name" },
+	{ "[vault]\nserver = unix:/s\n[sinks]\nfile = /f\n", ":4: file: belongs to the server's own file" },
+	{ "[sinks]\nfile = /f\n", "says no vault" },
 	{ "[vault]\ndir=/v\nmax-ttl = 0s\n", ":3: max-ttl: must be a duration from 1s to 24h" },
 	{ "[vault]\ndir=/v\nmax-ttl = 25h\n", ":3: max-ttl: must be a duration from 1s to 24h" },
 	{ "[vault]\ndir=/v\nmax-ttl = -1h\n", ":3: max-ttl: must be a duration from 1s to 24h" },
@@ -484,6 +540,7 @@ Suite *sr_suite_config(void)
 {
 	Suite *suite = suite_create("config");
 	TCase *text = tcase_create("text");
+	tcase_add_test(text, check_and_sinks);
 	tcase_add_test(text, everything_at_once);
 	tcase_add_test(text, nothing_said_is_nothing_set);
 	tcase_add_test(text, what_is_the_default_may_be_said);

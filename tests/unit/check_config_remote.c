@@ -659,7 +659,7 @@ static void assert_keys(const char *name, const char *text, bool of_client)
 	for (size_t i = 0; i < SR_KEY_COUNT; i++) {
 		char line[60];
 		bool clients_key = sr_keys[i].section == SR_SECTION_TLS || sr_keys[i].section == SR_SECTION_SLOT ||
-				   sr_keys[i].kind == SR_VALUE_SERVER;
+				   sr_keys[i].section == SR_SECTION_CHECK || sr_keys[i].kind == SR_VALUE_SERVER;
 		snprintf(line, sizeof line, "\n%s = ", sr_keys[i].name);
 		if (of_client == clients_key)
 			ck_assert_msg(strstr(text, line) != NULL, "%s has no %s", name, sr_keys[i].name);

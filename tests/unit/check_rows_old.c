@@ -332,7 +332,7 @@ START_TEST(a_vault_of_schema_2_is_migrated)
 {
 	must_commit(SR_EVENT_TOKEN_ISSUED, put_old_token);
 	vault_sql(&place, "DROP TABLE token_reach; DROP TABLE agent; DROP TABLE policy; DROP TABLE approval; "
-			  "DROP INDEX secret_tier; DROP INDEX key_tier; DROP TABLE rotation; "
+			  "DROP TABLE freeze; DROP INDEX secret_tier; DROP INDEX key_tier; DROP TABLE rotation; "
 			  "ALTER TABLE secret DROP COLUMN rotated_ms; ALTER TABLE secret DROP COLUMN expires_ms; "
 			  "ALTER TABLE secret DROP COLUMN oldest; ALTER TABLE secret DROP COLUMN graces; "
 			  "ALTER TABLE token DROP COLUMN owner; ALTER TABLE token DROP COLUMN approval; "

@@ -30,7 +30,7 @@ struct altered {
 
 START_TEST(words)
 {
-	static const char *const kinds[] = { "token", "policy", "tier", "use", "unknown" };
+	static const char *const kinds[] = { "token", "policy", "tier", "use", "release", "unknown" };
 	static const char *const states[] = { "pending", "approved", "in_effect", "denied", "canceled", "timed_out",
 		"expired", "unknown" };
 	static const char *const agents[] = { "active", "suspended", "revoked", "unknown" };

@@ -462,6 +462,48 @@ START_TEST(from_schema_3)
 }
 END_TEST
 
+/* Its requests are there as they were, and the table takes the kind that is new. */
+START_TEST(requests_from_schema_3)
+{
+	struct sr_approval_row row;
+	struct sr_freeze_row freeze = { .path = "a/b",
+		.active = true,
+		.tier = SR_TIER_CRITICAL,
+		.author = "alice",
+		.reason = "seen",
+		.created_ms = 1,
+		.updated_ms = 2,
+		.mark = { .event_id = 3 } };
+	bool found;
+	make_older(3,
+		"INSERT INTO approval (id, kind, target, change, base, path, tier, needed, delay_ms, ttl_ms, "
+		"requester, "
+		"owner, created_ms, deadline_wall_ms, deadline_boot_ms, ready_wall_ms, ready_boot_ms, end_wall_ms, "
+		"end_boot_ms, state, votes, break_glass, event_id, mac) VALUES ('a-1', 'tier', 'secret:a/b', "
+		"'standard', "
+		"4, 'a/b', 'critical', 2, 5, 6, 'member:alice', 'alice', 7, 8, 9, 10, 11, 12, 13, 'approved', 'bob "
+		"14', 0, "
+		"15, x'" OLD_MAC "');");
+	assert_ok(open_it());
+	struct sr_tx *tx = store_write();
+	assert_ok(store->ops->approval_get(tx, "a-1", &row, &found, &store_error));
+	ck_assert(found && row.kind == SR_APPROVAL_TIER && row.base == 4 && row.mark.event_id == 15);
+	ck_assert_str_eq(row.votes, "bob 14");
+	ck_assert_uint_eq(row.mark.mac[31], 0xee);
+	row.kind = SR_APPROVAL_RELEASE;
+	assert_ok(store->ops->approval_put(tx, &row, &store_error));
+	assert_ok(store->ops->freeze_put(tx, &freeze, &store_error));
+	store_commit(tx);
+	close_it();
+	assert_ok(open_it()); /* the shape is what a new vault has */
+	tx = store_read();
+	assert_ok(store->ops->freeze_get(tx, "a/b", &freeze, &found, &store_error));
+	ck_assert(found && freeze.active && freeze.tier == SR_TIER_CRITICAL);
+	ck_assert_str_eq(freeze.reason, "seen");
+	store_commit(tx);
+}
+END_TEST
+
 /* A process of the older library, inside for a moment: whether the tables stayed as they were. */
 static int linger(int fd)
 {
@@ -523,6 +565,7 @@ Suite *sr_suite_store_open(void)
 	tcase_add_test(opening, from_schema_1);
 	tcase_add_test(opening, from_schema_2);
 	tcase_add_test(opening, from_schema_3);
+	tcase_add_test(opening, requests_from_schema_3);
 	tcase_add_test(opening, migration_waits_for_others);
 	tcase_add_test(opening, migration_needs_the_vault_alone);
 	suite_add_tcase(suite, opening);

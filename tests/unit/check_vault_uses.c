@@ -44,6 +44,38 @@ START_TEST(a_signature_is_made_recorded_and_verified)
 }
 END_TEST
 
+/* A key that was opened before, one that is opened after, and what everybody may know. */
+START_TEST(a_frozen_key_is_not_used)
+{
+	struct sr_buf sig = SR_BUF_INIT, out = SR_BUF_INIT;
+	struct sr_attrs template = SR_ATTRS_INIT;
+	struct sr_created created = { .id = "" };
+	keys_make_rsa("a/rsa");
+	struct sr_key *before = keys_open(CKO_PRIVATE_KEY, "p:a/rsa"), *public = keys_open(CKO_PUBLIC_KEY, "u:a/rsa");
+	expect(keys_run(SR_SIGN, before, CKM_SHA256_RSA_PKCS, IN("message"), &sig), CKR_OK, NONE);
+	keys_fill(&template,
+		LIST(NUMBER(CKA_CLASS, CKO_SR_FREEZE), TEXT(CKA_SR_PATH, "a/rsa"), TEXT(CKA_SR_REASON, "it was seen")));
+	expect(sr_class_find(CKO_SR_FREEZE)->create(&keys_place.caller, &template, &created, &keys_place.err), CKR_OK,
+		NONE);
+	expect(keys_run(SR_SIGN, before, CKM_SHA256_RSA_PKCS, IN("message"), &out), CKR_FUNCTION_CANCELED, FROZEN);
+	expect_event(KEY_USED, DENIED, "a/rsa", "frozen");
+	ck_assert_uint_eq(out.len, 0);
+	struct sr_key *after = keys_open(CKO_PRIVATE_KEY, "p:a/rsa");
+	expect(keys_run(SR_SIGN, after, CKM_SHA256_RSA_PKCS, IN("message"), &out), CKR_KEY_FUNCTION_NOT_PERMITTED,
+		FROZEN);
+	expect_event(KEY_USED, DENIED, "a/rsa", "frozen");
+	expect(keys_check(public, CKM_SHA256_RSA_PKCS, IN("message"), &sig), CKR_OK, NONE);
+	sr_key_unref(public);
+	public = keys_open(CKO_PUBLIC_KEY, "u:a/rsa");
+	expect(keys_check(public, CKM_SHA256_RSA_PKCS, IN("message"), &sig), CKR_OK, NONE);
+	sr_attrs_clear(&template);
+	sr_buf_clear(&sig);
+	sr_key_unref(before);
+	sr_key_unref(after);
+	sr_key_unref(public);
+}
+END_TEST
+
 START_TEST(an_hsm_that_refuses_is_recorded_and_releases_nothing)
 {
 	struct sr_buf out = SR_BUF_INIT;
@@ -901,6 +933,7 @@ Suite *sr_suite_vault_uses(void)
 	tcase_set_timeout(c, 120);
 	tcase_add_checked_fixture(c, keys_setup, keys_teardown);
 	tcase_add_test(c, a_signature_is_made_recorded_and_verified);
+	tcase_add_test(c, a_frozen_key_is_not_used);
 	tcase_add_test(c, an_hsm_that_refuses_is_recorded_and_releases_nothing);
 	tcase_add_test(c, verifying_with_a_public_key_counts_nothing);
 	tcase_add_test(c, the_scope_decides_and_refusals_are_recorded);
