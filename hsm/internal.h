@@ -79,6 +79,21 @@ bool sr_softhsm_try_lock(const char *conf, int *lock);
 void sr_softhsm_restore(const char *conf);
 void sr_softhsm_keep(const char *conf);
 
+/** struct sr_softhsm_place: the paths of a built-in token; sr_softhsm_find_place(dir, place, err): under DIR. */
+struct sr_softhsm_place {
+	char dir[PATH_MAX];
+	char tokens[PATH_MAX];
+	char conf[PATH_MAX];
+	char pin[PATH_MAX];
+};
+CK_RV sr_softhsm_find_place(const char *dir, struct sr_softhsm_place *place, struct sr_error *err);
+
+/** sr_softhsm_folder(path, err), sr_softhsm_write(path, data, len, err), sr_softhsm_write_conf(place, err): a new
+ * folder (0700), a new file (0600, synced), SoftHSM2's configuration. */
+CK_RV sr_softhsm_folder(const char *path, struct sr_error *err);
+CK_RV sr_softhsm_write(const char *path, const void *data, size_t len, struct sr_error *err);
+CK_RV sr_softhsm_write_conf(const struct sr_softhsm_place *place, struct sr_error *err);
+
 /** sr_softhsm_tighten(conf): takes group's and others' rights from the token files beside CONF. */
 void sr_softhsm_tighten(const char *conf);
 

@@ -77,3 +77,16 @@ bool sr_checkpoint_digest(const char *chain_id, const struct sr_head *head, uint
 	sr_pack_bytes(&packed, head->hash, sizeof head->hash);
 	return digest(&packed, out);
 }
+
+#define EPOCH_SHIFT 48
+
+uint64_t sr_head_number(const struct sr_head *head)
+{
+	return head->epoch << EPOCH_SHIFT | head->seq;
+}
+
+void sr_head_set_number(struct sr_head *head, uint64_t number)
+{
+	head->epoch = number >> EPOCH_SHIFT;
+	head->seq = number & ((UINT64_C(1) << EPOCH_SHIFT) - 1);
+}

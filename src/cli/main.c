@@ -61,6 +61,8 @@ static const struct sr_command commands[] = {
 	{ "audit", "verify", sr_run_audit_verify, "check the audit's chain and seals" },
 	{ "run", NULL, sr_run_run, "run a command with secrets in its environment" },
 	{ "hsm", "probe", sr_run_hsm_probe, "what the HSM can do" },
+	{ "backup", NULL, sr_run_backup, "write a backup of the vault" },
+	{ "restore", NULL, sr_run_restore, "make a vault of a backup" },
 	{ "status", NULL, sr_run_status, "the vault's state" },
 	{ "doctor", NULL, sr_run_doctor, "what is wrong with this set-up" },
 };

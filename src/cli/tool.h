@@ -113,6 +113,8 @@ int sr_run_member_remove(struct sr_tool *tool, int argc, char **argv);
 int sr_run_audit_query(struct sr_tool *tool, int argc, char **argv);
 int sr_run_audit_verify(struct sr_tool *tool, int argc, char **argv);
 int sr_run_hsm_probe(struct sr_tool *tool, int argc, char **argv);
+int sr_run_backup(struct sr_tool *tool, int argc, char **argv);
+int sr_run_restore(struct sr_tool *tool, int argc, char **argv);
 int sr_run_status(struct sr_tool *tool, int argc, char **argv);
 int sr_run_doctor(struct sr_tool *tool, int argc, char **argv);
 

@@ -376,4 +376,6 @@ CK_RV sr_sqlite_checkpoint_list(struct sr_tx *tx, sr_checkpoint_each each, void 
 CK_RV sr_sqlite_audit_key_put(struct sr_tx *tx, const struct sr_audit_key_row *row, struct sr_error *err);
 CK_RV sr_sqlite_audit_key_list(struct sr_tx *tx, sr_audit_key_each each, void *ctx, struct sr_error *err);
 
+CK_RV sr_sqlite_copy(struct sr_tx *tx, const char *path, struct sr_error *err);
+
 #endif
