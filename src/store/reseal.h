@@ -23,7 +23,7 @@ CK_RV sr_store_sealed(struct sr_tx *tx, sr_sealed_each each, void *ctx, struct s
 
 /** sr_store_reseal(tx, row, was, err): ROW's sealed value in the place of WAS; DONE false where the version is gone, or
  *  has another value than WAS. */
-CK_RV sr_store_reseal(struct sr_tx *tx, const struct sr_version_row *row, const struct sr_buf *was, bool *done,
-	struct sr_error *err);
+CK_RV sr_store_reseal(
+	struct sr_tx *tx, const struct sr_version_row *row, const struct sr_buf *was, bool *done, struct sr_error *err);
 
 #endif

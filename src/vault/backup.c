@@ -6,6 +6,7 @@
 #include "util/box.h"
 #include "util/text.h"
 #include "vault/member.h"
+#include "vault/rekey.h"
 #include "vault/report.h"
 #include "vault/token.h"
 #include "vault/who.h"
@@ -39,6 +40,8 @@ struct sr_backups {
 	int64_t used_ms;
 	struct sr_buf head, box;
 	uint64_t bytes;
+	struct sr_seal_counts counts; /* of what is in it */
+	unsigned seal_generation;
 };
 
 struct sr_backups *sr_backups_new(void)
@@ -139,7 +142,8 @@ static CK_RV copy_as(struct sr_vault *vault, struct sr_tx *tx, const char *path,
 }
 
 /* What a look sees at this moment, and where its chain ends. */
-static CK_RV copy_now(struct sr_vault *vault, const char *path, int *fd, struct sr_head *head, struct sr_error *err)
+static CK_RV copy_now(struct sr_vault *vault, const char *path, struct sr_backups *backups, struct sr_head *head,
+	struct sr_error *err)
 {
 	struct sr_moment at;
 	int64_t newest_ms;
@@ -152,7 +156,11 @@ static CK_RV copy_now(struct sr_vault *vault, const char *path, int *fd, struct 
 	if (rv == CKR_OK)
 		rv = vault->store->ops->event_head(at.tx, head, &newest_ms, err);
 	if (rv == CKR_OK)
-		rv = copy_as(vault, at.tx, path, fd, err);
+		rv = sr_seal_count(at.tx, &backups->counts, err);
+	if (rv == CKR_OK)
+		rv = sr_seal_generation(vault, &at, &backups->seal_generation, err);
+	if (rv == CKR_OK)
+		rv = copy_as(vault, at.tx, path, &backups->fd, err);
 	sr_writer_look_end(vault->writer, &at);
 	return rv;
 }
@@ -244,10 +252,11 @@ static CK_RV make(struct sr_vault *vault, const struct sr_attr *pass, struct sr_
 		return rv;
 	if ((size_t)snprintf(path, sizeof(path), "%s/" PREFIX "%s" SUFFIX, vault->dir, backups->ticket) >= sizeof(path))
 		return fail_file(err, "has too long a path", ENAMETOOLONG);
-	if ((rv = copy_now(vault, path, &backups->fd, &header->head, err)) == CKR_OK &&
+	if ((rv = copy_now(vault, path, backups, &header->head, err)) == CKR_OK &&
 		(rv = digest_file(backups->fd, &header->bytes, header->sha256, err)) == CKR_OK &&
 		(rv = fill_header(vault, header, err)) == CKR_OK && pass)
 		rv = close_box(vault, pass, &backups->box, header, err);
+	header->seal_generation = backups->seal_generation;
 	if (rv == CKR_OK)
 		rv = sr_backup_header_sign(vault->hsm, header, &backups->head, err);
 	backups->bytes = header->bytes;
@@ -323,6 +332,13 @@ static void note(struct sr_event *event, const struct sr_backup_header *header)
 		(unsigned long long)header->bytes, sha256, header->generation, header->box_bytes ? "true" : "false");
 }
 
+/* Which generations of the seal key it needs, so that none of them is retired unawares. */
+static CK_RV note_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
+{
+	const struct sr_backups *backups = act->arg;
+	return sr_seal_note_backup(act->caller->vault, at, &backups->counts, backups->seal_generation, err);
+}
+
 static CK_RV may_back_up(const struct sr_caller *caller, struct sr_error *err)
 {
 	return sr_need_duty(caller, SR_DUTY_HSM, CKR_TOKEN_WRITE_PROTECTED, "back the vault up", err);
@@ -359,6 +375,8 @@ static CK_RV make_recorded(const struct sr_caller *caller, const struct sr_attr 
 		note(&act.event, &header);
 		rv = describe(caller->vault, backups, &header, result, err);
 	}
+	act.run = note_run;
+	act.arg = backups;
 	rv = sr_act_record(&act, rv, err);
 	if (rv != CKR_OK && made)
 		drop(backups);

@@ -25,6 +25,7 @@ struct sr_backup_header {
 	struct sr_head head;
 	int64_t created_ms;
 	unsigned generation;
+	unsigned seal_generation; /* to sign only: SEAL says it */
 	uint8_t audit_key[SR_SHA256_LEN];
 	uint64_t bytes;
 	uint8_t sha256[SR_SHA256_LEN];

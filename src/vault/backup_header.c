@@ -1,6 +1,7 @@
 /* A backup's header: written, read, signed, and laid beside an HSM. */
 #include "vault/backup.h"
 
+#include "hsm/seals.h"
 #include "util/pack.h"
 #include "util/text.h"
 
@@ -83,7 +84,8 @@ static CK_RV ask_hsm(struct sr_hsm *hsm, struct sr_backup_header *header, struct
 		rv = mac_of(hsm, header, header->mac, err);
 	pack(header, &packed);
 	if (rv == CKR_OK)
-		rv = sr_hsm_seal(hsm, &packed, CHECK_TEXT, strlen(CHECK_TEXT), &header->seal, err);
+		rv = sr_hsm_seal_by(
+			hsm, header->seal_generation, &packed, CHECK_TEXT, strlen(CHECK_TEXT), &header->seal, err);
 	sr_buf_clear(&packed);
 	sr_buf_clear(&spki);
 	return rv;

@@ -4,6 +4,7 @@
 #include "util/text.h"
 #include "vault/backup.h"
 #include "vault/event.h"
+#include "vault/rekey.h"
 #include "vault/report.h"
 #include "vault/who.h"
 
@@ -98,6 +99,10 @@ static const struct {
 	{ "backup", NULL, sr_backup_begin },
 	{ "backup-piece", NULL, sr_backup_piece },
 	{ "backup-end", NULL, sr_backup_end },
+	{ "rekey", NULL, sr_rekey_begin },
+	{ "rekey-step", NULL, sr_rekey_step },
+	{ "hsm-status", NULL, sr_rekey_status },
+	{ "hsm-retire", NULL, sr_rekey_retire },
 };
 
 static CK_RV run_kind(const struct sr_caller *caller, const struct sr_attr *kind, const struct sr_attrs *template,

@@ -4,6 +4,7 @@
 
 #include "audit/state.h"
 #include "hsm/key.h"
+#include "hsm/seals.h"
 #include "util/box.h"
 #include "util/text.h"
 #include "vault/agent.h"
@@ -196,8 +197,10 @@ static CK_RV open_hsm(struct restoring *restoring, struct sr_error *err)
 		.softhsm_conf = config->softhsm_conf,
 		.pin_value_ok = true,
 		.prompt = config->prompt };
-	if ((rv = sr_hsm_open(&hsm, &vault->hsm, err)) == CKR_OK &&
-		(rv = sr_hsm_load_keys(vault->hsm, vault->id, header->generation, err)) == CKR_OK)
+	rv = sr_hsm_open(&hsm, &vault->hsm, err);
+	if (rv == CKR_OK)
+		sr_hsm_seal_from(vault->hsm, sr_hsm_sealed_generation(header->seal.data, header->seal.len));
+	if (rv == CKR_OK && (rv = sr_hsm_load_keys(vault->hsm, vault->id, header->generation, err)) == CKR_OK)
 		rv = sr_backup_header_verify(
 			vault->hsm, restoring->text, restoring->text_len, restoring->signature, header, err);
 	return rv;

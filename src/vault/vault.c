@@ -1,12 +1,14 @@
 /* Opening and closing a vault, stage by stage. */
 #include "vault/core.h"
 
+#include "hsm/seals.h"
 #include "util/clock.h"
 #include "util/crypto.h"
 #include "vault/absence.h"
 #include "vault/backup.h"
 #include "vault/lock.h"
 #include "vault/refused.h"
+#include "vault/rekey.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,7 +77,12 @@ static CK_RV enter_hsm(struct sr_vault *vault, const struct sr_config *config, s
 
 static CK_RV enter_keys(struct sr_vault *vault, const struct sr_config *config, struct sr_error *err)
 {
+	unsigned seal;
 	(void)config;
+	CK_RV rv = sr_seal_opening(vault, &seal, err);
+	if (rv != CKR_OK)
+		return rv;
+	sr_hsm_seal_from(vault->hsm, seal);
 	return sr_hsm_load_keys(vault->hsm, vault->id, 1, err);
 }
 
