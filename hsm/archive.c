@@ -227,7 +227,12 @@ CK_RV sr_hsm_unpack_softhsm(
 {
 	struct sr_softhsm_place place;
 	struct sr_unpack in = { packed, len, false };
+	const char *set = getenv("SOFTHSM2_CONF");
 	CK_RV rv = sr_softhsm_find_place(dir, &place, err);
+	/* Otherwise a token of the same serial elsewhere would be taken for it. */
+	if (rv == CKR_OK && set && strcmp(set, place.conf) != 0)
+		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_HSM_FAILED,
+			"SOFTHSM2_CONF is set to another configuration; unset it");
 	if (rv == CKR_OK)
 		rv = sr_softhsm_folder(place.dir, err);
 	if (rv != CKR_OK)

@@ -380,6 +380,7 @@ START_TEST(approvals_are_cancelled_and_agents_suspended)
 	char id[SR_ID_MAX], token[SR_ID_MAX];
 	bool found;
 	snprintf(agent.name, sizeof(agent.name), "runner");
+	snprintf(agent.owner, sizeof(agent.owner), "admin");
 	sr_buf_text(&agent.scopes, "secrets:read:a/*");
 	sr_identity_unref(people_agent(&place, &agent));
 	const struct wish wish = { .scopes = "secrets:read:a/b", .ttl = "60", .approval = "true" };
@@ -402,22 +403,15 @@ START_TEST(approvals_are_cancelled_and_agents_suspended)
 }
 END_TEST
 
-START_TEST(the_token_comes_back_by_its_passphrase)
+/* That it comes back is for a process of its own (tests/scenario/backup.sh): SoftHSM2 has one configuration in each. */
+START_TEST(the_token_does_not_come_back_without_its_passphrase)
 {
-	char value[256];
-	expect(vault_put(&place, "a/b", "value", NULL), CKR_OK, NONE);
 	back_up("a long recovery passphrase");
 	expect(restore_to(dir, "another recovery passphrase"), CKR_PIN_INCORRECT, WRONG_PASSPHRASE);
 	ck_assert_int_ne(access(dir, F_OK), 0);
 	change_byte(-1);
 	expect(restore_to(dir, "a long recovery passphrase"), CKR_DEVICE_ERROR, VAULT_CORRUPT);
-	change_byte(-1);
-	expect(restore_to(dir, "a long recovery passphrase"), CKR_OK, NONE);
-	expect(reopen_place(dir), CKR_OK, NONE);
-	vault_login_admin(&place);
-	expect(vault_get(&place, "a/b", value), CKR_OK, NONE);
-	ck_assert_str_eq(value, "value");
-	expect(reopen_place(place.dir), CKR_OK, NONE); /* its own HSM knows nothing of it */
+	ck_assert_int_ne(access(dir, F_OK), 0);
 }
 END_TEST
 
@@ -462,7 +456,7 @@ Suite *sr_suite_backup(void)
 	tcase_add_test(tcase, each_changed_byte_is_refused);
 	tcase_add_test(tcase, another_vaults_hsm_is_refused);
 	tcase_add_test(tcase, approvals_are_cancelled_and_agents_suspended);
-	tcase_add_test(tcase, the_token_comes_back_by_its_passphrase);
+	tcase_add_test(tcase, the_token_does_not_come_back_without_its_passphrase);
 	tcase_add_test(tcase, a_box_opens_for_its_passphrase_alone);
 	suite_add_tcase(suite, tcase);
 	return suite;
