@@ -211,7 +211,7 @@ static void vendor_free(char *text)
 }
 
 const struct sr_interface sr_vendor_interface = {
-	.version = { 1, 1 },
+	.version = { 1, 0 },
 	.sr_last_error = vendor_last_error,
 	.sr_vault_create = vendor_vault_create,
 	.sr_hsm_probe = vendor_hsm_probe,

@@ -114,12 +114,12 @@
 #define CKA_SR_EACH_USE SR_VENDOR(0x1a4)    /* "true", "false": a fresh approval for each use of a private key */
 
 /* of jobs */
-#define CKA_SR_KIND                                                                                                \
-	SR_VENDOR(0x180)                                                                                           \
-	/* "audit-verify", "status", "accept-clock"; "backup" (CKA_VALUE: the recovery passphrase), "backup-piece" \
-	   (CKA_SR_ID, CKA_SR_OFFSET; CKA_VALUE is the piece), "backup-end" (CKA_SR_ID) */
+/* CKA_SR_KIND: "audit-verify", "status", "accept-clock"; "backup" (CKA_VALUE: the recovery passphrase), "backup-piece"
+ * (CKA_SR_ID, CKA_SR_OFFSET; CKA_VALUE is the piece), "backup-end" (CKA_SR_ID); "rekey", "rekey-step" (CKA_SR_OFFSET),
+ * "hsm-status", "hsm-retire" (CKA_SR_VERSION: the generation; CKA_SR_CHANGE: "lose-backups") */
+#define CKA_SR_KIND SR_VENDOR(0x180)
 #define CKA_SR_RESULT SR_VENDOR(0x181) /* a JSON object, its keys as docs/ lists them */
-#define CKA_SR_OFFSET SR_VENDOR(0x188) /* of a backup's piece, in a create template */
+#define CKA_SR_OFFSET SR_VENDOR(0x188) /* in a create template: where a piece, or a step, begins */
 
 /* -- reasons: CK_SESSION_INFO.ulDeviceError and sr_last_error -------------------------------------------------- */
 /* X(name, number, word in the audit). A refused login and an object not found are one constant each here; only the
@@ -227,7 +227,7 @@ struct sr_restore_plan {
 /** struct sr_interface: the vendor function list. Every text returned is a JSON object that the caller gives back
  *  to sr_free. Functions answer CKR_* codes and set the thread's last error. Any thread. */
 typedef struct sr_interface {
-	CK_VERSION version; /* 1.1 */
+	CK_VERSION version; /* 1.0 */
 
 	/** The calling thread's last reason: its SR_REASON_* number, and one English line (valid until the thread's
 	 * next call; "" for none). Never more revealing than the code that was returned. */
@@ -253,7 +253,7 @@ typedef struct sr_interface {
 	 * asks. */
 	void (*sr_set_prompt)(int (*ask)(const char *token_label, unsigned char *pin, unsigned long *len));
 
-	/** Since 1.1. Makes a vault of a backup, and its configuration file; all or nothing. RESULT: docs/backup.md. */
+	/** Makes a vault of a backup, and its configuration file; all or nothing. RESULT: docs/backup.md. */
 	CK_RV (*sr_vault_restore)(const struct sr_restore_plan *plan, char **result);
 } SR_INTERFACE;
 
