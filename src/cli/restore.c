@@ -104,6 +104,7 @@ static void say_done(const struct request *request, const json_t *result)
 		number(result, "approvals_canceled"), number(result, "agents_suspended"));
 	sr_say("The vault that the backup was made of is refused by this HSM from now on.");
 	say_missing(json_object_get(result, "missing_keys"));
+	sr_say("Its configuration is new: carry over what the old one said (separation, heads, listen, slots, ...).");
 	sr_say("Next: export STRONGROOM_CONF='%s'", sr_json_text(result, "config"));
 }
 
