@@ -157,4 +157,11 @@ CK_RV sr_hsm_probe(
 CK_RV sr_hsm_make_softhsm(
 	const char *dir, const char *label, struct sr_buf *uri, struct sr_buf *conf, struct sr_error *err);
 
+/** sr_hsm_pack_softhsm(conf, uri, packed, err): such a token as bytes, its PIN among them: for a box (util/box.h) and
+ *  nothing else. sr_hsm_unpack_softhsm(packed, len, dir, uri, conf, err): makes it again, as "DIR/hsm/"; URI and CONF
+ * as sr_hsm_make_softhsm answers them. On failure nothing is left. */
+CK_RV sr_hsm_pack_softhsm(const char *conf, const char *uri, struct sr_buf *packed, struct sr_error *err);
+CK_RV sr_hsm_unpack_softhsm(
+	const void *packed, size_t len, const char *dir, struct sr_buf *uri, struct sr_buf *conf, struct sr_error *err);
+
 #endif

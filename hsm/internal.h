@@ -79,6 +79,21 @@ bool sr_softhsm_try_lock(const char *conf, int *lock);
 void sr_softhsm_restore(const char *conf);
 void sr_softhsm_keep(const char *conf);
 
+/** struct sr_softhsm_place: the paths of a built-in token; sr_softhsm_find_place(dir, place, err): under DIR. */
+struct sr_softhsm_place {
+	char dir[PATH_MAX];
+	char tokens[PATH_MAX];
+	char conf[PATH_MAX];
+	char pin[PATH_MAX];
+};
+CK_RV sr_softhsm_find_place(const char *dir, struct sr_softhsm_place *place, struct sr_error *err);
+
+/** sr_softhsm_folder(path, err), sr_softhsm_write(path, data, len, err), sr_softhsm_write_conf(place, err): a new
+ * folder (0700), a new file (0600, synced), SoftHSM2's configuration. */
+CK_RV sr_softhsm_folder(const char *path, struct sr_error *err);
+CK_RV sr_softhsm_write(const char *path, const void *data, size_t len, struct sr_error *err);
+CK_RV sr_softhsm_write_conf(const struct sr_softhsm_place *place, struct sr_error *err);
+
 /** sr_softhsm_tighten(conf): takes group's and others' rights from the token files beside CONF. */
 void sr_softhsm_tighten(const char *conf);
 
@@ -123,9 +138,21 @@ void sr_key_label(const char *vault_id, enum sr_hsm_role role, unsigned generati
 void sr_key_id(enum sr_hsm_role role, unsigned generation, uint8_t id[5]);
 CK_OBJECT_CLASS sr_key_class(enum sr_hsm_role role); /* of the secret or private key */
 
-/** struct sr_hsm_keys: handles to use. GENERATION 0: none loaded. */
-struct sr_hsm_keys {
+#define SR_HSM_SEALS_MAX 8
+
+/** struct sr_seal_key: a generation of the seal key beside the one that was loaded with the others. */
+struct sr_seal_key {
 	unsigned generation;
+	CK_OBJECT_HANDLE handle;
+	bool copied;
+};
+
+/** struct sr_hsm_keys: handles to use. GENERATION 0: none loaded; SEAL_GENERATION is that of USE[SR_ROLE_SEAL], SEALS
+ * are others of its generations that were needed, SEAL_NEXT the place of the next. */
+struct sr_hsm_keys {
+	unsigned generation, seal_generation;
+	struct sr_seal_key seals[SR_HSM_SEALS_MAX];
+	unsigned seal_next;
 	CK_OBJECT_HANDLE use[SR_ROLES];
 	bool copied[SR_ROLES];
 	uint8_t point[SR_HSM_POINT_LEN]; /* the audit key's public half */
@@ -180,6 +207,7 @@ struct sr_hsm {
 	unsigned long epoch;                    /* counts the times that sessions were lost */
 	char vault_id[SR_HSM_VAULT_ID_MAX + 1]; /* "": no keys wanted */
 	unsigned wanted;                        /* generation */
+	unsigned seal_from;                     /* of the seal key, where it is another; 0: the same */
 	struct sr_hsm_keys keys;
 	struct sr_hsm_witness witness;
 	_Atomic unsigned generation; /* of KEYS, to read without the lock */
@@ -253,8 +281,14 @@ CK_RV sr_pool_doubt(struct sr_hsm *hsm, const struct sr_hsm_turn *turn, CK_RV rv
  * opens the keeper, logs in, and may give LOCK back meanwhile: REOPENING is set. */
 void sr_pool_await(struct sr_hsm *hsm);
 CK_RV sr_hsm_connect(struct sr_hsm *hsm, struct sr_error *err);
-/** with LOCK held and connected: finds and verifies the wanted keys. A lost code comes back with ERR untouched. */
+/** with LOCK held and connected: finds and verifies the wanted keys. A lost code comes back with ERR untouched.
+ * sr_keys_find_seal(hsm, generation, err): one more generation of the seal key, among hsm->keys. */
 CK_RV sr_keys_find(struct sr_hsm *hsm, struct sr_error *err);
+CK_RV sr_keys_find_seal(struct sr_hsm *hsm, unsigned generation, struct sr_error *err);
+/** sr_keys_seal(keys, generation): its handle, 0 where it was not found yet. */
+CK_OBJECT_HANDLE sr_keys_seal(const struct sr_hsm_keys *keys, unsigned generation);
+/** sr_keys_generate_seal(turn, vault_id, generation) */
+CK_RV sr_keys_generate_seal(const struct sr_hsm_turn *turn, const char *vault_id, unsigned generation);
 
 /* -- presence.c ------------------------------------------------------------------------------------------------ */
 

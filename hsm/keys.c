@@ -188,6 +188,17 @@ static CK_RV generate_work(const struct sr_hsm_turn *turn, void *job_)
 	return rv;
 }
 
+CK_RV sr_keys_generate_seal(const struct sr_hsm_turn *turn, const char *vault_id, unsigned generation)
+{
+	struct plan plan = { vault_id, generation, true, can_copy_fixed(turn), CKR_OK };
+	CK_RV rv = generate(turn, &plan, SR_ROLE_SEAL);
+	if (is_template_refusal(rv)) {
+		plan.fixed = false;
+		rv = generate(turn, &plan, SR_ROLE_SEAL);
+	}
+	return rv;
+}
+
 /** struct survey: the objects that carry one of a generation's labels. */
 struct survey {
 	const char *vault_id;

@@ -19,14 +19,6 @@
 #define PIN_RANDOM 20 /* bytes: 32 base32 characters */
 #define SLOTS_MAX 64
 
-/** struct place: the paths of the new token. */
-struct place {
-	char dir[PATH_MAX];
-	char tokens[PATH_MAX];
-	char conf[PATH_MAX];
-	char pin[PATH_MAX];
-};
-
 static CK_RV fail_file(struct sr_error *err, const char *what, const char *path)
 {
 	CK_RV rv = errno == ENOSPC || errno == EDQUOT ? CKR_DEVICE_MEMORY : CKR_DEVICE_ERROR;
@@ -81,19 +73,18 @@ void sr_softhsm_tighten(const char *conf)
 	tighten_folder(AT_FDCWD, tokens, 1);
 }
 
-static CK_RV write_file(const char *path, const char *text, struct sr_error *err)
+CK_RV sr_softhsm_write(const char *path, const void *data, size_t len, struct sr_error *err)
 {
-	size_t len = strlen(text);
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return fail_file(err, "cannot create", path);
-	bool ok = fchmod(fd, 0600) == 0 && write(fd, text, len) == (ssize_t)len && fsync(fd) == 0;
+	bool ok = fchmod(fd, 0600) == 0 && write(fd, data, len) == (ssize_t)len && fsync(fd) == 0;
 	if (close(fd) != 0)
 		ok = false;
 	return ok ? CKR_OK : fail_file(err, "cannot write", path);
 }
 
-static CK_RV make_folder(const char *path, struct sr_error *err)
+CK_RV sr_softhsm_folder(const char *path, struct sr_error *err)
 {
 	if (mkdir(path, 0700) != 0 || chmod(path, 0700) != 0)
 		return fail_file(err, "cannot create", path);
@@ -110,7 +101,7 @@ static int remove_entry(const char *path, const struct stat *st, int kind, struc
 
 /* -- the place ------------------------------------------------------------------------------------------------- */
 
-static CK_RV find_place(const char *dir, struct place *place, struct sr_error *err)
+CK_RV sr_softhsm_find_place(const char *dir, struct sr_softhsm_place *place, struct sr_error *err)
 {
 	char base[PATH_MAX];
 	if (!realpath(dir, base))
@@ -129,7 +120,7 @@ static CK_RV find_place(const char *dir, struct place *place, struct sr_error *e
 	return CKR_OK;
 }
 
-static CK_RV write_conf(const struct place *place, struct sr_error *err)
+CK_RV sr_softhsm_write_conf(const struct sr_softhsm_place *place, struct sr_error *err)
 {
 	char text[PATH_MAX + 512];
 	snprintf(text, sizeof(text),
@@ -141,7 +132,7 @@ static CK_RV write_conf(const struct place *place, struct sr_error *err)
 		"slots.removable = false\n"
 		"library.reset_on_fork = true\n",
 		place->tokens);
-	return write_file(place->conf, text, err);
+	return sr_softhsm_write(place->conf, text, strlen(text), err);
 }
 
 static bool random_pin(char pin[PIN_LEN + 1])
@@ -207,7 +198,8 @@ static CK_RV make_token(
 	return rv == CKR_OK ? CKR_OK : sr_hsm_fail(err, rv, "initialise the SoftHSM token");
 }
 
-static CK_RV format_uri(const CK_TOKEN_INFO *token, const char *module, const struct place *place, struct sr_buf *uri)
+static CK_RV format_uri(
+	const CK_TOKEN_INFO *token, const char *module, const struct sr_softhsm_place *place, struct sr_buf *uri)
 {
 	char source[PATH_MAX + 8], *text = NULL;
 	P11KitUri *parts = p11_kit_uri_new();
@@ -228,7 +220,7 @@ static CK_RV format_uri(const CK_TOKEN_INFO *token, const char *module, const st
 }
 
 static CK_RV use_module(
-	const struct place *place, const char *label, char *pin, struct sr_buf *uri, struct sr_error *err)
+	const struct sr_softhsm_place *place, const char *label, char *pin, struct sr_buf *uri, struct sr_error *err)
 {
 	char module[PATH_MAX];
 	struct sr_backend backend;
@@ -255,16 +247,17 @@ static CK_RV use_module(
 	return rv;
 }
 
-static CK_RV fill_place(const struct place *place, const char *label, struct sr_buf *uri, struct sr_error *err)
+static CK_RV fill_place(
+	const struct sr_softhsm_place *place, const char *label, struct sr_buf *uri, struct sr_error *err)
 {
 	char pin[PIN_LEN + 1];
-	CK_RV rv = make_folder(place->tokens, err);
+	CK_RV rv = sr_softhsm_folder(place->tokens, err);
 	if (rv == CKR_OK)
-		rv = write_conf(place, err);
+		rv = sr_softhsm_write_conf(place, err);
 	if (rv == CKR_OK && !random_pin(pin))
 		rv = fail_file(err, "no random bytes from", "the kernel");
 	if (rv == CKR_OK)
-		rv = write_file(place->pin, pin, err);
+		rv = sr_softhsm_write(place->pin, pin, strlen(pin), err);
 	if (rv == CKR_OK)
 		rv = use_module(place, label, pin, uri, err);
 	sr_cleanse(pin, sizeof(pin));
@@ -274,13 +267,13 @@ static CK_RV fill_place(const struct place *place, const char *label, struct sr_
 CK_RV sr_hsm_make_softhsm(
 	const char *dir, const char *label, struct sr_buf *uri, struct sr_buf *conf, struct sr_error *err)
 {
-	struct place place;
+	struct sr_softhsm_place place;
 	if (!*label || strlen(label) > 32 || !sr_text_utf8(label, strlen(label)))
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_BAD_CONFIG,
 			"SoftHSM token not made: a label has 1 to 32 bytes of UTF-8 without control characters");
-	CK_RV rv = find_place(dir, &place, err);
+	CK_RV rv = sr_softhsm_find_place(dir, &place, err);
 	if (rv == CKR_OK)
-		rv = make_folder(place.dir, err);
+		rv = sr_softhsm_folder(place.dir, err);
 	if (rv != CKR_OK)
 		return rv;
 	rv = fill_place(&place, label, uri, err);

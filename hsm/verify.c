@@ -210,20 +210,20 @@ static void try_copy(struct subject *key, enum sr_hsm_role role, struct sr_hsm_k
 }
 
 static CK_RV find_role(const struct sr_hsm_turn *turn, const struct sr_hsm *hsm, enum sr_hsm_role role,
-	struct sr_hsm_keys *keys, struct sr_error *err)
+	unsigned generation, struct sr_hsm_keys *keys, struct sr_error *err)
 {
 	char label[SR_HSM_LABEL_MAX];
 	struct subject key = { turn, 0, label, err };
-	sr_key_label(hsm->vault_id, role, hsm->wanted, label);
+	sr_key_label(hsm->vault_id, role, generation, label);
 	CK_RV rv = find_one(&key, sr_key_class(role));
 	if (rv == CKR_OK)
-		rv = check_kind(&key, role, hsm->wanted);
+		rv = check_kind(&key, role, generation);
 	if (rv == CKR_OK)
 		rv = check_origin(&key, false);
 	if (rv == CKR_OK)
 		rv = check_rights(&key, sr_key_rows[role].rights);
 	if (rv == CKR_OK && role == SR_ROLE_AUDIT)
-		rv = check_public(&key, hsm->wanted, keys->point);
+		rv = check_public(&key, generation, keys->point);
 	if (rv == CKR_OK)
 		try_copy(&key, role, keys);
 	return rv;
@@ -234,6 +234,10 @@ static void destroy_copies(const struct sr_hsm_turn *turn, const struct sr_hsm_k
 	for (int role = 0; role < SR_ROLES; role++) {
 		if (keys->copied[role])
 			(void)turn->module->C_DestroyObject(turn->session, keys->use[role]);
+	}
+	for (size_t i = 0; i < SR_HSM_SEALS_MAX; i++) {
+		if (keys->seals[i].copied)
+			(void)turn->module->C_DestroyObject(turn->session, keys->seals[i].handle);
 	}
 }
 
@@ -274,11 +278,13 @@ static CK_RV check_witness(
 CK_RV sr_keys_find(struct sr_hsm *hsm, struct sr_error *err)
 {
 	const struct sr_hsm_turn turn = { .module = hsm->backend.module, .slot = hsm->slot, .session = hsm->keeper };
-	struct sr_hsm_keys keys = { .generation = hsm->wanted };
+	unsigned seal = hsm->seal_from ? hsm->seal_from : hsm->wanted;
+	struct sr_hsm_keys keys = { .generation = hsm->wanted, .seal_generation = seal };
 	CK_RV rv = CKR_OK;
 	int lock = sr_softhsm_lock(hsm->backend.softhsm_conf, false);
 	for (int role = 0; rv == CKR_OK && role < SR_ROLES; role++)
-		rv = find_role(&turn, hsm, (enum sr_hsm_role)role, &keys, err);
+		rv = find_role(
+			&turn, hsm, (enum sr_hsm_role)role, role == SR_ROLE_SEAL ? seal : hsm->wanted, &keys, err);
 	if (rv == CKR_OK)
 		rv = check_witness(&turn, hsm, &keys, err);
 	sr_softhsm_unlock(lock);
@@ -289,6 +295,33 @@ CK_RV sr_keys_find(struct sr_hsm *hsm, struct sr_error *err)
 	destroy_copies(&turn, &hsm->keys); /* those of the keys that were in use so far */
 	hsm->keys = keys;
 	atomic_store(&hsm->generation, keys.generation);
+	return CKR_OK;
+}
+
+CK_OBJECT_HANDLE sr_keys_seal(const struct sr_hsm_keys *keys, unsigned generation)
+{
+	if (generation == keys->seal_generation)
+		return keys->use[SR_ROLE_SEAL];
+	for (size_t i = 0; i < SR_HSM_SEALS_MAX; i++) {
+		if (keys->seals[i].generation == generation)
+			return keys->seals[i].handle;
+	}
+	return 0;
+}
+
+/* The copy whose place is taken stays until the sessions go: a thread may be about to use it. */
+CK_RV sr_keys_find_seal(struct sr_hsm *hsm, unsigned generation, struct sr_error *err)
+{
+	const struct sr_hsm_turn turn = { .module = hsm->backend.module, .slot = hsm->slot, .session = hsm->keeper };
+	struct sr_hsm_keys found = { .generation = 0 };
+	int lock = sr_softhsm_lock(hsm->backend.softhsm_conf, false);
+	CK_RV rv = find_role(&turn, hsm, SR_ROLE_SEAL, generation, &found, err);
+	sr_softhsm_unlock(lock);
+	if (rv != CKR_OK)
+		return rv;
+	hsm->keys.seals[hsm->keys.seal_next] =
+		(struct sr_seal_key){ generation, found.use[SR_ROLE_SEAL], found.copied[SR_ROLE_SEAL] };
+	hsm->keys.seal_next = (hsm->keys.seal_next + 1) % SR_HSM_SEALS_MAX;
 	return CKR_OK;
 }
 

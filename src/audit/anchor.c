@@ -1,4 +1,4 @@
-/* The anchor's bytes: the sequence alone, as hsm.h wants it first (8 bytes, big-endian), then a packed record. */
+/* The anchor's bytes: the head's number alone, as hsm.h wants it first (8 bytes, big-endian), then a packed record. */
 #include "audit/anchor.h"
 
 #include "util/pack.h"
@@ -27,7 +27,7 @@ static CK_RV parse(const struct sr_buf *value, const char *chain_id, struct sr_a
 	if (value->len > SEQ_LEN) {
 		in.at += SEQ_LEN;
 		in.left -= SEQ_LEN;
-		anchor->head.seq = first_number(value->data);
+		sr_head_set_number(&anchor->head, first_number(value->data));
 	}
 	size_t label_len, chain_len, hash_len;
 	const uint8_t *label = sr_unpack_bytes(&in, &label_len);
@@ -63,8 +63,9 @@ CK_RV sr_anchor_write(struct sr_hsm *hsm, const char *vault_id, const char *chai
 {
 	struct sr_buf value = SR_BUF_INIT;
 	uint8_t seq[SEQ_LEN];
+	uint64_t number = sr_head_number(&anchor->head);
 	for (size_t i = 0; i < SEQ_LEN; i++)
-		seq[i] = (uint8_t)(anchor->head.seq >> (8 * (SEQ_LEN - 1 - i)));
+		seq[i] = (uint8_t)(number >> (8 * (SEQ_LEN - 1 - i)));
 	sr_buf_append(&value, seq, sizeof seq);
 	sr_pack_text(&value, LABEL);
 	sr_pack_text(&value, chain_id);

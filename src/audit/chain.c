@@ -89,3 +89,16 @@ bool sr_audit_key_digest(
 	sr_pack_bytes(&packed, spki, len);
 	return digest(&packed, out);
 }
+
+#define EPOCH_SHIFT 48
+
+uint64_t sr_head_number(const struct sr_head *head)
+{
+	return head->epoch << EPOCH_SHIFT | head->seq;
+}
+
+void sr_head_set_number(struct sr_head *head, uint64_t number)
+{
+	head->epoch = number >> EPOCH_SHIFT;
+	head->seq = number & ((UINT64_C(1) << EPOCH_SHIFT) - 1);
+}

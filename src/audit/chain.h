@@ -21,6 +21,14 @@ bool sr_chain_next(struct sr_head *head, const struct sr_event *event);
  *  clock. No other may. */
 bool sr_event_sets_clock(const struct sr_event *event);
 
+/** The number of a head outside the database, in the anchor and the heads file: its epoch in the upper 16 bits, its
+ *  sequence below, so that whatever a restored vault knows is newer than all from before. sr_head_number(head);
+ *  sr_head_set_number(head, number). */
+#define SR_EPOCH_MAX 65535u
+#define SR_EPOCH_META "epoch" /* of the store's meta texts: decimal; absent: 0 */
+uint64_t sr_head_number(const struct sr_head *head);
+void sr_head_set_number(struct sr_head *head, uint64_t number);
+
 /** sr_checkpoint_digest(chain_id, head, digest): what the audit key signs. */
 bool sr_checkpoint_digest(const char *chain_id, const struct sr_head *head, uint8_t digest[SR_SHA256_LEN]);
 

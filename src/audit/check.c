@@ -2,6 +2,7 @@
 #include "audit/check.h"
 
 #include "audit/heads.h"
+#include "util/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +21,18 @@ static CK_RV read_chain_id(struct sr_place *place, struct sr_tx *tx, struct sr_e
 	return rv;
 }
 
+static CK_RV read_epoch(struct sr_place *place, struct sr_tx *tx, struct sr_error *err)
+{
+	struct sr_buf text = SR_BUF_INIT;
+	CK_RV rv = place->store->ops->meta_get(tx, SR_EPOCH_META, &text, err);
+	if (rv == CKR_OK && text.len > 0 &&
+		!sr_text_u64((const char *)text.data, text.len, SR_EPOCH_MAX, &place->epoch))
+		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT,
+			"the vault's epoch cannot be read; restore the right database");
+	sr_buf_clear(&text);
+	return rv;
+}
+
 CK_RV sr_place_find(const struct sr_writer_config *config, struct sr_place *place, struct sr_error *err)
 {
 	*place = (struct sr_place){ .store = config->store,
@@ -31,6 +44,8 @@ CK_RV sr_place_find(const struct sr_writer_config *config, struct sr_place *plac
 	if (rv != CKR_OK)
 		return rv;
 	rv = read_chain_id(place, tx, err);
+	if (rv == CKR_OK)
+		rv = read_epoch(place, tx, err);
 	place->store->ops->rollback(tx);
 	return rv;
 }
@@ -38,7 +53,10 @@ CK_RV sr_place_find(const struct sr_writer_config *config, struct sr_place *plac
 CK_RV sr_witness_heads(const struct sr_place *place, struct sr_witness *witness, struct sr_error *err)
 {
 	*witness = (struct sr_witness){ .name = "the heads file" };
-	return sr_heads_read(place->heads_path, place->chain_id, &witness->head, &witness->found, err);
+	CK_RV rv = sr_heads_read(place->heads_path, place->chain_id, &witness->head, &witness->found, err);
+	/* One of before the vault was restored knows what is not there any more, and vouches for nothing. */
+	witness->found = witness->found && witness->head.epoch >= place->epoch;
+	return rv;
 }
 
 CK_RV sr_witness_anchor(
@@ -108,6 +126,22 @@ CK_RV sr_scan_run(const struct sr_place *place, struct sr_tx *tx, struct sr_scan
 	return rv == CKR_OK ? CKR_OK : sr_fail(err, rv, trouble.reason, "%s", trouble.text);
 }
 
+/* Of a vault and one that was restored from its backup only the latter goes on. */
+static CK_RV check_epoch(const struct sr_place *place, const struct sr_witness *witness, struct sr_error *err)
+{
+	unsigned long long theirs = witness->head.epoch, ours = place->epoch;
+	if (theirs == ours)
+		return CKR_OK;
+	if (theirs > ours)
+		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROLLED_BACK,
+			"the vault was restored from a backup (%s knows epoch %llu, this database is of epoch %llu): "
+			"use the restored one",
+			witness->name, theirs, ours);
+	return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_CHAIN_BROKEN,
+		"the database says that it was restored (epoch %llu), and %s knows epoch %llu; restore the right one",
+		ours, witness->name, theirs);
+}
+
 CK_RV sr_witness_check(const struct sr_place *place, struct sr_tx *tx, uint64_t end, const struct sr_witness *witness,
 	struct sr_error *err)
 {
@@ -116,13 +150,16 @@ CK_RV sr_witness_check(const struct sr_place *place, struct sr_tx *tx, uint64_t 
 	unsigned long long seq = witness->head.seq;
 	if (!witness->found)
 		return CKR_OK;
+	CK_RV rv = check_epoch(place, witness, err);
+	if (rv != CKR_OK)
+		return rv;
 	if (seq > end)
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROLLED_BACK,
 			"the database ends at record %llu, %s knows record %llu: an older copy was put back, or its "
 			"end cut "
 			"off; restore the right one",
 			(unsigned long long)end, witness->name, seq);
-	CK_RV rv = sr_head_stored(place, tx, seq, &stored, &found, err);
+	rv = sr_head_stored(place, tx, seq, &stored, &found, err);
 	if (rv != CKR_OK)
 		return rv;
 	if (!found || memcmp(stored.hash, witness->head.hash, sizeof stored.hash) != 0)
@@ -157,6 +194,7 @@ static CK_RV check_checkpoint(
 		return sr_head_stored(place, tx, 0, head, &found, err);
 	struct sr_witness witness = { .name = "the last checkpoint", .found = true, .head = { .seq = last.seq } };
 	memcpy(witness.head.hash, last.head, sizeof witness.head.hash);
+	witness.head.epoch = place->epoch;
 	*head = witness.head;
 	return sr_witness_check(place, tx, end, &witness, err);
 }
@@ -219,6 +257,19 @@ CK_RV sr_audit_look(
 	if (rv != CKR_OK)
 		return rv;
 	rv = look_in(place, trust, tx, witnesses, standing, err);
+	place->store->ops->rollback(tx);
+	return rv;
+}
+
+CK_RV sr_audit_look_inside(
+	const struct sr_place *place, struct sr_trust *trust, struct sr_standing *standing, struct sr_error *err)
+{
+	const struct sr_witness nobody[2] = { { .found = false }, { .found = false } };
+	struct sr_tx *tx;
+	CK_RV rv = place->store->ops->begin_read(place->store, &tx, err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = look_in(place, trust, tx, nobody, standing, err);
 	place->store->ops->rollback(tx);
 	return rv;
 }

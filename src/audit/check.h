@@ -7,7 +7,8 @@
 #include "audit/place.h"
 #include "audit/standing.h"
 
-/** struct sr_witness: someone outside the database who knows a head. NAME as in "the HSM's anchor". */
+/** struct sr_witness: someone outside the database who knows a head. NAME as in "the HSM's anchor". A heads file of an
+ * epoch before the database's is not FOUND. */
 struct sr_witness {
 	const char *name;
 	bool found;
@@ -22,7 +23,7 @@ CK_RV sr_witness_anchor(
 	const struct sr_place *place, struct sr_witness *witness, int64_t *wall_ms, struct sr_error *err);
 
 /** sr_witness_check(place, tx, end, witness, err): whether what WITNESS knows is in a chain that ends at record END:
- *  ROLLED_BACK where it knows a later record, CHAIN_BROKEN where it knows another one. */
+ *  ROLLED_BACK where it knows a later record or epoch, CHAIN_BROKEN where it knows another one. */
 CK_RV sr_witness_check(const struct sr_place *place, struct sr_tx *tx, uint64_t end, const struct sr_witness *witness,
 	struct sr_error *err);
 
@@ -56,6 +57,11 @@ struct sr_standing {
 
 /** sr_audit_look(place, trust, standing, err): the checks of sr_writer_open. */
 CK_RV sr_audit_look(
+	const struct sr_place *place, struct sr_trust *trust, struct sr_standing *standing, struct sr_error *err);
+
+/** sr_audit_look_inside(place, trust, standing, err): the same of the database alone, whatever heads file and anchor
+ *  know. */
+CK_RV sr_audit_look_inside(
 	const struct sr_place *place, struct sr_trust *trust, struct sr_standing *standing, struct sr_error *err);
 
 #endif

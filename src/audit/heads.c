@@ -2,6 +2,8 @@
  *
  *   strongroom-head/1 CHAIN(32, padded with blanks) SEQ(20 digits) HASH(64 hex) CHECKSUM(16 hex)\n
  *
+ * SEQ is the head's number (chain.h): of a vault that was never restored its sequence.
+ *
  * CHECKSUM is the beginning of the SHA-256 of all before it, with its blank. It finds accidents; an edit on purpose it
  * cannot: what the file is worth, it is worth by lying where the database's writer does not reach. */
 #include "audit/heads.h"
@@ -60,7 +62,7 @@ static bool line_make(const char *chain_id, const struct sr_head *head, char lin
 	char hash[HASH_TEXT + 1], sum[2 * CHECKSUM_LEN + 1];
 	sr_text_hex(head->hash, sizeof head->hash, hash);
 	int len = snprintf(line, LINE_LEN + 1, "%s %-*s %0*llu %s ", LABEL, CHAIN_LEN, chain_id, SEQ_LEN,
-		(unsigned long long)head->seq, hash);
+		(unsigned long long)sr_head_number(head), hash);
 	if (len != CHECKSUM_AT || !checksum(line, sum))
 		return false;
 	snprintf(line + CHECKSUM_AT, LINE_LEN + 1 - CHECKSUM_AT, "%s\n", sum);
@@ -82,9 +84,12 @@ static bool line_parse(const char line[LINE_LEN + 1], char chain_id[SR_CHAIN_ID_
 		zeros--;
 	memcpy(hash, line + HASH_AT, HASH_TEXT);
 	hash[HASH_TEXT] = '\0';
-	return sr_text_u64(number + zeros, SEQ_LEN - zeros, UINT64_MAX, &head->seq) &&
-	       sr_text_unhex(hash, head->hash, sizeof head->hash) && line_make(chain_id, head, again) &&
-	       memcmp(line, again, LINE_LEN) == 0;
+	uint64_t value;
+	if (!sr_text_u64(number + zeros, SEQ_LEN - zeros, UINT64_MAX, &value) ||
+		!sr_text_unhex(hash, head->hash, sizeof head->hash))
+		return false;
+	sr_head_set_number(head, value);
+	return line_make(chain_id, head, again) && memcmp(line, again, LINE_LEN) == 0;
 }
 
 static CK_RV line_read(
@@ -152,9 +157,10 @@ static CK_RV replace_locked(
 	CK_RV rv = line_read(fd, path, chain_id, &old, &found, err);
 	if (rv != CKR_OK)
 		return rv;
-	if (found && old.seq == head->seq && !sr_equal(old.hash, head->hash, sizeof old.hash))
+	uint64_t was = sr_head_number(&old), is = sr_head_number(head);
+	if (found && was == is && !sr_equal(old.hash, head->hash, sizeof old.hash))
 		return broken(err, path, "knows another history of the same length");
-	if (found && old.seq >= head->seq)
+	if (found && was >= is)
 		return CKR_OK;
 	if (!line_make(chain_id, head, line))
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_INTERNAL, "the heads line could not be made");

@@ -4,13 +4,14 @@
 
 #include "audit/writer.h"
 
-/** struct sr_place: where one chain lives. Everything but CHAIN_ID is borrowed. */
+/** struct sr_place: where one chain lives. Everything but CHAIN_ID is borrowed. EPOCH: how often it was restored. */
 struct sr_place {
 	struct sr_store *store;
 	struct sr_hsm *hsm;
 	const char *vault_id;
 	const char *heads_path;
 	char chain_id[SR_CHAIN_ID_MAX];
+	uint64_t epoch;
 };
 
 /** sr_place_find(config, place, err): CONFIG's chain, by the id in the database; VAULT_INCOMPLETE without one. */

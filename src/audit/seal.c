@@ -22,9 +22,11 @@ void sr_ledger_begin(struct sr_ledger *ledger)
 CK_RV sr_ledger_heads(struct sr_ledger *ledger, struct sr_error *err)
 {
 	const struct sr_place *place = &ledger->place;
-	if (ledger->synced.seq < ledger->standing.head.seq)
+	struct sr_head head = ledger->synced;
+	if (head.seq < ledger->standing.head.seq)
 		return CKR_OK;
-	CK_RV rv = sr_heads_write(place->heads_path, place->chain_id, &ledger->synced, err);
+	head.epoch = place->epoch;
+	CK_RV rv = sr_heads_write(place->heads_path, place->chain_id, &head, err);
 	ledger->heads_known = ledger->heads_known || rv == CKR_OK;
 	return rv;
 }
@@ -145,6 +147,7 @@ CK_RV sr_ledger_anchor(struct sr_ledger *ledger, bool always, struct sr_error *e
 	if (ledger->synced.seq <= known->head.seq || (!always && !stale && !ledger->anchor_owed))
 		return CKR_OK;
 	struct sr_anchor anchor = { .head = ledger->synced, .wall_ms = now.wall_ms };
+	anchor.head.epoch = place->epoch;
 	CK_RV rv = ask_anchor(ledger, err);
 	if (rv != CKR_OK && (err->reason == SR_REASON_CHAIN_BROKEN || err->reason == SR_REASON_ROLLED_BACK))
 		ledger->broken = *err;

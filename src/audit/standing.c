@@ -9,7 +9,9 @@ static CK_RV compute(
 	const struct sr_place *place, const struct sr_standing_row *row, uint8_t mac[SR_MAC_LEN], struct sr_error *err)
 {
 	struct sr_buf packed = SR_BUF_INIT;
-	sr_pack_text(&packed, "strongroom/standing/1");
+	sr_pack_text(&packed, place->epoch ? "strongroom/standing/2" : "strongroom/standing/1");
+	if (place->epoch)
+		sr_pack_u64(&packed, place->epoch);
 	sr_pack_text(&packed, place->vault_id);
 	sr_pack_text(&packed, place->chain_id);
 	sr_pack_u64(&packed, row->head.seq);

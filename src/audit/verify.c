@@ -139,6 +139,11 @@ static CK_RV check_witness(struct verifying *verifying, const struct sr_witness 
 	bool same;
 	if (!witness->found || (verifying->scan_bad && seq >= verifying->scan_bad))
 		return CKR_OK;
+	if (witness->head.epoch != verifying->place.epoch) {
+		report(verdict, 0, "%s knows epoch %" PRIu64 ", the database is of epoch %" PRIu64, witness->name,
+			witness->head.epoch, verifying->place.epoch);
+		return CKR_OK;
+	}
 	if (seq > verdict->records) {
 		report_cut(verdict, witness->name, seq);
 		return CKR_OK;

@@ -117,6 +117,24 @@ size_t sr_writer_sinks(struct sr_writer *writer, struct sr_sink_state states[SR_
 /** sr_writer_seal(writer, err): a checkpoint over everything committed, now (stop, export). */
 CK_RV sr_writer_seal(struct sr_writer *writer, struct sr_error *err);
 
+/** struct sr_restored: a chain that goes on from a backup: WAS, where it ended there; KNOWN, what the HSM's anchor knew
+ *  at KNOWN_MS, if FOUND; EPOCH, the new one. */
+struct sr_restored {
+	struct sr_head was, known;
+	int64_t known_ms;
+	bool found;
+	uint64_t epoch;
+};
+
+/** sr_writer_restore_chain(config, expected, restored, err): restore only, before sr_writer_open: checks the chain in the
+ *  database as that does, but for the witnesses; it must end at EXPECTED (CHAIN_BROKEN). What the anchor knows of the
+ *  same epoch must be in it, as far as it goes. Then begins the epoch after both of theirs, in database, heads file and
+ *  anchor: whoever has the vault that the backup was made of is refused from now on.
+ *  sr_writer_restore_undo(config, restored): the anchor as it was, where nothing came of it. */
+CK_RV sr_writer_restore_chain(const struct sr_writer_config *config, const struct sr_head *expected,
+	struct sr_restored *restored, struct sr_error *err);
+void sr_writer_restore_undo(const struct sr_writer_config *config, const struct sr_restored *restored);
+
 /** sr_writer_start_chain(config, chain_id, err): init only: stores the audit key's row and the chain id, and makes the
  *  first anchor and heads line (sequence 0). */
 CK_RV sr_writer_start_chain(const struct sr_writer_config *config, const char *chain_id, struct sr_error *err);

@@ -77,7 +77,12 @@ static const struct sr_command commands[] = {
 	{ "incident", "release", sr_run_incident_release, "let a frozen path be used again" },
 	{ "incident", "list", sr_run_incident_list, "list the paths that are frozen" },
 	{ "run", NULL, sr_run_run, "run a command with secrets in its environment" },
+	{ "hsm", "status", sr_run_hsm_status, "the generations of its keys, and what needs each" },
+	{ "hsm", "rekey", sr_run_hsm_rekey, "seal everything under a new key" },
+	{ "hsm", "retire", sr_run_hsm_retire, "destroy a key that nothing needs any more" },
 	{ "hsm", "probe", sr_run_hsm_probe, "what the HSM can do" },
+	{ "backup", NULL, sr_run_backup, "write a backup of the vault" },
+	{ "restore", NULL, sr_run_restore, "make a vault of a backup" },
 	{ "status", NULL, sr_run_status, "the vault's state" },
 	{ "doctor", NULL, sr_run_doctor, "what is wrong with this set-up" },
 };

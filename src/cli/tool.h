@@ -130,6 +130,11 @@ int sr_run_incident_list(struct sr_tool *tool, int argc, char **argv);
 int sr_run_audit_check(struct sr_tool *tool, int argc, char **argv);
 int sr_run_audit_report(struct sr_tool *tool, int argc, char **argv);
 int sr_run_hsm_probe(struct sr_tool *tool, int argc, char **argv);
+int sr_run_hsm_status(struct sr_tool *tool, int argc, char **argv);
+int sr_run_hsm_rekey(struct sr_tool *tool, int argc, char **argv);
+int sr_run_hsm_retire(struct sr_tool *tool, int argc, char **argv);
+int sr_run_backup(struct sr_tool *tool, int argc, char **argv);
+int sr_run_restore(struct sr_tool *tool, int argc, char **argv);
 int sr_run_status(struct sr_tool *tool, int argc, char **argv);
 int sr_run_doctor(struct sr_tool *tool, int argc, char **argv);
 

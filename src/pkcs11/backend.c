@@ -64,6 +64,15 @@ static CK_RV create(const struct sr_vault_plan *plan, sr_pin_prompt prompt, char
 	return remember(rv, err);
 }
 
+static CK_RV restore(
+	const struct sr_restore_plan *plan, const struct sr_config *config, char **result, struct sr_error *err)
+{
+	sr_crypto_errors_begin();
+	CK_RV rv = sr_vault_restore(plan, config, result, err);
+	sr_crypto_errors_end();
+	return remember(rv, err);
+}
+
 static CK_RV probe(const char *hsm_uri, const struct sr_config *config, char **result, struct sr_error *err)
 {
 	sr_crypto_errors_begin();
@@ -91,6 +100,7 @@ const struct sr_backend *sr_backend(void)
 		.abandon = sr_client_abandon,
 		.last_error = sr_last_error_get,
 		.create = create,
+		.restore = restore,
 		.probe = probe,
 		.doctor = doctor,
 		.view = sr_client_view,

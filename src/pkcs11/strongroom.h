@@ -129,8 +129,9 @@
  * "frozen" (set: "released", with CKA_SR_REASON) */
 
 /* of jobs */
-#define CKA_SR_KIND SR_VENDOR(0x180)   /* which job: docs/interfaces.md */
+#define CKA_SR_KIND SR_VENDOR(0x180)   /* which job: docs/pkcs11.md */
 #define CKA_SR_RESULT SR_VENDOR(0x181) /* a JSON object, its keys as docs/ lists them */
+#define CKA_SR_OFFSET SR_VENDOR(0x188) /* in a create template: where a piece, or a step, begins */
 
 /* -- reasons: CK_SESSION_INFO.ulDeviceError and sr_last_error -------------------------------------------------- */
 /* X(name, number, word in the audit). A refused login and an object not found are one constant each here; only the
@@ -229,6 +230,17 @@ struct sr_vault_plan {
 	const char *hsm_uri;
 };
 
+/** struct sr_restore_plan: what sr_vault_restore makes of the backup FILE in the new directory DIR. The HSM is the one
+ * in the backup where PASSPHRASE is given (the recovery passphrase; else NULL), else HSM_URI's, else (NULL) the
+ * configured one. */
+struct sr_restore_plan {
+	const char *file;
+	const char *dir;
+	const char *hsm_uri;
+	const unsigned char *passphrase;
+	unsigned long passphrase_len;
+};
+
 /** struct sr_interface: the vendor function list. Every text returned is a JSON object that the caller gives back
  *  to sr_free. Functions answer CKR_* codes and set the thread's last error. Any thread. */
 typedef struct sr_interface {
@@ -257,6 +269,9 @@ typedef struct sr_interface {
 	 * takes it back. Set it before C_Initialize, from one thread. Without it such an HSM is refused: a guest never
 	 * asks. */
 	void (*sr_set_prompt)(int (*ask)(const char *token_label, unsigned char *pin, unsigned long *len));
+
+	/** Makes a vault of a backup, and its configuration file; all or nothing. RESULT: docs/backup.md. */
+	CK_RV (*sr_vault_restore)(const struct sr_restore_plan *plan, char **result);
 } SR_INTERFACE;
 
 #endif

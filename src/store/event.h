@@ -51,7 +51,11 @@
 	X(AUDIT_VERIFIED, "audit.verified")               \
 	X(HSM_OPENED, "hsm.opened")                       \
 	X(HSM_LOST, "hsm.lost")                           \
+	X(HSM_REKEYED, "hsm.rekeyed")                     \
+	X(HSM_RETIRED, "hsm.retired")                     \
 	X(VAULT_CREATED, "vault.created")                 \
+	X(VAULT_BACKED_UP, "vault.backed_up")             \
+	X(VAULT_RESTORED, "vault.restored")               \
 	X(VAULT_CLOCK, "vault.clock_jumped")              \
 	X(VAULT_CLOCK_ACCEPTED, "vault.clock_accepted")
 

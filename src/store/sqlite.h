@@ -39,6 +39,9 @@ enum sr_sql {
 	SR_SQL_ROTATION_GET,
 	SR_SQL_ROTATION_PUT,
 	SR_SQL_ROTATION_LIST,
+	SR_SQL_VERSION_STALE,
+	SR_SQL_VERSION_SEALED,
+	SR_SQL_VERSION_RESEAL,
 	SR_SQL_KEY_GET,
 	SR_SQL_KEY_PUT,
 	SR_SQL_KEY_LIST,
@@ -415,5 +418,7 @@ CK_RV sr_sqlite_checkpoint_from(
 CK_RV sr_sqlite_checkpoint_list(struct sr_tx *tx, sr_checkpoint_each each, void *ctx, struct sr_error *err);
 CK_RV sr_sqlite_audit_key_put(struct sr_tx *tx, const struct sr_audit_key_row *row, struct sr_error *err);
 CK_RV sr_sqlite_audit_key_list(struct sr_tx *tx, sr_audit_key_each each, void *ctx, struct sr_error *err);
+
+CK_RV sr_sqlite_copy(struct sr_tx *tx, const char *path, struct sr_error *err);
 
 #endif

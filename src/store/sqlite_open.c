@@ -200,6 +200,7 @@ static const struct sr_store_ops operations = {
 	.audit_key_put = sr_sqlite_audit_key_put,
 	.audit_key_list = sr_sqlite_audit_key_list,
 	.counts = sr_sqlite_counts,
+	.copy = sr_sqlite_copy,
 };
 
 static struct sr_sqlite *new_store(void)

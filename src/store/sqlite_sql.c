@@ -87,6 +87,12 @@ static const char *const texts[SR_SQL_COUNT] = {
 				"created_ms = excluded.created_ms, updated_ms = excluded.updated_ms, "
 				"event_id = excluded.event_id, mac = excluded.mac",
 	[SR_SQL_ROTATION_LIST] = "SELECT " ROTATION " FROM rotation WHERE active = 1 ORDER BY glob",
+	[SR_SQL_VERSION_STALE] = "SELECT rowid, path, version FROM secret_version "
+				 "WHERE rowid > ?1 AND substr(sealed, 1, 4) <> ?2 ORDER BY rowid LIMIT ?3",
+	[SR_SQL_VERSION_SEALED] = "SELECT substr(sealed, 1, 4) AS generation, count(*) AS rows FROM secret_version "
+				  "GROUP BY 1 ORDER BY 1",
+	[SR_SQL_VERSION_RESEAL] = "UPDATE secret_version SET sealed = ?3 WHERE path = ?1 AND version = ?2 AND "
+				  "sealed = ?4 RETURNING 1",
 
 	[SR_SQL_KEY_GET] = "SELECT " KEY " FROM key WHERE path = ? AND part = ?",
 	[SR_SQL_KEY_PUT] = "INSERT INTO key (" KEY ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "

@@ -227,6 +227,10 @@ struct sr_store_ops {
 	CK_RV (*audit_key_list)(struct sr_tx *tx, sr_audit_key_each each, void *ctx, struct sr_error *err);
 
 	CK_RV (*counts)(struct sr_tx *tx, struct sr_counts *counts, struct sr_error *err);
+
+	/* what a read transaction sees, as a database of its own, into the file PATH, which is there, empty, and
+	 * nobody else's. Where it fails the file may have part of it. */
+	CK_RV (*copy)(struct sr_tx *tx, const char *path, struct sr_error *err);
 };
 
 /** sr_sqlite_create(dir, err): a new database DIR/vault.db, 0600, with the newest schema; refuses an existing one. */

@@ -168,6 +168,38 @@ bool sr_sha256(const void *data, size_t len, uint8_t out[SR_SHA256_LEN])
 	return sr_sha256_2(data, len, NULL, 0, out);
 }
 
+void sr_sha256_begin(struct sr_sha256 *sum)
+{
+	const EVP_MD *md = sr_digest_md(CKM_SHA256);
+	ERR_set_mark();
+	sum->ctx = md ? EVP_MD_CTX_new() : NULL;
+	if (sum->ctx && EVP_DigestInit_ex2(sum->ctx, md, NULL) != 1) {
+		EVP_MD_CTX_free(sum->ctx);
+		sum->ctx = NULL;
+	}
+	ERR_pop_to_mark();
+}
+
+void sr_sha256_add(struct sr_sha256 *sum, const void *data, size_t len)
+{
+	ERR_set_mark();
+	if (sum->ctx && EVP_DigestUpdate(sum->ctx, data, len) != 1) {
+		EVP_MD_CTX_free(sum->ctx);
+		sum->ctx = NULL;
+	}
+	ERR_pop_to_mark();
+}
+
+bool sr_sha256_end(struct sr_sha256 *sum, uint8_t out[SR_SHA256_LEN])
+{
+	ERR_set_mark();
+	bool done = sum->ctx && EVP_DigestFinal_ex(sum->ctx, out, NULL) == 1;
+	EVP_MD_CTX_free(sum->ctx);
+	sum->ctx = NULL;
+	ERR_pop_to_mark();
+	return done;
+}
+
 bool sr_scrypt(const void *pass, size_t passlen, const void *salt, size_t saltlen, unsigned log2n, unsigned r,
 	unsigned p, uint8_t *out, size_t outlen)
 {

@@ -36,6 +36,15 @@ bool sr_sha256(const void *data, size_t len, uint8_t out[SR_SHA256_LEN]);
 /** sr_sha256_2(a, alen, b, blen, out): over A followed by B. */
 bool sr_sha256_2(const void *a, size_t alen, const void *b, size_t blen, uint8_t out[SR_SHA256_LEN]);
 
+/** struct sr_sha256: over what comes in pieces. sr_sha256_begin(sum); sr_sha256_add(sum, data, len) as often as there
+ * is something; sr_sha256_end(sum, out), always once, gives the memory back: false where any of it failed. */
+struct sr_sha256 {
+	EVP_MD_CTX *ctx; /* NULL: it failed */
+};
+void sr_sha256_begin(struct sr_sha256 *sum);
+void sr_sha256_add(struct sr_sha256 *sum, const void *data, size_t len);
+bool sr_sha256_end(struct sr_sha256 *sum, uint8_t out[SR_SHA256_LEN]);
+
 /** sr_scrypt(pass, passlen, salt, saltlen, log2n, r, p, out, outlen): RFC 7914; memory capped at 64 MiB. */
 bool sr_scrypt(const void *pass, size_t passlen, const void *salt, size_t saltlen, unsigned log2n, unsigned r,
 	unsigned p, uint8_t *out, size_t outlen);

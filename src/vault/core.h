@@ -16,11 +16,14 @@
 #define SR_KEEP_VERSIONS_MS (30ll * 24 * 60 * 60 * 1000)
 #define SR_FRESH_MEMBER_MS (24ll * 60 * 60 * 1000)
 #define SR_VAULT_ID_MAX 17
-#define SR_CUT_TOKENS "cut:tokens" /* subject: the event that an admin accepted the clock by; older tokens are void */
+#define SR_CUT_TOKENS                                                                                              \
+	"cut:tokens" /* subject: the event that an admin accepted the clock by; or that the vault was restored by; \
+			older tokens are void */
 
 struct sr_seen;
 struct sr_slow;
 struct sr_refused;
+struct sr_backups;
 
 #define SR_STRETCHED_AT_ONCE 4 /* passphrases under scrypt, 32 MiB each: it takes no login to ask for that */
 
@@ -47,6 +50,8 @@ struct sr_vault {
 	struct sr_seen *seen;
 	struct sr_slow *slow;
 	struct sr_refused *refused;
+	struct sr_backups *backups;
+	char *hsm_uri, *softhsm_conf;     /* where the HSM is a SoftHSM2 token of the vault's own; NULL elsewhere */
 	int64_t opened_ms;                /* by the boot clock */
 	const struct sr_vault_host *host; /* NULL: embedded */
 	sem_t stretching;

@@ -2,31 +2,27 @@
 #include "util/text.h"
 #include "vault/lock.h"
 #include "vault/member.h"
+#include "vault/newdir.h"
 #include "vault/report.h"
 #include "vault/token.h"
 #include "vault/who.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define GENERATION 1
 
-/** struct making: a vault in the making. DIR is absolute; KEYS: the HSM has our keys, so a failure has to take them
+/** struct making: a vault in the making. KEYS: the HSM has our keys, so a failure has to take them
  * away. */
 struct making {
 	const struct sr_vault_plan *plan;
 	const char *name, *admin;
-	char dir[PATH_MAX];
-	bool made_dir, keys;
+	struct sr_newdir dir;
+	bool keys;
 	struct sr_buf uri, softhsm_conf;
 	struct sr_config config;
 	struct sr_vault *vault;
@@ -52,74 +48,6 @@ static CK_RV check_plan(struct making *making, struct sr_error *err)
 	return sr_member_passphrase_ok(plan->passphrase, plan->passphrase_len, err);
 }
 
-/* -- the directory ----------------------------------------------------------------------------------------------- */
-
-static CK_RV no_directory(struct sr_error *err, const char *dir, const char *why)
-{
-	return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_PERMISSIONS, "vault not made: %s: %s", dir, why);
-}
-
-static bool is_empty(const char *dir)
-{
-	DIR *stream = opendir(dir);
-	int entries = 0;
-	if (!stream)
-		return false;
-	while (readdir(stream))
-		entries++;
-	closedir(stream);
-	return entries == 2;
-}
-
-/* The configuration file is what init writes last. */
-static bool is_half_made(const char *dir)
-{
-	char hsm[PATH_MAX + 32], db[PATH_MAX + 32], conf[PATH_MAX + 32];
-	snprintf(hsm, sizeof(hsm), "%s/hsm", dir);
-	snprintf(db, sizeof(db), "%s/vault.db", dir);
-	snprintf(conf, sizeof(conf), "%s/strongroom.conf", dir);
-	return (access(hsm, F_OK) == 0 || access(db, F_OK) == 0) && access(conf, F_OK) != 0;
-}
-
-static CK_RV make_directory(struct making *making, struct sr_error *err)
-{
-	const char *dir = making->plan->dir;
-	making->made_dir = mkdir(dir, 0700) == 0;
-	if (!making->made_dir && errno != EEXIST)
-		return no_directory(err, dir, strerror(errno));
-	if (!realpath(dir, making->dir))
-		return no_directory(err, dir, strerror(errno));
-	/* A configuration line is bounded and knows no escapes. */
-	if (strlen(making->dir) > 120 || !sr_text_utf8(making->dir, strlen(making->dir)) ||
-		strpbrk(making->dir, ";#\"'"))
-		return no_directory(err, dir, "its absolute path must be 120 bytes at most, without ; # or quotes");
-	if (is_half_made(making->dir))
-		return no_directory(
-			err, dir, "it holds a vault that an init did not finish; remove it and run init again");
-	if (!is_empty(making->dir))
-		return no_directory(err, dir, "it is not empty; name a new directory");
-	if (chmod(making->dir, 0700) != 0)
-		return no_directory(err, dir, strerror(errno));
-	return CKR_OK;
-}
-
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	return ftw->level > 0 ? remove(path) : 0;
-}
-
-/* Everything below a directory that was empty when init began is init's own. */
-static void remove_directory(struct making *making)
-{
-	if (!making->dir[0])
-		return;
-	nftw(making->dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
-	if (making->made_dir)
-		rmdir(making->dir);
-}
-
 /* -- the HSM ----------------------------------------------------------------------------------------------------- */
 
 static CK_RV make_config(struct making *making, struct sr_error *err)
@@ -129,10 +57,10 @@ static CK_RV make_config(struct making *making, struct sr_error *err)
 	if (making->plan->hsm_uri)
 		sr_buf_text(&making->uri, making->plan->hsm_uri);
 	else
-		rv = sr_hsm_make_softhsm(making->dir, making->name, &making->uri, &making->softhsm_conf, err);
+		rv = sr_hsm_make_softhsm(making->dir.path, making->name, &making->uri, &making->softhsm_conf, err);
 	if (rv != CKR_OK)
 		return rv;
-	config->dir = strdup(making->dir);
+	config->dir = strdup(making->dir.path);
 	config->hsm_uri = strdup(sr_buf_string(&making->uri));
 	config->softhsm_conf = making->softhsm_conf.len ? strdup(sr_buf_string(&making->softhsm_conf)) : NULL;
 	config->private_file = true;
@@ -262,44 +190,12 @@ static CK_RV make_records(struct making *making, struct sr_error *err)
 	return rv;
 }
 
-/* -- the configuration file -------------------------------------------------------------------------------------- */
-
-static void config_text(const struct making *making, struct sr_buf *text)
-{
-	sr_buf_printf(text,
-		"# Strongroom vault \"%s\". Keys and sections: strongroom.conf(5).\n"
-		"[vault]\ndir = %s\n\n[hsm]\nuri = %s\n",
-		making->name, making->dir, making->config.hsm_uri);
-	if (making->config.softhsm_conf)
-		sr_buf_printf(text, "softhsm-conf = %s\n", making->config.softhsm_conf);
-}
-
-static bool write_file(const char *path, const struct sr_buf *text)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return false;
-	bool ok = write(fd, text->data, text->len) == (ssize_t)text->len && fsync(fd) == 0;
-	return close(fd) == 0 && ok;
-}
-
-static CK_RV make_file(struct making *making, struct sr_error *err)
-{
-	struct sr_buf text = SR_BUF_INIT;
-	char path[PATH_MAX + 32];
-	snprintf(path, sizeof(path), "%s/strongroom.conf", making->dir);
-	config_text(making, &text);
-	bool ok = !text.failed && write_file(path, &text);
-	sr_buf_clear(&text);
-	return ok ? CKR_OK : no_directory(err, path, strerror(errno));
-}
-
 /* -- all of it --------------------------------------------------------------------------------------------------- */
 
 static CK_RV describe(const struct making *making, char **result, struct sr_error *err)
 {
 	char path[PATH_MAX + 32];
-	snprintf(path, sizeof(path), "%s/strongroom.conf", making->dir);
+	snprintf(path, sizeof(path), "%s/strongroom.conf", making->dir.path);
 	return sr_report_text(json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "vault_id", making->vault->id, "name",
 				      making->name, "admin", making->admin, "config", path, "audit_key_fingerprint",
 				      making->fingerprint, "hsm_inside", making->softhsm_conf.len != 0),
@@ -319,22 +215,20 @@ static void undo(struct making *making)
 	}
 	sr_vault_close(vault);
 	making->vault = NULL;
-	remove_directory(making);
+	sr_newdir_remove(&making->dir);
 }
 
 CK_RV sr_vault_create(const struct sr_vault_plan *plan, sr_pin_prompt prompt, char **result, struct sr_error *err)
 {
-	struct making making = { .plan = plan, .config = { .prompt = prompt } };
+	struct making making = { .plan = plan, .dir = { .what = "vault not made" }, .config = { .prompt = prompt } };
 	CK_RV rv;
 	*result = NULL;
-	if ((rv = check_plan(&making, err)) != CKR_OK || (rv = make_directory(&making, err)) != CKR_OK) {
-		if (making.made_dir)
-			rmdir(plan->dir);
+	if ((rv = check_plan(&making, err)) != CKR_OK || (rv = sr_newdir_make(&making.dir, plan->dir, err)) != CKR_OK)
 		return rv;
-	}
 	if ((rv = make_config(&making, err)) == CKR_OK && (rv = make_keys(&making, err)) == CKR_OK &&
 		(rv = make_store(&making, err)) == CKR_OK && (rv = make_records(&making, err)) == CKR_OK &&
-		(rv = make_file(&making, err)) == CKR_OK)
+		(rv = sr_newdir_config(
+			 &making.dir, making.name, making.config.hsm_uri, making.config.softhsm_conf, err)) == CKR_OK)
 		rv = describe(&making, result, err);
 	if (rv == CKR_OK)
 		sr_vault_close(making.vault);

@@ -2,8 +2,10 @@
 #include "audit/state.h"
 #include "audit/verify.h"
 #include "util/text.h"
+#include "vault/backup.h"
 #include "vault/event.h"
 #include "vault/export.h"
+#include "vault/rekey.h"
 #include "vault/report.h"
 #include "vault/secret.h"
 #include "vault/who.h"
@@ -104,29 +106,42 @@ static CK_RV job_sweep(
 
 /* -- the object -------------------------------------------------------------------------------------------------- */
 
+/* RUN, or TAKE for a kind that takes more than its name from the template, or gives more than a result. */
 static const struct {
 	const char *kind;
 	CK_RV(*run)
 	(const struct sr_caller *caller, const struct sr_attrs *template, char **result, struct sr_error *err);
+	CK_RV(*take)
+	(const struct sr_caller *caller, const struct sr_attrs *template, struct sr_attrs *held, char **result,
+		struct sr_error *err);
 } kinds[] = {
-	{ "audit-verify", job_verify },
-	{ "status", job_status },
-	{ "accept-clock", job_accept_clock },
-	{ "audit-export", sr_job_export },
-	{ "audit-tail", sr_job_tail },
-	{ "audit-key", sr_job_audit_key },
-	{ "sweep-versions", job_sweep },
+	{ "audit-verify", job_verify, NULL },
+	{ "audit-export", sr_job_export, NULL },
+	{ "audit-tail", sr_job_tail, NULL },
+	{ "audit-key", sr_job_audit_key, NULL },
+	{ "status", job_status, NULL },
+	{ "accept-clock", job_accept_clock, NULL },
+	{ "sweep-versions", job_sweep, NULL },
+	{ "backup", NULL, sr_backup_begin },
+	{ "backup-piece", NULL, sr_backup_piece },
+	{ "backup-end", NULL, sr_backup_end },
+	{ "rekey", NULL, sr_rekey_begin },
+	{ "rekey-step", NULL, sr_rekey_step },
+	{ "hsm-status", NULL, sr_rekey_status },
+	{ "hsm-retire", NULL, sr_rekey_retire },
 };
 
-static CK_RV run_kind(const struct sr_caller *caller, const struct sr_attrs *template, const struct sr_attr *kind,
-	char **result, struct sr_error *err)
+static CK_RV run_kind(const struct sr_caller *caller, const struct sr_attr *kind, const struct sr_attrs *template,
+	struct sr_attrs *held, char **result, struct sr_error *err)
 {
 	for (size_t i = 0; kind && i < sizeof(kinds) / sizeof(*kinds); i++) {
-		if (strlen(kinds[i].kind) == kind->len && memcmp(kinds[i].kind, kind->value, kind->len) == 0)
-			return kinds[i].run(caller, template, result, err);
+		if (strlen(kinds[i].kind) != kind->len || memcmp(kinds[i].kind, kind->value, kind->len) != 0)
+			continue;
+		return kinds[i].run ? kinds[i].run(caller, template, result, err)
+				    : kinds[i].take(caller, template, held, result, err);
 	}
 	return sr_fail(err, kind ? CKR_ATTRIBUTE_VALUE_INVALID : CKR_TEMPLATE_INCOMPLETE, SR_REASON_BAD_TEMPLATE,
-		"job not started: its kind must be one of those in docs/interfaces.md");
+		"job not started: its kind is not one of those that docs/pkcs11.md lists");
 }
 
 static CK_RV job_create(const struct sr_caller *caller, const struct sr_attrs *template, struct sr_created *created,
@@ -134,7 +149,7 @@ static CK_RV job_create(const struct sr_caller *caller, const struct sr_attrs *t
 {
 	const struct sr_attr *kind = sr_attrs_find(template, CKA_SR_KIND);
 	char *result = NULL;
-	CK_RV rv = run_kind(caller, template, kind, &result, err);
+	CK_RV rv = run_kind(caller, kind, template, &created->held, &result, err);
 	if (rv != CKR_OK) {
 		free(result);
 		return rv;

@@ -1,4 +1,6 @@
 /* Sealing a version of a secret. */
+#include "hsm/seals.h"
+#include "vault/rekey.h"
 #include "vault/secret_change.h"
 
 #include <string.h>
@@ -13,8 +15,11 @@ CK_RV sr_secret_seal(struct sr_vault *vault, struct sr_moment *at, const struct 
 	memcpy(version.path, row->path, sizeof(version.path));
 	memcpy(version.type, row->type, sizeof(version.type));
 	sr_rows_aad(vault, row, &version, &aad);
+	unsigned generation = 0;
 	CK_RV rv = aad.failed ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to seal a secret")
-			      : sr_hsm_seal(vault->hsm, &aad, value, len, &version.sealed, err);
+			      : sr_seal_generation(vault, at, &generation, err);
+	if (rv == CKR_OK)
+		rv = sr_hsm_seal_by(vault->hsm, generation, &aad, value, len, &version.sealed, err);
 	if (rv == CKR_OK)
 		rv = vault->store->ops->version_put(at->tx, &version, err);
 	sr_buf_clear(&aad);

@@ -1,11 +1,14 @@
 /* Opening and closing a vault, stage by stage. */
 #include "vault/core.h"
 
+#include "hsm/seals.h"
 #include "util/clock.h"
 #include "util/crypto.h"
 #include "vault/absence.h"
+#include "vault/backup.h"
 #include "vault/lock.h"
 #include "vault/refused.h"
+#include "vault/rekey.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +26,7 @@ static CK_RV enter_store(struct sr_vault *vault, const struct sr_config *config,
 {
 	(void)config;
 	CK_RV rv = sr_crypto_usable(err);
+	sr_backups_sweep(vault->dir);
 	return rv == CKR_OK ? sr_sqlite_open(vault->dir, &vault->store, err) : rv;
 }
 
@@ -73,7 +77,12 @@ static CK_RV enter_hsm(struct sr_vault *vault, const struct sr_config *config, s
 
 static CK_RV enter_keys(struct sr_vault *vault, const struct sr_config *config, struct sr_error *err)
 {
+	unsigned seal;
 	(void)config;
+	CK_RV rv = sr_seal_opening(vault, &seal, err);
+	if (rv != CKR_OK)
+		return rv;
+	sr_hsm_seal_from(vault->hsm, seal);
 	return sr_hsm_load_keys(vault->hsm, vault->id, 1, err);
 }
 
@@ -129,6 +138,11 @@ struct sr_vault *sr_vault_new(const struct sr_config *config)
 	vault->seen = sr_seen_new();
 	vault->slow = sr_slow_new();
 	vault->refused = sr_refused_new();
+	vault->backups = sr_backups_new();
+	if (config->softhsm_conf && config->hsm_uri) {
+		vault->hsm_uri = strdup(config->hsm_uri);
+		vault->softhsm_conf = strdup(config->softhsm_conf);
+	}
 	vault->read_by_listing = config->read_by_listing;
 	vault->custody_wrapped = config->custody_wrapped;
 	vault->separation = config->separation;
@@ -137,7 +151,8 @@ struct sr_vault *sr_vault_new(const struct sr_config *config)
 		config->keep_versions_s ? (int64_t)config->keep_versions_s * 1000 : SR_KEEP_VERSIONS_MS;
 	vault->max_ttl_ms = config->max_ttl_s ? (int64_t)config->max_ttl_s * 1000 : SR_TOKEN_TTL_MAX_MS;
 	vault->fresh_member_ms = config->fresh_member_s ? (int64_t)config->fresh_member_s * 1000 : SR_FRESH_MEMBER_MS;
-	if (vault->dir && vault->heads && vault->seen && vault->slow && vault->refused)
+	if (vault->dir && vault->heads && vault->seen && vault->slow && vault->refused && vault->backups &&
+		!vault->hsm_uri == !vault->softhsm_conf)
 		return vault;
 	sr_vault_close(vault);
 	return NULL;
@@ -163,8 +178,11 @@ static void free_memory(struct sr_vault *vault)
 	sr_seen_free(vault->seen);
 	sr_slow_free(vault->slow);
 	sr_refused_free(vault->refused);
+	sr_backups_free(vault->backups);
 	sem_destroy(&vault->stretching);
 	free(vault->dir);
+	free(vault->hsm_uri);
+	free(vault->softhsm_conf);
 	free(vault->heads);
 	free(vault);
 }

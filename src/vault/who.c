@@ -200,7 +200,8 @@ static CK_RV check_cut(
 	uint64_t cut;
 	CK_RV rv = sr_state_get(vault->store, at, SR_CUT_TOKENS, &cut, err);
 	if (rv == CKR_OK && cut > token->mark.event_id)
-		rv = lapsed(err, SR_REASON_REVOKED, "all tokens were revoked when the clock was accepted");
+		rv = lapsed(err, SR_REASON_REVOKED,
+			"all tokens were revoked when the clock was accepted or the vault restored");
 	return rv;
 }
 

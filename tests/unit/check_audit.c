@@ -149,11 +149,13 @@ static CK_RV read_head(struct sr_head *head, bool *found, struct sr_error *err)
 	return sr_heads_read(heads_file, CHAIN_ID, head, found, err);
 }
 
+#define MOST ((UINT64_C(1) << 48) - 1)
+
 START_TEST(heads_keep_the_newest)
 {
 	static const struct {
 		uint64_t seq, stands;
-	} rows[] = { { 0, 0 }, { 5, 5 }, { 3, 5 }, { 5, 5 }, { UINT64_MAX, UINT64_MAX }, { 6, UINT64_MAX } };
+	} rows[] = { { 0, 0 }, { 5, 5 }, { 3, 5 }, { 5, 5 }, { MOST, MOST }, { 6, MOST } };
 	struct sr_error err = SR_ERROR_INIT;
 	struct sr_head head;
 	struct stat info;
@@ -167,6 +169,12 @@ START_TEST(heads_keep_the_newest)
 		ck_assert(found);
 		ck_assert_mem_eq(&head, &expected, sizeof head);
 	}
+	struct sr_head restored = head_at(7);
+	restored.epoch = 1; /* whatever its sequence, it is newer */
+	ck_assert_uint_eq(sr_heads_write(heads_file, CHAIN_ID, &restored, &err), CKR_OK);
+	ck_assert_uint_eq(write_head(MOST, &err), CKR_OK);
+	ck_assert_uint_eq(read_head(&head, &found, &err), CKR_OK);
+	ck_assert(found && head.epoch == 1 && head.seq == 7);
 	ck_assert_int_eq(stat(heads_file, &info), 0);
 	ck_assert_uint_eq(info.st_mode & 07777, 0600);
 	ck_assert_uint_eq(info.st_size, 154);

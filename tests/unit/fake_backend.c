@@ -161,6 +161,15 @@ static CK_RV create(const struct sr_vault_plan *plan, sr_pin_prompt prompt, char
 	return answer(result, "{\"vault_id\":\"v\"}");
 }
 
+static CK_RV restore(
+	const struct sr_restore_plan *plan, const struct sr_config *config, char **result, struct sr_error *err)
+{
+	(void)config;
+	if (!plan->dir)
+		return sr_fail(err, CKR_ARGUMENTS_BAD, SR_REASON_BAD_TEMPLATE, "no directory");
+	return answer(result, "{\"epoch\":1}");
+}
+
 static CK_RV probe(const char *hsm_uri, const struct sr_config *config, char **result, struct sr_error *err)
 {
 	(void)err;
@@ -186,6 +195,6 @@ static size_t view(struct sr_client *client, struct sr_slot_view *views)
 EXPORT const struct sr_backend *sr_backend(void)
 {
 	static const struct sr_backend table = { SR_BACKEND_ABI, &calls, open_client, interrupt_client, close_client,
-		abandon_client, last_error, create, probe, doctor, view };
+		abandon_client, last_error, create, restore, probe, doctor, view };
 	return &table;
 }

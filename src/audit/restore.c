@@ -1,0 +1,117 @@
+/* A chain that goes on from a backup, in a new epoch. */
+#include "audit/check.h"
+#include "audit/heads.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* The vault's later records are lost on purpose, but what both know must be the same: else it is another's backup, or
+ * somebody rewrote it. */
+static CK_RV check_anchor(const struct sr_place *place, const struct sr_standing *standing,
+	struct sr_restored *restored, struct sr_error *err)
+{
+	struct sr_witness anchor;
+	struct sr_tx *tx;
+	CK_RV rv = sr_witness_anchor(place, &anchor, &restored->known_ms, err);
+	restored->known = anchor.head;
+	restored->found = anchor.found;
+	if (rv != CKR_OK || !anchor.found || anchor.head.epoch != place->epoch || anchor.head.seq > standing->head.seq)
+		return rv;
+	rv = place->store->ops->begin_read(place->store, &tx, err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = sr_witness_check(place, tx, standing->head.seq, &anchor, err);
+	place->store->ops->rollback(tx);
+	return rv;
+}
+
+static CK_RV check_end(
+	const struct sr_standing *standing, const struct sr_head *expected, uint64_t epoch, struct sr_error *err)
+{
+	bool same = standing->head.seq == expected->seq && epoch == expected->epoch &&
+		    memcmp(standing->head.hash, expected->hash, sizeof expected->hash) == 0;
+	return same ? CKR_OK
+		    : sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_CHAIN_BROKEN,
+			      "the backup's database ends at record %llu, its header says %llu",
+			      (unsigned long long)standing->head.seq, (unsigned long long)expected->seq);
+}
+
+/* What the HSM vouches for, in the words of the new epoch. */
+static CK_RV put_epoch(const struct sr_place *place, struct sr_error *err)
+{
+	const struct sr_store_ops *ops = place->store->ops;
+	struct sr_standing_row row;
+	struct sr_tx *tx;
+	char text[24];
+	bool found;
+	CK_RV rv = ops->begin_write(place->store, &tx, err);
+	if (rv != CKR_OK)
+		return rv;
+	snprintf(text, sizeof text, "%llu", (unsigned long long)place->epoch);
+	rv = ops->meta_put(tx, SR_EPOCH_META, text, err);
+	if (rv == CKR_OK)
+		rv = ops->standing_get(tx, &row, &found, err);
+	if (rv == CKR_OK)
+		rv = sr_standing_seal(place, &row, err);
+	if (rv == CKR_OK)
+		rv = ops->standing_put(tx, &row, err);
+	if (rv == CKR_OK)
+		return ops->commit(tx, err);
+	ops->rollback(tx);
+	return rv;
+}
+
+static CK_RV begin_epoch(
+	struct sr_place *place, const struct sr_standing *standing, struct sr_restored *restored, struct sr_error *err)
+{
+	uint64_t theirs = restored->found ? restored->known.epoch : 0;
+	struct sr_anchor anchor = { .head = standing->head };
+	struct sr_now now;
+	restored->epoch = (theirs > place->epoch ? theirs : place->epoch) + 1;
+	if (restored->epoch > SR_EPOCH_MAX)
+		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_TOO_LARGE, "the vault was restored %u times: no more",
+			SR_EPOCH_MAX);
+	place->epoch = restored->epoch;
+	anchor.head.epoch = restored->epoch;
+	sr_clock_now(&now);
+	anchor.wall_ms = now.wall_ms;
+	CK_RV rv = put_epoch(place, err);
+	if (rv == CKR_OK)
+		rv = sr_heads_write(place->heads_path, place->chain_id, &anchor.head, err);
+	return rv == CKR_OK ? sr_anchor_write(place->hsm, place->vault_id, place->chain_id, &anchor, err) : rv;
+}
+
+CK_RV sr_writer_restore_chain(const struct sr_writer_config *config, const struct sr_head *expected,
+	struct sr_restored *restored, struct sr_error *err)
+{
+	struct sr_trust trust = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct sr_standing standing = { .newest_ms = 0 };
+	struct sr_place place;
+	memset(restored, 0, sizeof *restored);
+	CK_RV rv = sr_place_find(config, &place, err);
+	if (rv == CKR_OK)
+		rv = sr_audit_look_inside(&place, &trust, &standing, err);
+	if (rv == CKR_OK)
+		rv = check_end(&standing, expected, place.epoch, err);
+	if (rv == CKR_OK)
+		rv = check_anchor(&place, &standing, restored, err);
+	restored->was = *expected;
+	if (rv != CKR_OK)
+		return rv;
+	rv = begin_epoch(&place, &standing, restored, err);
+	if (rv != CKR_OK)
+		sr_writer_restore_undo(config, restored);
+	return rv;
+}
+
+/* The anchor goes down nowhere else: the greatest number stays. So it is taken away first. */
+void sr_writer_restore_undo(const struct sr_writer_config *config, const struct sr_restored *restored)
+{
+	struct sr_anchor anchor = { .head = restored->known, .wall_ms = restored->known_ms };
+	struct sr_error ignored = SR_ERROR_INIT;
+	struct sr_place place;
+	if (!restored->found || !restored->epoch || sr_place_find(config, &place, &ignored) != CKR_OK)
+		return;
+	sr_hsm_anchor_destroy(config->hsm, config->vault_id);
+	(void)sr_anchor_write(config->hsm, config->vault_id, place.chain_id, &anchor, &ignored);
+}

@@ -1,0 +1,512 @@
+/* A new generation of the seal key, and everything sealed anew under it, in bounded steps. */
+#include "vault/rekey.h"
+
+#include "audit/state.h"
+#include "hsm/seals.h"
+#include "store/reseal.h"
+#include "util/text.h"
+#include "vault/report.h"
+#include "vault/who.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NEWEST "seal:newest"
+#define OLDEST "seal:oldest"
+#define STEP_ROWS 64
+
+/* -- what the state tree knows ----------------------------------------------------------------------------------- */
+
+static CK_RV read_generation(struct sr_vault *vault, const struct sr_moment *at, const char *subject,
+	unsigned *generation, struct sr_error *err)
+{
+	uint64_t value;
+	CK_RV rv = sr_state_get(vault->store, at, subject, &value, err);
+	if (rv == CKR_OK && value > SR_SEAL_GENERATION_MAX)
+		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT,
+			"the vault's key generation cannot be; restore the right database");
+	*generation = value ? (unsigned)value : 1;
+	return rv;
+}
+
+CK_RV sr_seal_generation(struct sr_vault *vault, const struct sr_moment *at, unsigned *generation, struct sr_error *err)
+{
+	return read_generation(vault, at, NEWEST, generation, err);
+}
+
+CK_RV sr_seal_opening(struct sr_vault *vault, unsigned *generation, struct sr_error *err)
+{
+	struct sr_buf text = SR_BUF_INIT;
+	struct sr_tx *tx;
+	uint64_t value = 1;
+	CK_RV rv = vault->store->ops->begin_read(vault->store, &tx, err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = vault->store->ops->meta_get(tx, SR_SEAL_META, &text, err);
+	vault->store->ops->rollback(tx);
+	if (rv == CKR_OK && text.len > 0 &&
+		(!sr_text_u64((const char *)text.data, text.len, SR_SEAL_GENERATION_MAX, &value) || value == 0))
+		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT,
+			"the vault's key generation cannot be read; restore the right database");
+	*generation = (unsigned)value;
+	sr_buf_clear(&text);
+	return rv;
+}
+
+static bool add_count(unsigned generation, uint64_t rows, void *ctx)
+{
+	struct sr_seal_counts *counts = ctx;
+	if (counts->count == SR_SEAL_COUNTS_MAX)
+		return false;
+	counts->items[counts->count].generation = generation;
+	counts->items[counts->count++].rows = rows;
+	return true;
+}
+
+CK_RV sr_seal_count(struct sr_tx *tx, struct sr_seal_counts *counts, struct sr_error *err)
+{
+	counts->count = 0;
+	return sr_store_sealed(tx, add_count, counts, err);
+}
+
+static uint64_t rows_of(const struct sr_seal_counts *counts, unsigned generation, bool others)
+{
+	uint64_t rows = 0;
+	for (size_t i = 0; i < counts->count; i++) {
+		if ((counts->items[i].generation == generation) != others)
+			rows += counts->items[i].rows;
+	}
+	return rows;
+}
+
+static void backup_subject(unsigned generation, char subject[40])
+{
+	snprintf(subject, 40, "seal-backup:%u", generation);
+}
+
+CK_RV sr_seal_note_backup(struct sr_vault *vault, struct sr_moment *at, const struct sr_seal_counts *counts,
+	unsigned generation, struct sr_error *err)
+{
+	char subject[40];
+	backup_subject(generation, subject);
+	CK_RV rv = sr_state_put(vault->store, at, subject, at->event_id, err);
+	for (size_t i = 0; rv == CKR_OK && i < counts->count; i++) {
+		backup_subject(counts->items[i].generation, subject);
+		rv = sr_state_put(vault->store, at, subject, at->event_id, err);
+	}
+	return rv;
+}
+
+/** struct standing: how the generations stand at a moment. */
+struct standing {
+	unsigned newest, oldest;
+	struct sr_seal_counts counts;
+};
+
+static CK_RV read_standing(
+	struct sr_vault *vault, const struct sr_moment *at, struct standing *standing, struct sr_error *err)
+{
+	CK_RV rv = read_generation(vault, at, NEWEST, &standing->newest, err);
+	if (rv == CKR_OK)
+		rv = read_generation(vault, at, OLDEST, &standing->oldest, err);
+	return rv == CKR_OK ? sr_seal_count(at->tx, &standing->counts, err) : rv;
+}
+
+static CK_RV look(struct sr_vault *vault, struct standing *standing, struct sr_error *err)
+{
+	struct sr_moment at;
+	CK_RV rv = sr_writer_look(vault->writer, &at, err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = read_standing(vault, &at, standing, err);
+	sr_writer_look_end(vault->writer, &at);
+	return rv;
+}
+
+static CK_RV may_rekey(const struct sr_caller *caller, struct sr_error *err)
+{
+	return sr_need_duty(caller, SR_DUTY_HSM, CKR_TOKEN_WRITE_PROTECTED, "change the HSM's keys", err);
+}
+
+/* -- a new generation -------------------------------------------------------------------------------------------- */
+
+/* FROM is what it was when the key of the next one was made. */
+static CK_RV begin_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
+{
+	struct sr_vault *vault = act->caller->vault;
+	const unsigned *from = act->arg;
+	unsigned newest;
+	char text[16];
+	CK_RV rv = sr_seal_generation(vault, at, &newest, err);
+	if (rv == CKR_OK && newest != *from)
+		rv = sr_fail(err, CKR_TOKEN_WRITE_PROTECTED, SR_REASON_CHANGED_MEANWHILE,
+			"not rekeyed: another rekey has begun; run it again to go on with that one");
+	if (rv != CKR_OK)
+		return rv;
+	snprintf(text, sizeof(text), "%u", newest + 1);
+	rv = vault->store->ops->meta_put(at->tx, SR_SEAL_META, text, err);
+	return rv == CKR_OK ? sr_state_put(vault->store, at, NEWEST, newest + 1, err) : rv;
+}
+
+static CK_RV begin(const struct sr_caller *caller, struct standing *standing, CK_RV rv, struct sr_error *err)
+{
+	struct sr_act act;
+	unsigned next = standing->newest + 1;
+	sr_act_begin(&act, caller, SR_EVENT_HSM_REKEYED, NULL);
+	if (rv == CKR_OK && next > SR_SEAL_GENERATION_MAX)
+		rv = sr_fail(err, CKR_TOKEN_WRITE_PROTECTED, SR_REASON_TOO_LARGE, "not rekeyed: no generation is left");
+	if (rv == CKR_OK)
+		rv = sr_hsm_make_seal(caller->vault->hsm, next, err);
+	snprintf(act.event.metadata, sizeof(act.event.metadata), "{\"step\":\"begun\",\"generation\":%u}", next);
+	act.run = begin_run;
+	act.arg = &standing->newest;
+	act.policy_change = true;
+	rv = sr_act_record(&act, rv, err);
+	standing->newest += rv == CKR_OK;
+	return rv;
+}
+
+/* One that was begun is gone on with: a new generation only once nothing needs an older one. */
+CK_RV sr_rekey_begin(const struct sr_caller *caller, const struct sr_attrs *template, struct sr_attrs *held,
+	char **result, struct sr_error *err)
+{
+	struct standing standing = { .newest = 0 };
+	(void)template;
+	(void)held;
+	CK_RV rv = may_rekey(caller, err);
+	if (rv == CKR_OK)
+		rv = look(caller->vault, &standing, err);
+	bool resumed = rv == CKR_OK && rows_of(&standing.counts, standing.newest, true) > 0;
+	if (!resumed)
+		rv = begin(caller, &standing, rv, err);
+	if (rv != CKR_OK)
+		return rv;
+	return sr_report_text(
+		json_pack("{s:i, s:I, s:b}", "generation", (int)standing.newest, "left",
+			(json_int_t)rows_of(&standing.counts, standing.newest, true), "resumed", (int)resumed),
+		result, err);
+}
+
+/* -- a step ------------------------------------------------------------------------------------------------------ */
+
+/** struct resealed: a version, its value as it was sealed, and as it is under the new generation in ROW. */
+struct resealed {
+	struct sr_version_row row;
+	struct sr_buf was;
+};
+
+struct step {
+	const struct sr_caller *caller;
+	unsigned generation;
+	struct sr_stale stale[STEP_ROWS];
+	size_t stale_count;
+	struct resealed items[STEP_ROWS];
+	size_t count, broken, done;
+};
+
+static bool meet_stale(const struct sr_stale *stale, void *ctx)
+{
+	struct step *step = ctx;
+	step->stale[step->stale_count++] = *stale;
+	return step->stale_count < STEP_ROWS;
+}
+
+static CK_RV no_memory(struct sr_error *err)
+{
+	return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to seal anew");
+}
+
+/* The value comes out of the HSM and goes back into it; what authenticates it is the same. */
+static CK_RV seal_anew(
+	struct step *step, const struct sr_secret_row *secret, struct resealed *item, struct sr_error *err)
+{
+	struct sr_hsm *hsm = step->caller->vault->hsm;
+	struct sr_buf aad = SR_BUF_INIT, value = SR_BUF_INIT;
+	sr_rows_aad(step->caller->vault, secret, &item->row, &aad);
+	CK_RV rv = aad.failed ? no_memory(err)
+			      : sr_hsm_unseal(hsm, &aad, item->row.sealed.data, item->row.sealed.len, &value, err);
+	item->was = item->row.sealed;
+	item->row.sealed = (struct sr_buf)SR_BUF_INIT;
+	if (rv == CKR_OK)
+		rv = sr_hsm_seal_by(hsm, step->generation, &aad, value.data, value.len, &item->row.sealed, err);
+	sr_buf_clear(&value);
+	sr_buf_clear(&aad);
+	return rv;
+}
+
+/* One that does not open is left as it is, and counted: audit verify tells more of it. */
+static CK_RV prepare_one(
+	struct step *step, const struct sr_moment *at, const struct sr_stale *stale, struct sr_error *err)
+{
+	struct resealed *item = &step->items[step->count];
+	struct sr_secret_row secret = { .version = 0 };
+	struct sr_error why = SR_ERROR_INIT;
+	bool found = false;
+	memset(item, 0, sizeof(*item));
+	CK_RV rv = sr_rows_secret(step->caller->vault, at, stale->path, &secret, &found, &why);
+	if (rv == CKR_OK)
+		rv = step->caller->vault->store->ops->version_get(
+			at->tx, stale->path, stale->version, &item->row, &found, &why);
+	if (rv == CKR_OK && found)
+		rv = seal_anew(step, &secret, item, &why);
+	sr_secret_row_clear(&secret);
+	step->count++;
+	if (rv == CKR_OK && found)
+		return CKR_OK;
+	step->count--;
+	sr_version_row_clear(&item->row);
+	sr_buf_clear(&item->was);
+	bool broken = rv == CKR_OK || why.reason == SR_REASON_SEAL_BROKEN || why.reason == SR_REASON_ROW_FORGED ||
+		      why.reason == SR_REASON_ROW_STALE || why.reason == SR_REASON_ROW_MISSING;
+	step->broken += broken;
+	return broken ? CKR_OK : sr_fail(err, why.rv, why.reason, "%s", why.text);
+}
+
+static CK_RV prepare(struct step *step, uint64_t after, struct sr_error *err)
+{
+	struct sr_writer *writer = step->caller->vault->writer;
+	struct sr_moment at;
+	CK_RV rv = sr_writer_look(writer, &at, err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = sr_seal_generation(step->caller->vault, &at, &step->generation, err);
+	if (rv == CKR_OK)
+		rv = sr_store_stale(at.tx, step->generation, after, STEP_ROWS, meet_stale, step, err);
+	for (size_t i = 0; rv == CKR_OK && i < step->stale_count; i++)
+		rv = prepare_one(step, &at, &step->stale[i], err);
+	sr_writer_look_end(writer, &at);
+	return rv;
+}
+
+/* What was changed or destroyed since it was looked at is left alone. */
+static CK_RV step_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
+{
+	struct step *step = act->arg;
+	unsigned newest;
+	CK_RV rv = sr_seal_generation(act->caller->vault, at, &newest, err);
+	if (rv == CKR_OK && newest != step->generation)
+		rv = sr_fail(err, CKR_TOKEN_WRITE_PROTECTED, SR_REASON_CHANGED_MEANWHILE,
+			"not sealed anew: a newer generation has begun; run the rekey again");
+	step->done = 0;
+	for (size_t i = 0; rv == CKR_OK && i < step->count; i++) {
+		bool done;
+		rv = sr_store_reseal(at->tx, &step->items[i].row, &step->items[i].was, &done, err);
+		step->done += done;
+	}
+	snprintf(act->event.metadata, sizeof(act->event.metadata),
+		"{\"step\":\"resealed\",\"generation\":%u,\"rows\":%zu,\"broken\":%zu}", step->generation, step->done,
+		step->broken);
+	return rv;
+}
+
+static CK_RV record_step(struct step *step, CK_RV rv, struct sr_error *err)
+{
+	struct sr_act act;
+	if (rv == CKR_OK && step->count == 0)
+		return CKR_OK;
+	sr_act_begin(&act, step->caller, SR_EVENT_HSM_REKEYED, NULL);
+	act.run = step_run;
+	act.arg = step;
+	return sr_act_record(&act, rv, err);
+}
+
+static CK_RV take_after(const struct sr_attrs *template, uint64_t *after, struct sr_error *err)
+{
+	const struct sr_attr *attr = sr_attrs_find(template, CKA_SR_OFFSET);
+	*after = 0;
+	if (!attr || sr_text_u64((const char *)attr->value, attr->len, INT64_MAX, after))
+		return CKR_OK;
+	return sr_fail(err, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_BAD_NUMBER, "no step: where it begins is no number");
+}
+
+static void clear_step(struct step *step)
+{
+	for (size_t i = 0; i < step->count; i++) {
+		sr_version_row_clear(&step->items[i].row);
+		sr_buf_clear(&step->items[i].was);
+	}
+	free(step);
+}
+
+CK_RV sr_rekey_step(const struct sr_caller *caller, const struct sr_attrs *template, struct sr_attrs *held,
+	char **result, struct sr_error *err)
+{
+	struct step *step = calloc(1, sizeof(*step));
+	uint64_t after = 0;
+	(void)held;
+	if (!step)
+		return no_memory(err);
+	step->caller = caller;
+	CK_RV rv = may_rekey(caller, err);
+	if (rv == CKR_OK)
+		rv = take_after(template, &after, err);
+	if (rv == CKR_OK)
+		rv = prepare(step, after, err);
+	rv = record_step(step, rv, err);
+	if (rv == CKR_OK) {
+		uint64_t next = step->stale_count ? step->stale[step->stale_count - 1].row : after;
+		rv = sr_report_text(json_pack("{s:i, s:I, s:I, s:I, s:b}", "generation", (int)step->generation, "next",
+					    (json_int_t)next, "resealed", (json_int_t)step->done, "broken",
+					    (json_int_t)step->broken, "more", (int)(step->stale_count == STEP_ROWS)),
+			result, err);
+	}
+	clear_step(step);
+	return rv;
+}
+
+/* -- how they stand ---------------------------------------------------------------------------------------------- */
+
+static CK_RV describe_one(struct sr_vault *vault, const struct sr_moment *at, const struct standing *standing,
+	unsigned generation, json_t *list, struct sr_error *err)
+{
+	char subject[40];
+	uint64_t backup = 0;
+	backup_subject(generation, subject);
+	CK_RV rv = sr_state_get(vault->store, at, subject, &backup, err);
+	if (rv != CKR_OK)
+		return rv;
+	const char *state = generation == standing->newest ? "newest" : "old";
+	json_array_append_new(list, json_pack("{s:i, s:s, s:I, s:o}", "generation", (int)generation, "state", state,
+					    "rows", (json_int_t)rows_of(&standing->counts, generation, false), "backup",
+					    backup ? json_integer((json_int_t)backup) : json_null()));
+	return CKR_OK;
+}
+
+static CK_RV describe(struct sr_vault *vault, json_t *list, struct standing *standing, struct sr_error *err)
+{
+	struct sr_moment at;
+	CK_RV rv = sr_writer_look(vault->writer, &at, err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = read_standing(vault, &at, standing, err);
+	for (unsigned i = standing->oldest; rv == CKR_OK && i <= standing->newest; i++)
+		rv = describe_one(vault, &at, standing, i, list, err);
+	sr_writer_look_end(vault->writer, &at);
+	return rv;
+}
+
+CK_RV sr_rekey_status(const struct sr_caller *caller, const struct sr_attrs *template, struct sr_attrs *held,
+	char **result, struct sr_error *err)
+{
+	struct standing standing = { .oldest = 1 };
+	json_t *list = json_array();
+	struct sr_hsm_identity who;
+	(void)template;
+	(void)held;
+	CK_RV rv = sr_need_duty(caller, SR_DUTY_STATUS, CKR_TOKEN_WRITE_PROTECTED, "see the status", err);
+	if (rv == CKR_OK)
+		rv = describe(caller->vault, list, &standing, err);
+	if (rv != CKR_OK) {
+		json_decref(list);
+		return rv;
+	}
+	sr_hsm_identity(caller->vault->hsm, &who);
+	return sr_report_text(json_pack("{s:s, s:s, s:i, s:i, s:o}", "token", who.label, "serial", who.serial,
+				      "generation", (int)sr_hsm_generation(caller->vault->hsm), "seal_generation",
+				      (int)standing.newest, "seals", list),
+		result, err);
+}
+
+/* -- retiring ---------------------------------------------------------------------------------------------------- */
+
+struct retiring {
+	unsigned generation;
+	bool lose_backups;
+	bool again; /* it was retired, and the HSM may still have it */
+};
+
+static CK_RV keep_it(struct sr_error *err, unsigned generation, const char *why)
+{
+	return sr_fail(
+		err, CKR_TOKEN_WRITE_PROTECTED, SR_REASON_CUSTODY, "generation %u not retired: %s", generation, why);
+}
+
+static CK_RV check_backup(
+	struct sr_vault *vault, const struct sr_moment *at, const struct retiring *retiring, struct sr_error *err)
+{
+	char subject[40], why[160];
+	uint64_t backup = 0;
+	backup_subject(retiring->generation, subject);
+	CK_RV rv = sr_state_get(vault->store, at, subject, &backup, err);
+	if (rv != CKR_OK || backup == 0 || retiring->lose_backups)
+		return rv;
+	snprintf(why, sizeof(why),
+		"the backup of audit record %llu, or an earlier one, needs it; make another backup, and give "
+		"--lose-backups once the old ones may be lost",
+		(unsigned long long)backup);
+	return keep_it(err, retiring->generation, why);
+}
+
+static CK_RV check_retiring(
+	struct sr_vault *vault, const struct sr_moment *at, struct retiring *retiring, struct sr_error *err)
+{
+	struct standing standing;
+	char why[120];
+	CK_RV rv = read_standing(vault, at, &standing, err);
+	if (rv != CKR_OK)
+		return rv;
+	retiring->again = retiring->generation < standing.oldest;
+	if (retiring->again)
+		return CKR_OK;
+	if (retiring->generation > standing.newest)
+		return keep_it(err, retiring->generation, "there is no such generation");
+	if (retiring->generation == standing.newest)
+		return keep_it(err, retiring->generation, "it is the newest, which seals; run hsm rekey first");
+	if (retiring->generation != standing.oldest)
+		return keep_it(err, retiring->generation, "an older one is there; retire that first");
+	uint64_t rows = rows_of(&standing.counts, retiring->generation, false);
+	if (rows == 0)
+		return check_backup(vault, at, retiring, err);
+	snprintf(why, sizeof(why), "%llu versions of secrets need it; run hsm rekey, which seals them anew",
+		(unsigned long long)rows);
+	return keep_it(err, retiring->generation, why);
+}
+
+static CK_RV retire_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
+{
+	struct retiring *retiring = act->arg;
+	CK_RV rv = check_retiring(act->caller->vault, at, retiring, err);
+	if (rv != CKR_OK || retiring->again)
+		return rv;
+	return sr_state_put(act->caller->vault->store, at, OLDEST, retiring->generation + 1, err);
+}
+
+static CK_RV take_retiring(const struct sr_attrs *template, struct retiring *retiring, struct sr_error *err)
+{
+	const struct sr_attr *attr = sr_attrs_find(template, CKA_SR_VERSION);
+	const struct sr_attr *change = sr_attrs_find(template, CKA_SR_CHANGE);
+	static const char lose[] = "lose-backups";
+	uint64_t value;
+	if (!attr || !sr_text_u64((const char *)attr->value, attr->len, SR_SEAL_GENERATION_MAX, &value) || value == 0)
+		return sr_fail(err, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_BAD_NUMBER,
+			"not retired: a generation is a number from 1");
+	retiring->generation = (unsigned)value;
+	retiring->lose_backups = change && change->len == strlen(lose) && memcmp(change->value, lose, change->len) == 0;
+	if (change && !retiring->lose_backups)
+		return sr_fail(err, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_BAD_TEMPLATE,
+			"not retired: what may be lost with it can only be lose-backups");
+	return CKR_OK;
+}
+
+/* The record first: what it says is done, if need be by running it again. */
+CK_RV sr_rekey_retire(const struct sr_caller *caller, const struct sr_attrs *template, struct sr_attrs *held,
+	char **result, struct sr_error *err)
+{
+	struct retiring retiring = { .generation = 0 };
+	struct sr_act act;
+	(void)held;
+	sr_act_begin(&act, caller, SR_EVENT_HSM_RETIRED, NULL);
+	CK_RV rv = may_rekey(caller, err);
+	if (rv == CKR_OK)
+		rv = take_retiring(template, &retiring, err);
+	snprintf(act.event.metadata, sizeof(act.event.metadata), "{\"generation\":%u,\"lose_backups\":%s}",
+		retiring.generation, retiring.lose_backups ? "true" : "false");
+	act.run = retire_run;
+	act.arg = &retiring;
+	act.policy_change = true;
+	rv = sr_act_record(&act, rv, err);
+	if (rv == CKR_OK)
+		rv = sr_hsm_drop_seal(caller->vault->hsm, retiring.generation, err);
+	return rv == CKR_OK ? sr_report_text(json_pack("{s:i}", "retired", (int)retiring.generation), result, err) : rv;
+}
