@@ -115,7 +115,7 @@ static bool take_limit(struct sr_criteria *criteria, const struct sr_attr *attr)
 	       criteria->query.limit > 0;
 }
 
-/* Of a search and of a job: what they are, not what they look for. */
+/* What the search or the job is, not what it looks for. */
 static bool take_nothing(struct sr_criteria *criteria, const struct sr_attr *attr)
 {
 	(void)criteria;
@@ -141,8 +141,6 @@ static const struct {
 	{ CKA_CLASS, take_nothing, NULL, NULL },
 	{ CKA_TOKEN, take_nothing, NULL, NULL },
 	{ CKA_PRIVATE, take_nothing, NULL, NULL },
-	{ CKA_SR_KIND, take_nothing, NULL, NULL },
-	{ CKA_SR_FORMAT, take_nothing, NULL, NULL },
 };
 
 static CK_RV take_criterion(struct sr_criteria *criteria, const struct sr_attr *attr, struct sr_error *err)
@@ -155,10 +153,18 @@ static CK_RV take_criterion(struct sr_criteria *criteria, const struct sr_attr *
 		"bad query: attribute 0x%lx is no criterion for events", attr->type);
 }
 
+/* A job says more of itself than a search. */
+static bool is_of_job(const struct sr_attrs *query, CK_ATTRIBUTE_TYPE type)
+{
+	return sr_attrs_ulong(query, CKA_CLASS, 0) == CKO_SR_JOB && (type == CKA_SR_KIND || type == CKA_SR_FORMAT);
+}
+
 CK_RV sr_criteria_take(struct sr_criteria *criteria, const struct sr_attrs *query, struct sr_error *err)
 {
 	memset(criteria, 0, sizeof(*criteria));
 	for (size_t i = 0; i < query->count; i++) {
+		if (is_of_job(query, query->items[i].type))
+			continue;
 		CK_RV rv = take_criterion(criteria, &query->items[i], err);
 		if (rv != CKR_OK)
 			return rv;

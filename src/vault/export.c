@@ -411,13 +411,32 @@ static CK_RV take_number(
 		"no page: %s is no number of a record", what);
 }
 
+/* Its criteria are those of the beginning. */
+static CK_RV check_page(const struct sr_attrs *template, struct sr_error *err)
+{
+	static const CK_ATTRIBUTE_TYPE of_page[] = { CKA_CLASS, CKA_TOKEN, CKA_PRIVATE, CKA_SR_KIND, CKA_SR_EVENT_ID,
+		CKA_SR_AFTER };
+	for (size_t i = 0; i < template->count; i++) {
+		size_t at = 0;
+		while (at < sizeof(of_page) / sizeof(*of_page) && of_page[at] != template->items[i].type)
+			at++;
+		if (at == sizeof(of_page) / sizeof(*of_page))
+			return sr_fail(err, CKR_TEMPLATE_INCONSISTENT, SR_REASON_BAD_TEMPLATE,
+				"no page: it takes the id and the last one's end, not attribute 0x%lx",
+				template->items[i].type);
+	}
+	return CKR_OK;
+}
+
 static CK_RV read_page(struct reading *reading, const struct sr_attrs *template, enum sr_event_kind kind, char **result,
 	struct sr_error *err)
 {
 	struct sr_vault *vault = reading->caller->vault;
 	bool has_cursor = kind == SR_EVENT_AUDIT_QUERIED || sr_attrs_find(template, CKA_SR_AFTER);
 	uint64_t id, cursor = 0;
-	CK_RV rv = take_number(template, CKA_SR_EVENT_ID, "the id", &id, err);
+	CK_RV rv = check_page(template, err);
+	if (rv == CKR_OK)
+		rv = take_number(template, CKA_SR_EVENT_ID, "the id", &id, err);
 	if (rv == CKR_OK && has_cursor)
 		rv = take_number(template, CKA_SR_AFTER, "the last one's end", &cursor, err);
 	if (rv == CKR_OK)

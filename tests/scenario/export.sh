@@ -201,5 +201,33 @@ waits "one that was ended goes on behind the record that it names" grep -q 'tail
 kill "$tail"
 wait "$tail" || true
 same "without what was before" 1 "$(wc -l <tail.out)"
+# -- a command that hangs, and a server that goes away -----------------------------------------------------------------
+"$sr" audit tail --path 'stuck/*' --exec "echo \$\$ >stuck.pid; sleep 600" >tail.out 2>tail.err &
+tail=$!
+for i in $(seq 20); do
+	put stuck/a "value $i"
+	[ ! -e stuck.pid ] || break
+	sleep 0.5
+done
+sleep 5 # of the 30 that it may take
+waits "a command that hangs is killed, and said" grep -q 'was killed: it took longer' tail.err
+kill -TERM "$tail"
+wait "$tail" || die "the tail: $?: $(cat tail.err)"
+if [ -n "${SR_SCENARIO_OVER:-}" ]; then
+	"$sr" audit tail --path 'again/*' --json >tail.out 2>tail.err &
+	tail=$!
+	for i in $(seq 20); do
+		put again/a "value $i"
+		grep -q again/a tail.out && break
+		sleep 0.5
+	done
+	place=$place/over.vault stop_daemon over.vault
+	waits "that the server is gone is said" test -s tail.err
+	place=$place/over.vault start_daemon over.vault
+	put again/b 'after the restart'
+	waits "the tail goes on after a reconnect" grep -q again/b tail.out
+	kill -TERM "$tail"
+	wait "$tail" || die "the tail: $?: $(cat tail.err)"
+fi
 exits 2 "a limit for a tail" "$sr" audit tail --limit 3
 finish

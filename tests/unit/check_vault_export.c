@@ -264,11 +264,12 @@ static const struct {
 	{ "audit-export", { { CKA_SR_FORMAT, "xml" } }, CKR_ATTRIBUTE_VALUE_INVALID },
 	{ "audit-export", { { CKA_SR_FORMAT, "csv" }, { CKA_SR_EVENT, "secret.stolen" } },
 		CKR_ATTRIBUTE_VALUE_INVALID },
-	{ "audit-export", { { CKA_SR_FORMAT, "csv" }, { CKA_SR_TIER, "critical" } }, CKR_ATTRIBUTE_TYPE_INVALID },
 	{ "audit-export", { { CKA_SR_PATH, "a/*" } }, CKR_TEMPLATE_INCOMPLETE },
 	{ "audit-export", { { CKA_SR_EVENT_ID, "one" } }, CKR_ATTRIBUTE_VALUE_INVALID },
 	{ "audit-export", { { CKA_SR_EVENT_ID, "1" }, { CKA_SR_AFTER, "-1" } }, CKR_ATTRIBUTE_VALUE_INVALID },
 	{ "audit-export", { { CKA_SR_EVENT_ID, "9223372036854775807" } }, CKR_ATTRIBUTE_VALUE_INVALID },
+	{ "audit-export", { { CKA_SR_EVENT_ID, "1" }, { CKA_SR_PATH, "a/*" } }, CKR_TEMPLATE_INCONSISTENT },
+	{ "audit-export", { { CKA_SR_FORMAT, "csv" }, { CKA_LABEL, "a" } }, CKR_ATTRIBUTE_TYPE_INVALID },
 	{ "audit-tail", { { CKA_SR_EVENT_ID, "1" } }, CKR_TEMPLATE_INCOMPLETE },
 	{ "audit-tail", { { CKA_SR_LIMIT, "3" } }, CKR_ATTRIBUTE_VALUE_INVALID },
 	{ "audit-tail", { { CKA_SR_PATH, "/a" } }, CKR_ATTRIBUTE_VALUE_INVALID },
@@ -279,6 +280,19 @@ START_TEST(bad_templates)
 	CK_RV rv;
 	job(bad[_i].kind, bad[_i].options, bad[_i].options[1].text ? 2 : 1, &rv);
 	refused(rv, bad[_i].code, SR_REASON_BAD_TEMPLATE);
+}
+END_TEST
+
+/* What only a job says of itself is no criterion of a search. */
+START_TEST(a_search_is_no_job)
+{
+	struct sr_attrs query = SR_ATTRS_INIT;
+	sr_attrs_put_ulong(&query, CKA_CLASS, CKO_SR_EVENT);
+	sr_attrs_put_text(&query, CKA_SR_FORMAT, "csv");
+	sr_error_clear(&place.err);
+	CK_RV rv = sr_class_find(CKO_SR_EVENT)->find(&place.caller, &query, NULL, NULL, &place.err);
+	refused(rv, CKR_ATTRIBUTE_TYPE_INVALID, SR_REASON_BAD_TEMPLATE);
+	sr_attrs_clear(&query);
 }
 END_TEST
 
@@ -329,6 +343,7 @@ Suite *sr_suite_vault_export(void)
 	tcase_add_test(c, pages_are_for_who_began);
 	tcase_add_test(c, not_for_a_token);
 	tcase_add_loop_test(c, bad_templates, 0, ROWS(bad));
+	tcase_add_test(c, a_search_is_no_job);
 	tcase_add_test(c, a_tail_goes_on);
 	suite_add_tcase(suite, c);
 	return suite;
