@@ -106,6 +106,7 @@ fails "no such file" 'No such file' "$STRONGROOM" rotation run --commands "$plac
 cat >"$place/command" <<'END'
 #!/bin/bash
 read -r word path
+env | grep -E '^STRONGROOM_PIN|=sr[tk]_' >>"$0.env"
 case $word:${path##*/} in
 rotate:hangs) exec sleep 100 ;;
 rotate:lingers) exec >/dev/null; exec sleep 100 ;;
@@ -115,16 +116,22 @@ rotate:silent) exit 0 ;;
 rotate:deaf) echo new-deaf; exit 0 ;;
 rotate:endless) head -c 1000000 /dev/zero; exit 0 ;;
 rotate:same) cat; exit 0 ;;
+rotate:raced) # somebody writes it meanwhile
+	cat >/dev/null
+	printf between | STRONGROOM_PIN_FILE=$0.pin "$STRONGROOM" secret put "$path" >/dev/null 2>&1
+	echo too-late
+	;;
 verify:unsure) echo "$word $path $(cat)" >>"$0.log"; exit 1 ;;
 rotate:*) old=$(cat); echo "$word $path $old" >>"$0.log"; printf 'new-%s' "$old" ;;
 *) echo "$word $path $(cat)" >>"$0.log" ;;
 esac
 END
 chmod 755 "$place/command"
+cp "$place/admin.pin" "$place/command.pin"
 printf '[rotate due/quick-*]\ncommand = /bin/false\n[rotate due/*]\n# one for all\ncommand = %s\ntimeout = 3s\ngrace = 1h\n' \
 	"$place/command" >"$commands"
 hostile=(hangs lingers dies fails silent endless same unsure)
-for name in "${hostile[@]}" good deaf; do put "due/$name" "old-$name"; done
+for name in "${hostile[@]}" good deaf raced; do put "due/$name" "old-$name"; done
 put due/large "$(head -c 65000 /dev/zero | tr '\0' x)"
 "$STRONGROOM" secret put due/hmac --type hmac-key --file "$place/passphrase" >/dev/null 2>&1 || die "put hmac"
 sleep 2
@@ -141,6 +148,7 @@ due/hangs failed
 due/hmac rotated
 due/large rotated
 due/lingers failed
+due/raced failed
 due/same failed
 due/silent failed
 due/unsure failed' "$(rows 'r["path"] + " " + r["result"]' <"$place/run.json" | sort)"
@@ -154,6 +162,10 @@ for name in "${hostile[@]}"; do
 	[ "$(get "due/$name" --version 2)" = "" ] || die "due/$name has another version"
 done
 ok "what failed is as it was"
+same "what was written meanwhile stays" between "$(get due/raced)"
+same "and the command was told to take its value back" 'abort due/raced old-raced' "$(grep '^abort due/raced' "$place/command.log")"
+if [ -s "$place/command.env" ]; then die "the command has credentials: $(cat "$place/command.env")"; fi
+ok "the command has no credential"
 same "the new value" new-old-good "$(get due/good)"
 same "of one that does not read what it is told" new-deaf "$(get due/deaf)"
 same "in the grace of the file" old-good "$(

@@ -78,7 +78,7 @@ START_TEST(everything_at_once)
 			   "audit-sync = lazy\n"
 			   "separation = yes\n"
 			   "max-ttl = 8h\n"
-			   "fresh-member = 90m\n"
+			   "fresh-member = 90m\nkeep-versions = 3650d\ngrace-reads-old = yes\n"
 			   "[mechanisms]\n"
 			   "enable = CKM_SHA1_RSA_PKCS, CKM_SHA_1 CKM_DES3_CBC\n"
 			   "[hsm]\n"
@@ -100,6 +100,8 @@ START_TEST(everything_at_once)
 	ck_assert(config.separation);
 	ck_assert_uint_eq(config.max_ttl_s, 8 * 3600);
 	ck_assert_uint_eq(config.fresh_member_s, 90 * 60);
+	ck_assert_uint_eq(config.keep_versions_s, 3650ull * 24 * 3600);
+	ck_assert(config.grace_reads_old);
 	ck_assert_str_eq(config.mechanisms, "CKM_SHA1_RSA_PKCS, CKM_SHA_1 CKM_DES3_CBC");
 	ck_assert_str_eq(config.heads, "/var/lib/heads;1");
 	ck_assert_str_eq(config.hsm_uri, "pkcs11:token=a%20b;object=c?module-path=/m.so&pin-source=/p");
@@ -130,6 +132,7 @@ START_TEST(nothing_said_is_nothing_set)
 		ck_assert_uint_eq(config.slot_count, 0);
 		ck_assert(!config.custody_wrapped && !config.audit_sync_lazy && !config.mechanisms);
 		ck_assert(!config.separation && !config.max_ttl_s && !config.fresh_member_s);
+		ck_assert(!config.keep_versions_s && !config.grace_reads_old);
 		sr_config_clear(&config);
 	}
 }
@@ -300,6 +303,12 @@ static const struct {
 	{ "[vault]\nseparation = yes\n", "says no vault" },
 	{ "[vault]\nmax-ttl = 1h\n", "says no vault" },
 	{ "[vault]\nfresh-member = 1h\n", "says no vault" },
+	{ "[vault]\nkeep-versions = 30d\n", "says no vault" },
+	{ "[vault]\ngrace-reads-old = yes\n", "says no vault" },
+	{ "[vault]\ndir=/v\nkeep-versions = 0s\n", ":3: keep-versions: must be a duration from 1s to 3650d" },
+	{ "[vault]\ndir=/v\nkeep-versions = 3651d\n", ":3: keep-versions: must be a duration from 1s to 3650d" },
+	{ "[vault]\ndir=/v\nkeep-versions = ever\n", ":3: keep-versions: must be a duration from 1s to 3650d" },
+	{ "[vault]\ndir=/v\ngrace-reads-old = maybe\n", ":3: grace-reads-old:" },
 	{ "[hsm]\nuri = pkcs11:token=x\n", "says no vault" },
 	{ "[slot a]\n", "says no vault" },
 };

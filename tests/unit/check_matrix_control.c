@@ -1,5 +1,5 @@
-/* The other half of the matrix: what every identity may do with tokens, agents, members, policies, approvals, records
- * and jobs. Each cell is written down: who may, and what the others hear. */
+/* The other half of the matrix: what every identity may do with tokens, agents, members, policies, rotation periods,
+ * approvals, records and jobs. Each cell is written down: who may, and what the others hear. */
 #include "tests/unit/matrix.h"
 #include "tests/unit/suites.h"
 #include "tests/unit/vault_keys_fixture.h"
@@ -32,6 +32,9 @@ static const struct cell {
 	{ CKO_SR_POLICY, FIND, "ASEV", "", CKR_OK, "" },
 	{ CKO_SR_POLICY, CREATE, "ASE", "", CKR_TOKEN_WRITE_PROTECTED, "policy.changed" },
 	{ CKO_SR_POLICY, DESTROY, "ASE", "", CKR_ACTION_PROHIBITED, "policy.changed" },
+	{ CKO_SR_ROTATION, FIND, "ASEV", "", CKR_OK, "" },
+	{ CKO_SR_ROTATION, CREATE, "ASE", "", CKR_TOKEN_WRITE_PROTECTED, "rotation.changed" },
+	{ CKO_SR_ROTATION, DESTROY, "ASE", "", CKR_ACTION_PROHIBITED, "rotation.changed" },
 	{ CKO_SR_APPROVAL, FIND, "ASEV", "", CKR_OK, "" },
 	{ CKO_SR_APPROVAL, SET, "ASE", "", CKR_ACTION_PROHIBITED, "approval.denied" },
 	{ CKO_SR_EVENT, FIND, "ASU", "", CKR_OK, "audit.queried" },
@@ -91,6 +94,9 @@ static void fill(CK_OBJECT_CLASS object_class, struct sr_attrs *template)
 	case CKO_SR_POLICY:
 		keys_fill(template,
 			LIST(TEXT(CKA_SR_PATH, glob), TEXT(CKA_SR_TIER, "sensitive"), TEXT(CKA_SR_APPROVALS, "1")));
+		break;
+	case CKO_SR_ROTATION:
+		keys_fill(template, LIST(TEXT(CKA_SR_PATH, glob), TEXT(CKA_SR_PERIOD, "60")));
 		break;
 	default:
 		keys_fill(template, LIST(TEXT(CKA_SR_KIND, "audit-verify")));
@@ -203,7 +209,8 @@ static CK_RV refusal(const struct cell *cell, char letter)
 		return CKR_ATTRIBUTE_VALUE_INVALID;
 	if ((token && cell->deed == DESTROY && strchr("GTI", letter)) ||
 		(cell->object_class == CKO_SR_APPROVAL && strchr("UGTI", letter)) ||
-		(cell->object_class == CKO_SR_POLICY && cell->deed == DESTROY && strchr("UGTI", letter)))
+		((cell->object_class == CKO_SR_POLICY || cell->object_class == CKO_SR_ROTATION) &&
+			cell->deed == DESTROY && strchr("UGTI", letter)))
 		return CKR_OBJECT_HANDLE_INVALID;
 	return cell->refused;
 }
@@ -266,7 +273,7 @@ START_TEST(every_cell_is_as_written)
 		walk_class(classes[i], letter_of(who));
 		walked++;
 	}
-	ck_assert_uint_eq(walked, 7);
+	ck_assert_uint_eq(walked, 8);
 }
 END_TEST
 

@@ -442,9 +442,8 @@ START_TEST(from_schema_3)
 	struct sr_rotation_row row = { .glob = "a/*", .active = true, .period_ms = 5, .author = "alice" }, out;
 	bool found;
 	row.mark.event_id = 7;
-	make_older(3,
-		"INSERT INTO secret VALUES ('a/b', 'uid', 'text', 'critical', 'active', 1, 2, 3, NULL, x'01', 4, "
-		"x'" OLD_MAC "')");
+	make_older(3, "INSERT INTO secret VALUES ('a/b', 'uid', 'text', 'critical', 'active', 1, 2, 3, NULL, x'01', 4, "
+		      "x'" OLD_MAC "')");
 	assert_ok(open_it());
 	struct sr_tx *tx = store_write();
 	assert_ok(store->ops->secret_get(tx, "a/b", &secret, &found, &store_error));
