@@ -61,7 +61,8 @@ for secret in 'the value that nobody logs' 'correct horse' "$pin"; do
 	grep -qF -- "$secret" "$log/audit.jsonl" "$log/messages" && die "a secret is in a sink"
 done
 ok "neither value nor passphrase nor token"
-same "the last hash is the chain's head" "$(cut -d' ' -f4 "$vault"/heads* 2>/dev/null | tail -n 1)" \
+heads=$("$STRONGROOM" status --json | pick 'd["audit"]["heads_file"]')
+same "the last hash is the chain's head" "$(grep -oE '[0-9a-f]{64}' "$heads")" \
 	"$("$PYTHON" -c 'import json, sys
 print(json.loads(open(sys.argv[1]).readlines()[-1])["hash"])' "$log/audit.jsonl")"
 
