@@ -146,7 +146,8 @@ static int take(const json_t *event, void *ctx)
 	const char *path = sr_json_text(event, "resource_path");
 	char actor[128];
 	bool allowed = strcmp(status, "allowed") == 0;
-	snprintf(actor, sizeof actor, "%s:%s", sr_json_text(event, "actor_type"), sr_json_text(event, "actor_id"));
+	const char *id = sr_json_text(event, "actor_id");
+	snprintf(actor, sizeof actor, "%s%s%s", sr_json_text(event, "actor_type"), id[0] ? ":" : "", id);
 	add(report->statuses, status);
 	add(report->events, name);
 	add(report->actors, actor);
@@ -253,7 +254,10 @@ static void put_values(struct sr_buf *out, json_t *values)
 	sr_html_row(out, headings, 2, true);
 	json_object_foreach(values, path, time)
 	{
-		const char *cells[] = { path, json_string_value(time) };
+		char shown_time[SR_TIME_TEXT];
+		snprintf(shown_time, sizeof shown_time, "%.10s\u00a0%.5s", json_string_value(time),
+			json_string_value(time) + 11);
+		const char *cells[] = { path, shown_time };
 		if (shown++ < SHOWN_MAX)
 			sr_html_row(out, cells, 2, false);
 	}

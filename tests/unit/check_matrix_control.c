@@ -37,6 +37,9 @@ static const struct cell {
 	{ CKO_SR_ROTATION, DESTROY, "ASE", "", CKR_ACTION_PROHIBITED, "rotation.changed" },
 	{ CKO_SR_APPROVAL, FIND, "ASEV", "", CKR_OK, "" },
 	{ CKO_SR_APPROVAL, SET, "ASE", "", CKR_ACTION_PROHIBITED, "approval.denied" },
+	{ CKO_SR_FREEZE, FIND, "ASEV", "", CKR_OK, "" },
+	{ CKO_SR_FREEZE, CREATE, "ASE", "", CKR_TOKEN_WRITE_PROTECTED, "path.frozen" },
+	{ CKO_SR_FREEZE, SET, "ASE", "", CKR_ACTION_PROHIBITED, "path.released" },
 	{ CKO_SR_EVENT, FIND, "ASU", "", CKR_OK, "audit.queried" },
 	{ CKO_SR_JOB, CREATE, "ASU", "", CKR_TOKEN_WRITE_PROTECTED, "audit.verified" },
 };
@@ -98,6 +101,9 @@ static void fill(CK_OBJECT_CLASS object_class, struct sr_attrs *template)
 	case CKO_SR_ROTATION:
 		keys_fill(template, LIST(TEXT(CKA_SR_PATH, glob), TEXT(CKA_SR_PERIOD, "60")));
 		break;
+	case CKO_SR_FREEZE:
+		keys_fill(template, LIST(TEXT(CKA_SR_PATH, name), TEXT(CKA_SR_REASON, "it was seen")));
+		break;
 	default:
 		keys_fill(template, LIST(TEXT(CKA_SR_KIND, "audit-verify")));
 	}
@@ -123,6 +129,8 @@ static CK_RV set(const struct sr_class *class, const char *id)
 		sr_attrs_put_text(&changes, CKA_SR_ROLE, "auditor");
 	else if (class->object_class == CKO_SR_AGENT)
 		sr_attrs_put_text(&changes, CKA_SR_STATE, "suspended");
+	else if (class->object_class == CKO_SR_FREEZE)
+		keys_fill(&changes, LIST(TEXT(CKA_SR_STATE, "released"), TEXT(CKA_SR_REASON, "it was none")));
 	else
 		keys_fill(&changes, LIST(TEXT(CKA_SR_STATE, "denied"), TEXT(CKA_SR_DECISION, "not today")));
 	CK_RV rv = class->set(&keys_place.caller, id, &changes, &keys_place.err);
@@ -209,6 +217,7 @@ static CK_RV refusal(const struct cell *cell, char letter)
 		return CKR_ATTRIBUTE_VALUE_INVALID;
 	if ((token && cell->deed == DESTROY && strchr("GTI", letter)) ||
 		(cell->object_class == CKO_SR_APPROVAL && strchr("UGTI", letter)) ||
+		(cell->object_class == CKO_SR_FREEZE && cell->deed == SET && strchr("UGTI", letter)) ||
 		((cell->object_class == CKO_SR_POLICY || cell->object_class == CKO_SR_ROTATION) &&
 			cell->deed == DESTROY && strchr("UGTI", letter)))
 		return CKR_OBJECT_HANDLE_INVALID;
@@ -273,7 +282,7 @@ START_TEST(every_cell_is_as_written)
 		walk_class(classes[i], letter_of(who));
 		walked++;
 	}
-	ck_assert_uint_eq(walked, 8);
+	ck_assert_uint_eq(walked, 9);
 }
 END_TEST
 

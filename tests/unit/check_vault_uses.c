@@ -801,6 +801,54 @@ START_TEST(a_secret_is_used_and_never_seen)
 }
 END_TEST
 
+static void freeze(const char *path)
+{
+	struct sr_attrs template = SR_ATTRS_INIT;
+	struct sr_created created = { .id = "" };
+	keys_fill(&template,
+		LIST(NUMBER(CKA_CLASS, CKO_SR_FREEZE), TEXT(CKA_SR_PATH, path), TEXT(CKA_SR_REASON, "it was seen")));
+	expect(sr_class_find(CKO_SR_FREEZE)->create(&keys_place.caller, &template, &created, &keys_place.err), CKR_OK,
+		NONE);
+	sr_attrs_clear(&template);
+}
+
+START_TEST(a_frozen_key_does_not_leave)
+{
+	struct sr_new_key made, copy;
+	struct sr_buf value = SR_BUF_INIT;
+	expect(keys_secret(CKK_AES,
+		       LIST(FLAG(CKA_TOKEN, 1), TEXT(CKA_LABEL, "a/open"), NUMBER(CKA_VALUE_LEN, 16),
+			       FLAG(CKA_EXTRACTABLE, 1), FLAG(CKA_SENSITIVE, 0)),
+		       &made),
+		CKR_OK, NONE);
+	sr_new_key_clear(&made);
+	struct sr_key *key = keys_open(CKO_SECRET_KEY, "s:a/open");
+	freeze("a/open");
+	expect(sr_key_secret(&keys_place.caller, key, CKA_VALUE, &value, &keys_place.err), CKR_ATTRIBUTE_SENSITIVE,
+		FROZEN);
+	ck_assert_uint_eq(value.len, 0);
+	expect_event(KEY_WRAPPED, DENIED, "a/open", "frozen");
+	expect(keys_copy(key, LIST(TEXT(CKA_LABEL, "copy")), &copy), CKR_OBJECT_HANDLE_INVALID, FROZEN);
+	sr_key_unref(key);
+}
+END_TEST
+
+START_TEST(a_frozen_secret_is_no_key)
+{
+	struct sr_buf mac = SR_BUF_INIT;
+	expect(put_typed("a/mac", "0123456789abcdef", "hmac-key"), CKR_OK, NONE);
+	struct sr_key *before = keys_open(CKO_SECRET_KEY, "h:a/mac");
+	freeze("a/mac");
+	expect(keys_run(SR_SIGN, before, CKM_SHA256_HMAC, IN("message"), &mac), CKR_FUNCTION_CANCELED, FROZEN);
+	ck_assert_uint_eq(mac.len, 0);
+	struct sr_key *after = keys_open(CKO_SECRET_KEY, "h:a/mac");
+	expect(keys_run(SR_SIGN, after, CKM_SHA256_HMAC, IN("message"), &mac), CKR_KEY_FUNCTION_NOT_PERMITTED, FROZEN);
+	expect_event(KEY_USED, DENIED, "a/mac", "frozen");
+	sr_key_unref(before);
+	sr_key_unref(after);
+}
+END_TEST
+
 START_TEST(what_a_secret_that_is_a_key_needs)
 {
 	struct sr_attrs change = SR_ATTRS_INIT;
@@ -934,6 +982,8 @@ Suite *sr_suite_vault_uses(void)
 	tcase_add_checked_fixture(c, keys_setup, keys_teardown);
 	tcase_add_test(c, a_signature_is_made_recorded_and_verified);
 	tcase_add_test(c, a_frozen_key_is_not_used);
+	tcase_add_test(c, a_frozen_key_does_not_leave);
+	tcase_add_test(c, a_frozen_secret_is_no_key);
 	tcase_add_test(c, an_hsm_that_refuses_is_recorded_and_releases_nothing);
 	tcase_add_test(c, verifying_with_a_public_key_counts_nothing);
 	tcase_add_test(c, the_scope_decides_and_refusals_are_recorded);
