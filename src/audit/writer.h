@@ -126,11 +126,11 @@ struct sr_restored {
 	uint64_t epoch;
 };
 
-/** sr_writer_restore_chain(config, expected, restored, err): restore only, before sr_writer_open: checks the chain in the
- *  database as that does, but for the witnesses; it must end at EXPECTED (CHAIN_BROKEN). What the anchor knows of the
- *  same epoch must be in it, as far as it goes. Then begins the epoch after both of theirs, in database, heads file and
- *  anchor: whoever has the vault that the backup was made of is refused from now on.
- *  sr_writer_restore_undo(config, restored): the anchor as it was, where nothing came of it. */
+/** sr_writer_restore_chain(config, expected, restored, err): restore only, before sr_writer_open: checks the chain in
+ * the database as that does, but for the witnesses; it must end at EXPECTED (CHAIN_BROKEN). What the anchor knows of
+ * the same epoch must be in it, as far as it goes. Then begins the epoch after both of theirs, in database, heads file
+ * and anchor: whoever has the vault that the backup was made of is refused from now on. sr_writer_restore_undo(config,
+ * restored): the anchor as it was, where nothing came of it. */
 CK_RV sr_writer_restore_chain(const struct sr_writer_config *config, const struct sr_head *expected,
 	struct sr_restored *restored, struct sr_error *err);
 void sr_writer_restore_undo(const struct sr_writer_config *config, const struct sr_restored *restored);

@@ -260,8 +260,8 @@ struct sr_approval_row {
 	struct sr_mark mark;
 };
 
-/** struct sr_head: the audit chain up to and with event SEQ. EPOCH, where a head is kept outside the database: how often
- * the vault had been restored from a backup then (docs/backup.md); 0 where nobody asks. */
+/** struct sr_head: the audit chain up to and with event SEQ. EPOCH, where a head is kept outside the database: how
+ * often the vault had been restored from a backup then (docs/backup.md); 0 where nobody asks. */
 struct sr_head {
 	uint64_t seq;
 	uint64_t epoch;

@@ -53,6 +53,23 @@ mkdir "$place/target"
 same "a limit on files leaves nothing" 0 "$(find "$place/target" -type f | wc -l)"
 same "nor in the vault" 0 "$(left_over)"
 same "the vault goes on" 'the first value' "$("$STRONGROOM" secret get production/key)"
+# the same on disks that are really full, where this machine lets us have some
+if unshare -rm true 2>/dev/null && unshare -rm mount -t tmpfs tmpfs "$place/target" 2>/dev/null; then
+	in_tmpfs() { unshare -rm "$BASH" -c "set -e; $1" >"$place/out.txt" 2>&1; }
+	in_tmpfs "mount -t tmpfs -o size=64k tmpfs '$place/target'; code=0; '$STRONGROOM' backup '$place/target/x' || code=\$?
+		[ \$code = 1 ] && [ -z \"\$(ls -A '$place/target')\" ]" || die "a full disk: $(cat "$place/out.txt")"
+	grep -q 'No space left' "$place/out.txt" || die "a full disk: $(cat "$place/out.txt")"
+	ok "a full disk under the file leaves nothing"
+	if [ -z "${SR_SCENARIO_OVER:-}" ]; then
+		cp -a "$vault" "$place/kept"
+		in_tmpfs "mount -t tmpfs -o size=7m,mode=0700 tmpfs '$vault'; cp -a '$place/kept/.' '$vault'; code=0
+			'$STRONGROOM' backup '$place/target/x' || code=\$?
+			[ \$code = 1 ] && '$STRONGROOM' secret get production/key" || die "a full vault: $(cat "$place/out.txt")"
+		grep -q 'needs .* MiB of room' "$place/out.txt" || die "a full vault: $(cat "$place/out.txt")"
+		rm -rf "$place/kept"
+		ok "where the vault has no room for a copy none is begun, and it goes on"
+	fi
+fi
 "$STRONGROOM" backup "$place/target/killed.backup" >/dev/null 2>&1 &
 killed=$!
 for _ in 1 2 3 4 5; do sleep 0.05; done

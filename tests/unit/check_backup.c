@@ -191,6 +191,16 @@ START_TEST(a_weak_recovery_passphrase_is_refused)
 }
 END_TEST
 
+START_TEST(an_hsm_that_is_not_the_vaults_own_is_not_taken_along)
+{
+	char *conf = place.vault->softhsm_conf;
+	place.vault->softhsm_conf = NULL;
+	expect(begin("a long recovery passphrase"), CKR_ATTRIBUTE_VALUE_INVALID, BAD_TEMPLATE);
+	place.vault->softhsm_conf = conf;
+	expect(begin("a long recovery passphrase"), CKR_OK, NONE);
+}
+END_TEST
+
 /* A limit on files is what a full disk is to whoever writes. */
 START_TEST(a_full_disk_leaves_nothing_and_the_vault_goes_on)
 {
@@ -409,6 +419,10 @@ START_TEST(the_token_does_not_come_back_without_its_passphrase)
 	back_up("a long recovery passphrase");
 	expect(restore_to(dir, "another recovery passphrase"), CKR_PIN_INCORRECT, WRONG_PASSPHRASE);
 	ck_assert_int_ne(access(dir, F_OK), 0);
+	setenv("SOFTHSM2_CONF", "/another/softhsm2.conf", 1);
+	expect(restore_to(dir, "a long recovery passphrase"), CKR_DEVICE_ERROR, HSM_FAILED);
+	ck_assert_int_ne(access(dir, F_OK), 0);
+	unsetenv("SOFTHSM2_CONF");
 	change_byte(-1);
 	expect(restore_to(dir, "a long recovery passphrase"), CKR_DEVICE_ERROR, VAULT_CORRUPT);
 	ck_assert_int_ne(access(dir, F_OK), 0);
@@ -448,6 +462,7 @@ Suite *sr_suite_backup(void)
 	tcase_add_test(tcase, pieces_that_cannot_be_are_refused);
 	tcase_add_test(tcase, only_an_admin_makes_one_and_only_its_maker_reads_it);
 	tcase_add_test(tcase, a_weak_recovery_passphrase_is_refused);
+	tcase_add_test(tcase, an_hsm_that_is_not_the_vaults_own_is_not_taken_along);
 	tcase_add_test(tcase, a_full_disk_leaves_nothing_and_the_vault_goes_on);
 	tcase_add_test(tcase, what_a_killed_process_left_is_removed_at_the_next_start);
 	tcase_add_test(tcase, a_restored_vault_goes_on_in_a_new_epoch);

@@ -196,7 +196,7 @@ END_TEST
 START_TEST(a_version_that_does_not_open_is_left_and_told)
 {
 	fill(3);
-	vault_sql(&place, "UPDATE secret_version SET sealed = substr(sealed, 1, 20) || randomblob(20) "
+	vault_sql(&place, "UPDATE secret_version SET sealed = CAST(substr(sealed, 1, 20) || zeroblob(20) AS BLOB) "
 			  "WHERE path = 'many/1'");
 	expect(run_job("rekey", 0, NULL, NULL), CKR_OK, NONE);
 	expect(run_job("rekey-step", CKA_SR_OFFSET, "0", NULL), CKR_OK, NONE);
@@ -227,7 +227,7 @@ START_TEST(what_is_needed_is_not_retired)
 	expect(retire("1", "lose-backups"), CKR_OK, NONE);
 	expect(retire("1", NULL), CKR_OK, NONE); /* again, for a HSM that was away just then */
 	ck_assert_int_eq(rows(1), -1);
-	ck_assert_int_eq(vault_count(&place, CKO_SR_EVENT, CKA_SR_EVENT, "hsm.retired"), 12);
+	ck_assert_int_eq(vault_count(&place, CKO_SR_EVENT, CKA_SR_EVENT, "hsm.retired"), 11);
 	vault_place_reopen(&place);
 	vault_login_admin(&place);
 	expect_all(2);
