@@ -100,7 +100,7 @@ CK_RV sr_rows_freeze(struct sr_vault *vault, const struct sr_moment *at, const c
  * active policies, plus one. */
 #define SR_POLICIES_SUBJECT "policies"
 #define SR_ROTATIONS_SUBJECT "rotations" /* the same of rotation periods */
-#define SR_FREEZES_SUBJECT "freezes" /* the same of the paths that are frozen */
+#define SR_FREEZES_SUBJECT "freezes"     /* the same of the paths that are frozen */
 void sr_rows_policy_subject(enum sr_tier tier, const char *glob, char subject[SR_SUBJECT_MAX]);
 
 /** sr_rows_check_key(vault, at, row, err), …_token, …_member: the same check for a row that a listing gave. */
