@@ -409,7 +409,6 @@ START_TEST(approvals_are_cancelled_and_agents_suspended)
 	ck_assert(found && found_agent.state == SR_AGENT_SUSPENDED);
 	sr_writer_look_end(place.vault->writer, &at);
 	sr_agent_row_clear(&found_agent);
-	sr_agent_row_clear(&agent);
 }
 END_TEST
 

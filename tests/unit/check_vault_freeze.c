@@ -214,12 +214,19 @@ START_TEST(nothing_that_reaches_it_is_issued)
 }
 END_TEST
 
+static void become(const char *name)
+{
+	struct sr_caller who = *as(name);
+	sr_identity_ref(who.identity);
+	sr_identity_unref(team.caller.identity);
+	team.caller = who;
+}
+
 /* A token that waits for its approval, by carol. */
 static void ask_token(const char *scope, char id[SR_OBJECT_ID_MAX])
 {
 	char pin[64];
-	team.caller = *as("carol");
-	sr_identity_ref(team.caller.identity);
+	become("carol");
 	ck_assert_uint_eq(vault_issue(&team, scope, "600", NULL, NULL, pin), CKR_OK);
 	vault_login_admin(&team);
 	vault_find_one(&team, CKO_SR_APPROVAL, CKA_SR_STATE, "pending", id);
@@ -249,8 +256,7 @@ START_TEST(an_approval_from_before_delivers_nothing)
 {
 	char token[SR_OBJECT_ID_MAX], pin[64];
 	ck_assert_uint_eq(vault_put(&team, "a/s", "value", "sensitive"), CKR_OK);
-	team.caller = *as("carol");
-	sr_identity_ref(team.caller.identity);
+	become("carol");
 	ck_assert_uint_eq(vault_issue(&team, "secrets:read:a/*", "600", NULL, NULL, pin), CKR_OK);
 	vault_login_admin(&team);
 	vault_find_one(&team, CKO_SR_APPROVAL, CKA_SR_STATE, "pending", token);
