@@ -1,6 +1,7 @@
 /* Records as lines of JSON and of CSV. */
 #include "audit/export.h"
 
+#include "util/csv.h"
 #include "util/pack.h"
 #include "util/text.h"
 
@@ -149,20 +150,6 @@ bool sr_export_omit(
 
 /* -- CSV -------------------------------------------------------------------------------------------------------- */
 
-static bool is_formula(const char *text)
-{
-	return text[0] && strchr("=+-@\t\r", text[0]);
-}
-
-/* Quotes around every text: then there is nothing to decide. */
-static void csv_text(struct sr_buf *out, const char *text)
-{
-	sr_buf_text(out, is_formula(text) ? "\"'" : "\"");
-	for (; *text; text++)
-		sr_buf_append(out, *text == '"' ? "\"\"" : text, *text == '"' ? 2 : 1);
-	sr_buf_text(out, "\"");
-}
-
 void sr_export_csv_names(struct sr_buf *out)
 {
 	sr_buf_text(out, "id,timestamp,event,status");
@@ -183,13 +170,14 @@ void sr_export_csv(struct sr_buf *out, const struct sr_event *event)
 		if (!texts[i].shown)
 			continue;
 		sr_buf_text(out, ",");
-		csv_text(out, text_of(event, &texts[i]));
+		const char *text = text_of(event, &texts[i]);
+		sr_csv_text(out, text, strlen(text));
 	}
 	if (event->version)
 		sr_buf_printf(out, ",%llu,", (unsigned long long)event->version);
 	else
 		sr_buf_text(out, ",,");
-	csv_text(out, event->metadata);
+	sr_csv_text(out, event->metadata, strlen(event->metadata));
 	sr_buf_text(out, "\r\n");
 }
 

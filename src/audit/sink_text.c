@@ -1,11 +1,10 @@
 /* Records as JSON lines and as syslog messages. */
+#include "audit/export.h"
 #include "audit/sinks.h"
 
 #include "util/text.h"
 
-#include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define ELEMENT "strongroom@32473" /* RFC 5424, 7.2.2: a name of one's own stands before a number */
@@ -13,40 +12,13 @@
 
 /* -- JSON ------------------------------------------------------------------------------------------------------- */
 
-static json_t *text_or_null(const char *text)
-{
-	return text[0] ? json_string(text) : json_null();
-}
-
-static json_t *metadata_of(const struct sr_event *event)
-{
-	json_t *object = event->metadata[0] ? json_loads(event->metadata, 0, NULL) : NULL;
-	return object ? object : json_object();
-}
-
 void sr_sink_json(const struct sr_event *event, const uint8_t head[SR_HASH_LEN], struct sr_buf *out)
 {
-	char time[SR_TIME_TEXT], hex[2 * SR_HASH_LEN + 1];
-	sr_text_time(event->timestamp_ms, time);
+	char hex[2 * SR_HASH_LEN + 1];
+	json_t *line = sr_export_shown(event);
 	sr_text_hex(head, SR_HASH_LEN, hex);
-	json_t *line = json_pack(
-		"{s:I, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:s}", "id",
-		(json_int_t)event->id, "timestamp", time, "event", sr_event_name(event->kind), "status",
-		sr_status_name(event->status), "actor_type", text_or_null(event->actor_type), "actor_id",
-		text_or_null(event->actor_id), "token_id", text_or_null(event->token_id), "ip", text_or_null(event->ip),
-		"peer", text_or_null(event->peer), "function", text_or_null(event->function), "rv",
-		text_or_null(event->rv), "reason", text_or_null(event->reason), "resource_path",
-		text_or_null(event->path), "resource_tier", text_or_null(event->tier), "version",
-		(json_int_t)event->version, "metadata", metadata_of(event), "hash", hex);
-	char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
-	if (text) {
-		sr_buf_text(out, text);
-		sr_buf_text(out, "\n");
-	} else {
-		out->failed = true;
-	}
-	free(text);
-	json_decref(line);
+	json_object_set_new(line, "hash", json_string(hex));
+	sr_export_line(out, line);
 }
 
 /* -- syslog ----------------------------------------------------------------------------------------------------- */

@@ -1,5 +1,6 @@
 /* strongroom audit query|key|verify. */
 #include "cli/audit_file.h"
+#include "cli/events.h"
 #include "cli/filter.h"
 #include "cli/keyfile.h"
 #include "cli/objects.h"
@@ -11,25 +12,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const struct sr_field fields[] = {
-	{ CKA_SR_EVENT_ID, "id", SR_FIELD_NUMBER },
-	{ CKA_SR_TIMESTAMP, "timestamp", SR_FIELD_TEXT },
-	{ CKA_SR_EVENT, "event", SR_FIELD_TEXT },
-	{ CKA_SR_STATUS, "status", SR_FIELD_TEXT },
-	{ CKA_SR_ACTOR_TYPE, "actor_type", SR_FIELD_TEXT },
-	{ CKA_SR_ACTOR_ID, "actor_id", SR_FIELD_TEXT },
-	{ CKA_SR_TOKEN_ID, "token_id", SR_FIELD_TEXT },
-	{ CKA_SR_IP, "ip", SR_FIELD_TEXT },
-	{ CKA_SR_PEER, "peer", SR_FIELD_TEXT },
-	{ CKA_SR_FUNCTION, "function", SR_FIELD_TEXT },
-	{ CKA_SR_RV, "rv", SR_FIELD_TEXT },
-	{ CKA_SR_REASON, "reason", SR_FIELD_TEXT },
-	{ CKA_SR_PATH, "resource_path", SR_FIELD_TEXT },
-	{ CKA_SR_RESOURCE_TIER, "resource_tier", SR_FIELD_TEXT },
-	{ CKA_SR_VERSION, "version", SR_FIELD_NUMBER },
-	{ CKA_SR_METADATA, "metadata", SR_FIELD_OBJECT },
-};
 
 static const struct sr_column columns[] = {
 	{ "id", "id", NULL },
@@ -69,7 +51,7 @@ static int run_query(struct query *query)
 		return exit_code;
 	sr_template_class(&template, &event_class);
 	sr_filter_fill(&query->filter, &template);
-	exit_code = sr_read_all(tool, &template, fields, sizeof fields / sizeof fields[0], &rows);
+	exit_code = sr_read_all(tool, &template, sr_event_fields, SR_EVENT_FIELDS, &rows);
 	if (exit_code == SR_EXIT_DONE && json_array_size(rows) == 0)
 		exit_code = sr_refuse_search(tool);
 	if (exit_code == SR_EXIT_DONE)

@@ -1,4 +1,4 @@
-/* CSV for people and their spreadsheets (RFC 4180). */
+/* JSON values as CSV. */
 #ifndef SR_CLI_CSV_H
 #define SR_CLI_CSV_H
 
@@ -6,9 +6,8 @@
 
 #include <jansson.h>
 
-/** sr_csv_field(out, first, value): VALUE as a field, a comma before it unless it is the FIRST. A text that a
- * spreadsheet would take for a formula (it begins with = + - @, a tab or a line break) stands behind an apostrophe.
- * Null is empty, an object is its JSON. */
+/** sr_csv_field(out, first, value): VALUE as a field (util/csv.h), a comma before it unless it is the FIRST. Null is
+ *  empty, an object is its JSON. */
 void sr_csv_field(struct sr_buf *out, bool first, const json_t *value);
 
 #endif

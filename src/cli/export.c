@@ -2,12 +2,12 @@
 #include "cli/filter.h"
 #include "cli/output.h"
 #include "cli/session.h"
+#include "cli/stop.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <libgen.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,25 +21,6 @@ struct export
 	const char *format, *out;
 	char id[24]; /* the record of the export */
 };
-
-/* Global, because a signal's handler has nothing else. */
-static volatile sig_atomic_t stop;
-
-static void on_signal(int number)
-{
-	(void)number;
-	stop = 1;
-}
-
-static void take_signals(void)
-{
-	struct sigaction action = { .sa_handler = on_signal };
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGHUP, &action, NULL);
-	action.sa_handler = SIG_IGN;
-	sigaction(SIGPIPE, &action, NULL);
-}
 
 /* -- the command line ------------------------------------------------------------------------------------------ */
 enum { OPTION_FORMAT = 256, OPTION_OUT };
@@ -192,7 +173,7 @@ static int put_page(struct export *export, const json_t *page, struct sink *file
 	if (exit_code == SR_EXIT_DONE && sidecar->path)
 		exit_code = sink_write(sidecar, seal, strlen(seal));
 	show_progress(export, page);
-	if (exit_code == SR_EXIT_DONE && stop) {
+	if (exit_code == SR_EXIT_DONE && sr_stop) {
 		sr_complain("audit export: interrupted; nothing was written");
 		exit_code = SR_EXIT_FAILED;
 	}
@@ -241,7 +222,7 @@ static int run_export(struct export *export)
 	int exit_code = sr_tool_open(export->tool);
 	if (exit_code != SR_EXIT_DONE)
 		return exit_code;
-	take_signals();
+	sr_stop_on_signals();
 	if (export->out && strcmp(export->format, "csv") == 0)
 		sr_buf_printf(&sidecar, "%s.sig", export->out);
 	exit_code = write_files(export, sidecar.len > 0 ? sr_buf_string(&sidecar) : NULL);

@@ -3,10 +3,10 @@
 #include "cli/filter.h"
 #include "cli/output.h"
 #include "cli/session.h"
+#include "cli/stop.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,24 +25,6 @@ struct tail {
 	unsigned pause_s;
 	bool gone;
 };
-
-/* Global, because a signal's handler has nothing else. */
-static volatile sig_atomic_t stop;
-
-static void on_signal(int number)
-{
-	(void)number;
-	stop = 1;
-}
-
-static void take_signals(void)
-{
-	struct sigaction action = { .sa_handler = on_signal };
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-	action.sa_handler = SIG_IGN;
-	sigaction(SIGPIPE, &action, NULL);
-}
 
 /* -- the command line ------------------------------------------------------------------------------------------ */
 enum { OPTION_EXEC = 256, OPTION_AFTER };
@@ -119,7 +101,7 @@ static int put_lines(const struct tail *tail, const char *text)
 static void pause_for(unsigned seconds)
 {
 	struct timespec left = { .tv_sec = seconds };
-	while (!stop && nanosleep(&left, &left) != 0 && errno == EINTR)
+	while (!sr_stop && nanosleep(&left, &left) != 0 && errno == EINTR)
 		;
 }
 
@@ -142,8 +124,8 @@ static int give(struct tail *tail, const char *text)
 		tail->gone = exit_code != SR_EXIT_DONE;
 		return exit_code;
 	}
-	while (!stop && !sr_command_feed(tail->command, text, strlen(text), &stop)) {
-		if (stop)
+	while (!sr_stop && !sr_command_feed(tail->command, text, strlen(text), &sr_stop)) {
+		if (sr_stop)
 			break;
 		sr_complain("audit tail: the records after %s are given again", tail->after);
 		back_off(tail);
@@ -190,7 +172,7 @@ static int follow(struct tail *tail, bool *more)
 	take_number(after, page, "after");
 	exit_code = give(tail, sr_json_text(page, "text"));
 	json_decref(page);
-	if (exit_code != SR_EXIT_DONE || stop)
+	if (exit_code != SR_EXIT_DONE || sr_stop)
 		return exit_code;
 	*more = strcmp(after, tail->after) != 0;
 	memcpy(tail->after, after, sizeof after);
@@ -226,7 +208,7 @@ static int recover(struct tail *tail, int exit_code)
 	if (exit_code == SR_EXIT_DENIED && !logs_in_again(tool))
 		return end(tail, exit_code);
 	back_off(tail);
-	if ((exit_code == SR_EXIT_DENIED || !tool->has_session) && !stop) {
+	if ((exit_code == SR_EXIT_DENIED || !tool->has_session) && !sr_stop) {
 		sr_tool_close(tool);
 		exit_code = sr_tool_open(tool);
 		tail->id[0] = '\0';
@@ -239,7 +221,7 @@ static int run_tail(struct tail *tail)
 {
 	int exit_code = SR_EXIT_DONE;
 	bool more = false;
-	while (exit_code == SR_EXIT_DONE && !stop) {
+	while (exit_code == SR_EXIT_DONE && !sr_stop) {
 		tail->tool->reason = SR_REASON_NONE;
 		if (!tail->id[0])
 			exit_code = begin(tail);
@@ -247,7 +229,7 @@ static int run_tail(struct tail *tail)
 			exit_code = follow(tail, &more);
 		if (exit_code != SR_EXIT_DONE)
 			exit_code = recover(tail, exit_code);
-		else if (tail->pause_s = 0, !more && !stop)
+		else if (tail->pause_s = 0, !more && !sr_stop)
 			pause_for(1);
 	}
 	return exit_code;
@@ -262,7 +244,7 @@ int sr_run_audit_tail(struct sr_tool *tool, int argc, char **argv)
 		children, NULL, NULL };
 	struct tail tail = { .tool = tool, .filter = { .events = SR_BUF_INIT } };
 	int exit_code = sr_parse(&argp, argc, argv, ARGP_IN_ORDER, &tail);
-	take_signals();
+	sr_stop_on_signals();
 	if (exit_code == SR_EXIT_DONE)
 		exit_code = sr_tool_open(tool);
 	if (exit_code == SR_EXIT_DONE)

@@ -4,9 +4,9 @@
 #include "cli/output.h"
 #include "cli/refusal.h"
 #include "cli/session.h"
+#include "cli/stop.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,25 +30,6 @@ struct watch {
 	bool started;      /* what was there before is known */
 	struct seen *seen; /* by handle */
 };
-
-/* Global, because a signal's handler has nothing else. */
-static volatile sig_atomic_t stop;
-
-static void on_signal(int number)
-{
-	(void)number;
-	stop = 1;
-}
-
-/* SIGPIPE is ignored: a reader who has gone shows itself at the next write. */
-static void take_signals(void)
-{
-	struct sigaction action = { .sa_handler = on_signal };
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-	action.sa_handler = SIG_IGN;
-	sigaction(SIGPIPE, &action, NULL);
-}
 
 /* -- the command line ------------------------------------------------------------------------------------------ */
 enum { OPTION_EXEC = 256 };
@@ -134,7 +115,7 @@ static int show(struct watch *watch, struct seen *seen, const json_t *request)
 	int exit_code = put_line(
 		watch->tool->json ? json_dumps(request, JSON_COMPACT | JSON_ENSURE_ASCII) : sr_approval_line(request));
 	if (exit_code == SR_EXIT_DONE && watch->command && (is_new || broken))
-		sr_command_run(watch->command, request, &stop);
+		sr_command_run(watch->command, request, &sr_stop);
 	return exit_code;
 }
 
@@ -181,7 +162,7 @@ static int look_around(struct watch *watch)
 	int exit_code = check_login(watch->tool);
 	if (exit_code == SR_EXIT_DONE)
 		exit_code = sr_find(watch->tool, &template, &handles, &count);
-	for (size_t i = 0; i < count && exit_code == SR_EXIT_DONE && !stop; i++)
+	for (size_t i = 0; i < count && exit_code == SR_EXIT_DONE && !sr_stop; i++)
 		exit_code = look_at(watch, handles[i]);
 	free(handles);
 	watch->started = true;
@@ -195,12 +176,12 @@ int sr_run_approval_watch(struct sr_tool *tool, int argc, char **argv)
 		sr_global_children, NULL, NULL };
 	struct watch watch = { .tool = tool };
 	int exit_code = sr_parse(&argp, argc, argv, 0, &watch);
-	take_signals();
+	sr_stop_on_signals();
 	if (exit_code == SR_EXIT_DONE)
 		exit_code = sr_tool_open(tool);
-	while (exit_code == SR_EXIT_DONE && !stop) {
+	while (exit_code == SR_EXIT_DONE && !sr_stop) {
 		exit_code = look_around(&watch);
-		if (exit_code == SR_EXIT_DONE && !stop)
+		if (exit_code == SR_EXIT_DONE && !sr_stop)
 			nanosleep(&(struct timespec){ .tv_sec = 1 }, NULL);
 	}
 	forget(&watch);

@@ -1,6 +1,7 @@
-/* src/util/text.c. */
+/* src/util/text.c and src/util/csv.c. */
 #include "tests/unit/suites.h"
 
+#include "util/csv.h"
 #include "util/text.h"
 
 #include <stdio.h>
@@ -291,6 +292,22 @@ START_TEST(padded)
 }
 END_TEST
 
+/* Quotes are doubled, line breaks stay; what a spreadsheet would compute is a text. */
+START_TEST(csv)
+{
+	static const char *const rows[][2] = { { "", "\"\"" }, { "a", "\"a\"" }, { "a,b", "\"a,b\"" },
+		{ "a\"b", "\"a\"\"b\"" }, { "a\r\nb", "\"a\r\nb\"" }, { "=cmd()", "\"'=cmd()\"" }, { "+1", "\"'+1\"" },
+		{ "-1", "\"'-1\"" }, { "@x", "\"'@x\"" }, { "\tx", "\"'\tx\"" }, { "\rx", "\"'\rx\"" },
+		{ "\nx", "\"'\nx\"" }, { "a=b", "\"a=b\"" }, { "'x", "\"'x\"" } };
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct sr_buf out = SR_BUF_INIT;
+		sr_csv_text(&out, rows[i][0], strlen(rows[i][0]));
+		ck_assert_str_eq(sr_buf_string(&out), rows[i][1]);
+		sr_buf_clear(&out);
+	}
+}
+END_TEST
+
 /* Damaged texts: whatever is still accepted means the same when it is written and read again. */
 START_TEST(times_damaged)
 {
@@ -320,6 +337,7 @@ Suite *sr_suite_text(void)
 	suite_add_tcase(suite, text);
 	tcase_add_test(text, numbers);
 	tcase_add_test(text, padded);
+	tcase_add_test(text, csv);
 	tcase_add_test(text, utf8);
 	tcase_add_test(text, utf8_of_every_code_point);
 	tcase_add_test(text, hex_digits);
