@@ -46,7 +46,7 @@ bool sr_chain_start(const char *chain_id, struct sr_head *head)
 	struct sr_buf packed = SR_BUF_INIT;
 	sr_pack_text(&packed, CHAIN_LABEL);
 	sr_pack_text(&packed, chain_id);
-	head->seq = 0;
+	head->seq = head->epoch = 0;
 	return digest(&packed, head->hash);
 }
 
