@@ -198,6 +198,41 @@ START_TEST(only_members_write_to_it)
 }
 END_TEST
 
+static CK_RV undelete(const char *path)
+{
+	struct sr_attrs template = SR_ATTRS_INIT;
+	struct sr_created created = { .id = "" };
+	sr_attrs_put_ulong(&template, CKA_CLASS, CKO_DATA);
+	sr_attrs_put_bool(&template, CKA_TOKEN, true);
+	sr_attrs_put_text(&template, CKA_LABEL, path);
+	sr_attrs_put_text(&template, CKA_SR_STATE, "active");
+	sr_error_clear(&team.err);
+	CK_RV rv = sr_class_find(CKO_DATA)->create(&team.caller, &template, &created, &team.err);
+	sr_created_clear(&created);
+	sr_attrs_clear(&template);
+	return rv;
+}
+
+/* An old version is no way round, nor is a secret that was deleted before. */
+START_TEST(its_versions_are_frozen_too)
+{
+	char pin[64];
+	ck_assert_uint_eq(vault_issue(&team, "secrets:*:*", "600", NULL, NULL, pin), CKR_OK);
+	expect(vault_put(&team, "a/b", "another", NULL), CKR_OK, NONE);
+	expect(read_path("a/b*1"), CKR_OK, NONE);
+	expect(freeze(&team.caller, "a/b", "r"), CKR_OK, NONE);
+	expect(read_path("a/b*1"), CKR_ATTRIBUTE_SENSITIVE, FROZEN);
+	ck_assert_uint_eq(vault_login(&team, pin), CKR_OK);
+	expect(sr_class_find(CKO_DATA)->destroy(&team.caller, "a/b*1", &team.err), CKR_ACTION_PROHIBITED, FROZEN);
+	vault_login_admin(&team);
+	expect(sr_class_find(CKO_DATA)->destroy(&team.caller, "a/b", &team.err), CKR_OK, NONE);
+	ck_assert_uint_eq(vault_login(&team, pin), CKR_OK);
+	expect(undelete("a/b"), CKR_TOKEN_WRITE_PROTECTED, FROZEN);
+	vault_login_admin(&team);
+	expect(undelete("a/b"), CKR_OK, NONE);
+}
+END_TEST
+
 START_TEST(nothing_that_reaches_it_is_issued)
 {
 	expect(freeze(as("bob"), "a/b", "r"), CKR_OK, NONE);
@@ -376,6 +411,7 @@ Suite *sr_suite_vault_freeze(void)
 	tcase_add_test(c, only_those_whose_role_may);
 	tcase_add_test(c, nothing_is_delivered);
 	tcase_add_test(c, only_members_write_to_it);
+	tcase_add_test(c, its_versions_are_frozen_too);
 	tcase_add_test(c, nothing_that_reaches_it_is_issued);
 	tcase_add_test(c, nothing_that_reaches_it_is_approved);
 	tcase_add_test(c, an_approval_from_before_delivers_nothing);
