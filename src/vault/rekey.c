@@ -35,22 +35,31 @@ CK_RV sr_seal_generation(struct sr_vault *vault, const struct sr_moment *at, uns
 	return read_generation(vault, at, NEWEST, generation, err);
 }
 
-CK_RV sr_seal_opening(struct sr_vault *vault, unsigned *generation, struct sr_error *err)
+static CK_RV read_opening(
+	struct sr_vault *vault, struct sr_tx *tx, const char *name, unsigned *generation, struct sr_error *err)
 {
 	struct sr_buf text = SR_BUF_INIT;
-	struct sr_tx *tx;
 	uint64_t value = 1;
-	CK_RV rv = vault->store->ops->begin_read(vault->store, &tx, err);
-	if (rv != CKR_OK)
-		return rv;
-	rv = vault->store->ops->meta_get(tx, SR_SEAL_META, &text, err);
-	vault->store->ops->rollback(tx);
+	CK_RV rv = vault->store->ops->meta_get(tx, name, &text, err);
 	if (rv == CKR_OK && text.len > 0 &&
 		(!sr_text_u64((const char *)text.data, text.len, SR_SEAL_GENERATION_MAX, &value) || value == 0))
 		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT,
 			"the vault's key generation cannot be read; restore the right database");
 	*generation = (unsigned)value;
 	sr_buf_clear(&text);
+	return rv;
+}
+
+CK_RV sr_generations_opening(struct sr_vault *vault, unsigned *keys, unsigned *seal, struct sr_error *err)
+{
+	struct sr_tx *tx;
+	CK_RV rv = vault->store->ops->begin_read(vault->store, &tx, err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = read_opening(vault, tx, SR_KEYS_META, keys, err);
+	if (rv == CKR_OK)
+		rv = read_opening(vault, tx, SR_SEAL_META, seal, err);
+	vault->store->ops->rollback(tx);
 	return rv;
 }
 

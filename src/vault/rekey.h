@@ -16,8 +16,12 @@
 CK_RV sr_seal_generation(
 	struct sr_vault *vault, const struct sr_moment *at, unsigned *generation, struct sr_error *err);
 
-/** sr_seal_opening(vault, generation, err): what SR_SEAL_META says, 1 without it: before the HSM's keys are loaded. */
-CK_RV sr_seal_opening(struct sr_vault *vault, unsigned *generation, struct sr_error *err);
+#define SR_KEYS_META "key-generation" /* the same of the wrap, mac and audit keys, which have one generation together \
+				       */
+
+/** sr_generations_opening(vault, keys, seal, err): what SR_KEYS_META and SR_SEAL_META say, 1 without them: before the
+ *  HSM's keys are loaded. */
+CK_RV sr_generations_opening(struct sr_vault *vault, unsigned *keys, unsigned *seal, struct sr_error *err);
 
 /** struct sr_seal_counts: versions by generation, as far as there are any. */
 #define SR_SEAL_COUNTS_MAX 64

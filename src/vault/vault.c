@@ -77,13 +77,13 @@ static CK_RV enter_hsm(struct sr_vault *vault, const struct sr_config *config, s
 
 static CK_RV enter_keys(struct sr_vault *vault, const struct sr_config *config, struct sr_error *err)
 {
-	unsigned seal;
+	unsigned keys, seal;
 	(void)config;
-	CK_RV rv = sr_seal_opening(vault, &seal, err);
+	CK_RV rv = sr_generations_opening(vault, &keys, &seal, err);
 	if (rv != CKR_OK)
 		return rv;
 	sr_hsm_seal_from(vault->hsm, seal);
-	return sr_hsm_load_keys(vault->hsm, vault->id, 1, err);
+	return sr_hsm_load_keys(vault->hsm, vault->id, keys, err);
 }
 
 static CK_RV enter_audit(struct sr_vault *vault, const struct sr_config *config, struct sr_error *err)
