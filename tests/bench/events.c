@@ -1,19 +1,19 @@
 /* events [MANY]: how a vault with MANY (1,000,000) records of its audit does beside one with 10,000: a query by path
  * and one by time that find some twenty each, verification against a bare SELECT over the same rows, and what memory an
- * export needs. Two vaults, each made by the tool and filled by way of the audit's own writer, asked in turn. Prints
+ * export needs. Two vaults, each made by the tool and filled by way of the audit's own ledger, asked in turn. Prints
  * medians and their ratios; judges nothing.
  *
  * STRONGROOM and STRONGROOM_MODULE name the tool and the module. It takes some 1 KiB of disk for a record. */
 #include "tests/bench/place.h"
 #include "tests/scenario/application.h"
 
+#include "audit/ledger.h"
+#include "audit/proven.h"
 #include "pkcs11/strongroom.h"
 #include "util/text.h"
 #include "vault/core.h"
 
-#include <pthread.h>
 #include <sqlite3.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +23,6 @@
 
 #define FEW 10000
 #define ALIKE 20 /* records of one path */
-#define WRITERS 64
 #define ROUNDS 100
 #define PASSES 5
 
@@ -35,12 +34,6 @@ struct sample {
 };
 
 /* -- filling ----------------------------------------------------------------------------------------------------- */
-
-struct filling {
-	struct sr_vault *vault;
-	unsigned long count;
-	atomic_ulong next;
-};
 
 static void path_of(char path[64], unsigned long i)
 {
@@ -63,36 +56,57 @@ static void describe(struct sr_event *event, unsigned long i, unsigned long coun
 	snprintf(event->token_id, sizeof(event->token_id), "t-%016lx", i % 100000);
 }
 
-static void *writer(void *arg)
+/* The records of one commit, as the writer's leader makes it of as many callers. */
+static void commit(struct sr_ledger *ledger, unsigned long from, unsigned long count)
 {
-	struct filling *filling = arg;
+	static struct sr_event events[SR_BATCH_MAX];
+	static struct sr_job jobs[SR_BATCH_MAX];
+	static struct sr_entry entries[SR_BATCH_MAX];
+	struct sr_entry *batch[SR_BATCH_MAX];
 	struct sr_error err = SR_ERROR_INIT;
-	struct sr_event event;
-	for (unsigned long i; (i = atomic_fetch_add(&filling->next, 1)) < filling->count;) {
-		describe(&event, i, filling->count);
-		struct sr_job job = { .event = &event, .lazy = true };
-		need(sr_writer_run(filling->vault->writer, &job, &err), err.text);
+	size_t used = 0;
+	for (; used < SR_BATCH_MAX && from + used < count; used++) {
+		describe(&events[used], from + used, count);
+		jobs[used] = (struct sr_job){ .event = &events[used], .lazy = true };
+		entries[used] = (struct sr_entry){ .job = &jobs[used], .err = &err };
+		batch[used] = &entries[used];
 	}
-	return NULL;
+	need(sr_ledger_commit(ledger, batch, used, &err), err.text);
+	need(sr_ledger_seal_due(ledger, &err), err.text);
+}
+
+static void write_records(struct sr_vault *vault, unsigned long count)
+{
+	static struct sr_ledger ledger;
+	struct sr_error err = SR_ERROR_INIT;
+	struct sr_writer_config config = {
+		.store = vault->store, .hsm = vault->hsm, .vault_id = vault->id, .heads_path = vault->heads
+	};
+	memset(&ledger, 0, sizeof(ledger));
+	ledger.lazy = true;
+	need(sr_place_find(&config, &ledger.place, &err), err.text);
+	need(sr_audit_look(&ledger.place, &ledger.trust, &ledger.standing, &err), err.text);
+	sr_ledger_begin(&ledger);
+	for (unsigned long i = 0; i < count; i += SR_BATCH_MAX)
+		commit(&ledger, i, count);
+	need(sr_ledger_seal(&ledger, &err), err.text);
+	need(sr_ledger_heads(&ledger, &err), err.text);
+	need(sr_ledger_anchor(&ledger, true, &err), err.text);
+	sr_proven_free(ledger.proven);
 }
 
 static void fill(struct sample *sample)
 {
 	struct sr_config config = { .max_ttl_s = 0 };
 	struct sr_error err = SR_ERROR_INIT;
-	struct filling filling = { .count = sample->records };
-	pthread_t threads[WRITERS];
+	struct sr_vault *vault;
 	double began = now_us();
 	need(sr_config_load(sample->place.conf, &config, &err), err.text);
-	config.audit_sync_lazy = config.exclusive = true;
-	need(sr_vault_open(&config, &filling.vault, &err), err.text);
-	for (int i = 0; i < WRITERS; i++)
-		need_true(pthread_create(&threads[i], NULL, writer, &filling) == 0, "pthread_create");
-	for (int i = 0; i < WRITERS; i++)
-		pthread_join(threads[i], NULL);
-	sr_vault_close(filling.vault);
+	need(sr_vault_open(&config, &vault, &err), err.text);
+	write_records(vault, sample->records);
+	sr_vault_close(vault);
 	sr_config_clear(&config);
-	printf("%lu records written by %d threads in %.1f s\n", sample->records, WRITERS, (now_us() - began) / 1e6);
+	printf("%lu records written in %.1f s\n", sample->records, (now_us() - began) / 1e6);
 	fflush(stdout);
 }
 
