@@ -48,11 +48,22 @@ hour=$(date -u +%H)
 early=$(printf '%02d-%02d' $(((10#$hour + 2) % 24)) $(((10#$hour + 3) % 24)))
 configure "hours = $early"
 exits 0 "a login at a late hour" check --json
+# The five minutes of its delay are over on a boot clock that is as much ahead.
+later=(unshare --time --boottime 299)
+if [ -z "${SR_SCENARIO_OVER:-}" ] && "${later[@]}" true 2>/dev/null; then
+	sleep 1.5
+	exits 0 "a critical secret is read" env STRONGROOM_PIN_FILE="$place/token.pin" "${later[@]}" "$STRONGROOM" secret get a/c
+	exits 6 "at a late hour" check --json
+	same "is told: whose reads, of what" "off_hours actor token:$token_id ['a/c']" \
+		"$(pick '"{signal} {of} {subject} {paths}".format(**d["findings"][0])' <"$place/out")"
+else
+	ok "critical reads at a late hour # SKIP the delay is not to be had here without five minutes of waiting"
+fi
 configure 'hours = 00-23'
 exits 0 "no hour is late" check --json
 
 # -- addresses -----------------------------------------------------------------------------------------------------
-configure 'networks = 192.0.2.0/24 2001:db8::/32'
+configure 'hours = 00-23' 'networks = 192.0.2.0/24 2001:db8::/32'
 if [ -z "${SR_SCENARIO_OVER:-}" ] || [ "$SR_SCENARIO_OVER" = unix ]; then
 	exits 0 "callers on this machine have no address that is unknown" check --json
 else
@@ -61,15 +72,15 @@ else
 fi
 
 # -- the command ---------------------------------------------------------------------------------------------------
-configure 'reads-per-actor = 3'
+configure 'hours = 00-23' 'reads-per-actor = 3'
 exits 6 "with a command" check --exec "cat >'$place/alert'"
 same "it got the findings" reads "$(pick 'd["findings"][0]["signal"]' <"$place/alert")"
 rm "$place/alert"
-configure 'reads-per-actor = 300'
+configure 'hours = 00-23' 'reads-per-actor = 300'
 exits 0 "without findings" check --exec "touch '$place/alert'"
 [ ! -e "$place/alert" ] || die "the command was run without findings"
 ok "the command is not run without findings"
-configure 'reads-per-actor = 3'
+configure 'hours = 00-23' 'reads-per-actor = 3'
 exits 6 "a command that fails changes nothing" check --exec 'exit 9'
 
 # -- configuration -------------------------------------------------------------------------------------------------
