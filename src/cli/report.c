@@ -1,7 +1,9 @@
-/* strongroom audit report: what happened, on one page. All of it comes from the records, so an auditor may make it. */
+/* strongroom audit report: what happened, on one page. All of it comes from the records, so an auditor may make it; but
+ * for what is due to be rotated, which is shown to who sees the secrets. */
 #include "cli/events.h"
 #include "cli/html.h"
 #include "cli/output.h"
+#include "cli/rotation.h"
 #include "cli/session.h"
 #include "policy/duration.h"
 #include "util/clock.h"
@@ -20,9 +22,10 @@
 #define BARS_MAX 120
 #define SHOWN_MAX 15
 #define APPROVALS_MAX 200
+#define DUE_S (7u * 24 * 60 * 60)
 
 /* Counts are objects, a number for each key. APPROVALS: of each request "asked", "by", "kind", "target", "reason",
- * "votes", "state", "decided"; VALUES: when a secret's value was set last, by path. */
+ * "votes", "state", "decided"; VALUES: when a secret's value was set last, by path; DUE: rows of rotation status. */
 struct report {
 	struct sr_tool *tool;
 	const char *out;
@@ -30,7 +33,7 @@ struct report {
 	int64_t from_ms, until_ms, step_ms;
 	char from[SR_TIME_TEXT], until[SR_TIME_TEXT];
 	json_t *statuses, *events, *paths, *actors, *addresses, *tiers, *denials, *denied_actors, *approvals, *values;
-	json_t *verdict;
+	json_t *verdict, *due;
 	size_t bar_count;
 	struct sr_html_bar bars[BARS_MAX];
 };
@@ -238,14 +241,49 @@ static void put_approvals(struct sr_buf *out, json_t *approvals)
 	sr_buf_text(out, "</table>\n");
 }
 
-/* What the records of the window tell; when each is due is `rotation status'. */
+/* Minutes are as exact as a page for people has to be. */
+static void short_time(const char *text, char out[SR_TIME_TEXT])
+{
+	snprintf(out, SR_TIME_TEXT, "%.10s\u00a0%.5s", text, strlen(text) > 11 ? text + 11 : "");
+}
+
+static void end_table(struct sr_buf *out, size_t rows)
+{
+	sr_buf_text(out, "</table>\n");
+	if (rows > SHOWN_MAX)
+		sr_buf_printf(out, "<p>and %zu more</p>\n", rows - SHOWN_MAX);
+}
+
+static void put_due(struct sr_buf *out, const json_t *due)
+{
+	static const char *const headings[] = { "secret", "state", "due", "type" };
+	json_t *row;
+	size_t i;
+	if (json_array_size(due) == 0) {
+		sr_buf_text(out, "<p>Of the secrets that the maker of this page sees none is due within 7 days.</p>\n");
+		return;
+	}
+	sr_buf_text(out, "<table>\n");
+	sr_html_row(out, headings, 4, true);
+	json_array_foreach(due, i, row)
+	{
+		char time[SR_TIME_TEXT];
+		short_time(sr_json_text(row, "rotation_due"), time);
+		const char *cells[] = { sr_json_text(row, "path"), sr_json_text(row, "state"), time,
+			sr_json_text(row, "type") };
+		if (i < SHOWN_MAX)
+			sr_html_row(out, cells, 4, false);
+	}
+	end_table(out, json_array_size(due));
+}
+
 static void put_values(struct sr_buf *out, json_t *values)
 {
 	static const char *const headings[] = { "secret", "value set" };
 	const char *path;
 	json_t *time;
 	size_t shown = 0;
-	sr_html_section(out, "Rotation", "Secrets that got a value in this time, and when the last was set.");
+	sr_buf_text(out, "<p>Secrets that got a value in this time, and when the last was set.</p>\n");
 	if (json_object_size(values) == 0) {
 		sr_buf_text(out, "<p>none</p>\n");
 		return;
@@ -254,16 +292,13 @@ static void put_values(struct sr_buf *out, json_t *values)
 	sr_html_row(out, headings, 2, true);
 	json_object_foreach(values, path, time)
 	{
-		char shown_time[SR_TIME_TEXT];
-		snprintf(shown_time, sizeof shown_time, "%.10s\u00a0%.5s", json_string_value(time),
-			json_string_value(time) + 11);
-		const char *cells[] = { path, shown_time };
+		char set[SR_TIME_TEXT];
+		short_time(json_string_value(time), set);
+		const char *cells[] = { path, set };
 		if (shown++ < SHOWN_MAX)
 			sr_html_row(out, cells, 2, false);
 	}
-	sr_buf_text(out, "</table>\n");
-	if (shown > SHOWN_MAX)
-		sr_buf_printf(out, "<p>and %zu more</p>\n", shown - SHOWN_MAX);
+	end_table(out, shown);
 }
 
 static void put_page(struct sr_buf *out, struct report *report)
@@ -289,6 +324,8 @@ static void put_page(struct sr_buf *out, struct report *report)
 	sr_html_section(out, "Tiers", "Secrets and keys that were touched, by the tier that they had.");
 	sr_html_counts(out, "tier", report->tiers, SHOWN_MAX);
 	put_approvals(out, report->approvals);
+	sr_html_section(out, "Rotation", "Secrets that are due to be rotated, the worst first.");
+	put_due(out, report->due);
 	put_values(out, report->values);
 	sr_html_section(out, "Events", NULL);
 	sr_html_counts(out, "event", report->events, 100);
@@ -345,6 +382,8 @@ static int make(struct report *report)
 	int exit_code = sr_events_walk(report->tool, &criteria, take, report);
 	if (exit_code == SR_EXIT_DONE)
 		exit_code = sr_run_job(report->tool, "audit-verify", &report->verdict);
+	if (exit_code == SR_EXIT_DONE)
+		exit_code = sr_rotation_read(report->tool, "", DUE_S, &report->due);
 	if (exit_code == SR_EXIT_DONE) {
 		put_page(&page, report);
 		exit_code = write_page(report, &page);
@@ -366,6 +405,7 @@ static int run(struct report *report)
 	for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
 		json_decref(*counts[i]);
 	json_decref(report->verdict);
+	json_decref(report->due);
 	if (exit_code == SR_EXIT_DONE)
 		sr_say("the report is in %s", report->out);
 	return exit_code;

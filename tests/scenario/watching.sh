@@ -26,7 +26,10 @@ exits 3 "the path is frozen" "$STRONGROOM" secret get "$path"
 exits 0 "a standard path is released at once" "$STRONGROOM" incident release "$path" --reason 'replaced'
 exits 0 "and read" "$STRONGROOM" secret get "$path"
 same "with its new value" second "$(cat "$place/out")"
+exits 0 "a period" "$STRONGROOM" rotation set 'production/*' --every 1d
 exits 0 "the report" "$STRONGROOM" audit report --out "$place/report.html" --since 1h
 grep -q 'The chain is whole' "$place/report.html" || die "the report says nothing of the chain"
 ok "says that the chain is whole"
+same "what is due, the worst first" "production/other production/mail/key " \
+	"$(sed -n 's,.*<td>\(production/[^<]*\)</td><td>due</td>.*,\1,p' "$place/report.html" | tr '\n' ' ')"
 finish
