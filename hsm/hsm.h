@@ -52,7 +52,8 @@ void sr_hsm_close(struct sr_hsm *hsm);
 void sr_hsm_abandon(struct sr_hsm *hsm);
 
 /** sr_hsm_create_keys(hsm, vault_id, generation, err): generates the four keys, labels "strongroom-VAULTID-seal-1"
- *  and so on, with exactly the attributes of design §4; refuses when one exists. On failure none is left. */
+ *  and so on, with exactly the attributes of design §4; refuses when one exists. On failure none is left. The seal key
+ * is of the generation that sr_hsm_seal_from (hsm/seals.h) has named, if it has. */
 CK_RV sr_hsm_create_keys(struct sr_hsm *hsm, const char *vault_id, unsigned generation, struct sr_error *err);
 
 /** sr_hsm_load_keys(hsm, vault_id, generation, err): finds the four keys, refuses (SR_REASON_HSM_KEY_REFUSED, the key
@@ -61,7 +62,7 @@ CK_RV sr_hsm_create_keys(struct sr_hsm *hsm, const char *vault_id, unsigned gene
  *  allows, a session-object copy with the same attributes is used for speed (it stays non-extractable). */
 CK_RV sr_hsm_load_keys(struct sr_hsm *hsm, const char *vault_id, unsigned generation, struct sr_error *err);
 
-/** sr_hsm_destroy_keys(hsm, vault_id, generation): undoes a create that came to nothing (init only). */
+/** sr_hsm_destroy_keys(hsm, vault_id, generation): undoes a create that came to nothing (init, and a move). */
 void sr_hsm_destroy_keys(struct sr_hsm *hsm, const char *vault_id, unsigned generation);
 
 /** sr_hsm_seal(hsm, aad, plain, sealed, err): AES-256-GCM inside the HSM, IV from its random generator. SEALED gets
@@ -99,7 +100,7 @@ CK_RV sr_hsm_anchor_read(struct sr_hsm *hsm, const char *vault_id, struct sr_buf
 /** sr_hsm_anchor_write(hsm, vault_id, value, err): makes the new object first, then destroys every lower one. */
 CK_RV sr_hsm_anchor_write(struct sr_hsm *hsm, const char *vault_id, const struct sr_buf *value, struct sr_error *err);
 
-/** sr_hsm_anchor_destroy(hsm, vault_id): undoes what a create that came to nothing left (init only). */
+/** sr_hsm_anchor_destroy(hsm, vault_id): undoes what a create that came to nothing left (init, restore, and a move). */
 void sr_hsm_anchor_destroy(struct sr_hsm *hsm, const char *vault_id);
 
 /** The private key of one TYPE that the URI itself names, by object= or id=. It belongs to no vault.

@@ -80,11 +80,11 @@ static void add_rights(struct key_template *to, unsigned rights)
 	}
 }
 
-/** struct plan: what create_keys makes. FIXED: with CKA_MODIFIABLE false; FIXED_COPY: a key that cannot be changed can
- *  still be copied to a session object. FAILED: what came of it, CKR_OK before. */
+/** struct plan: what create_keys makes. SEAL: the seal key's generation. FIXED: with CKA_MODIFIABLE false; FIXED_COPY:
+ * a key that cannot be changed can still be copied to a session object. FAILED: what came of it, CKR_OK before. */
 struct plan {
 	const char *vault_id;
-	unsigned generation;
+	unsigned generation, seal;
 	bool fixed, fixed_copy;
 	CK_RV failed;
 };
@@ -96,8 +96,8 @@ static void fill(struct key_template *to, const struct plan *plan, enum sr_hsm_r
 	to->class = class;
 	to->type = sr_key_rows[role].type;
 	to->len = SR_HSM_KEY_BYTES;
-	sr_key_label(plan->vault_id, role, plan->generation, to->label);
-	sr_key_id(role, plan->generation, to->id);
+	sr_key_label(plan->vault_id, role, role == SR_ROLE_SEAL ? plan->seal : plan->generation, to->label);
+	sr_key_id(role, role == SR_ROLE_SEAL ? plan->seal : plan->generation, to->id);
 	add(to, CKA_CLASS, &to->class, sizeof(to->class));
 	add(to, CKA_KEY_TYPE, &to->type, sizeof(to->type));
 	add(to, CKA_LABEL, to->label, strlen(to->label));
@@ -190,7 +190,7 @@ static CK_RV generate_work(const struct sr_hsm_turn *turn, void *job_)
 
 CK_RV sr_keys_generate_seal(const struct sr_hsm_turn *turn, const char *vault_id, unsigned generation)
 {
-	struct plan plan = { vault_id, generation, true, can_copy_fixed(turn), CKR_OK };
+	struct plan plan = { vault_id, generation, generation, true, can_copy_fixed(turn), CKR_OK };
 	CK_RV rv = generate(turn, &plan, SR_ROLE_SEAL);
 	if (is_template_refusal(rv)) {
 		plan.fixed = false;
@@ -202,7 +202,7 @@ CK_RV sr_keys_generate_seal(const struct sr_hsm_turn *turn, const char *vault_id
 /** struct survey: the objects that carry one of a generation's labels. */
 struct survey {
 	const char *vault_id;
-	unsigned generation;
+	unsigned generation, seal;
 	bool destroy;
 	char found[SR_HSM_LABEL_MAX]; /* the label of one of them */
 };
@@ -228,12 +228,22 @@ static CK_RV survey_work(const struct sr_hsm_turn *turn, void *job)
 	CK_RV rv = CKR_OK;
 	int lock = sr_softhsm_lock(turn->softhsm_conf, survey->destroy);
 	for (int role = 0; rv == CKR_OK && role < SR_ROLES; role++) {
-		sr_key_label(survey->vault_id, (enum sr_hsm_role)role, survey->generation, label);
+		sr_key_label(survey->vault_id, (enum sr_hsm_role)role,
+			role == SR_ROLE_SEAL ? survey->seal : survey->generation, label);
 		for (size_t i = 0; rv == CKR_OK && i < 3; i++)
 			rv = survey_label(turn, survey, classes[i], label);
 	}
 	sr_softhsm_unlock(lock);
 	return rv;
+}
+
+/* Of the seal key, where sr_hsm_seal_from names another. */
+static unsigned seal_of(struct sr_hsm *hsm, unsigned generation)
+{
+	pthread_mutex_lock(&hsm->lock);
+	unsigned seal = hsm->seal_from ? hsm->seal_from : generation;
+	pthread_mutex_unlock(&hsm->lock);
+	return seal;
 }
 
 static bool is_name(const char *vault_id, unsigned generation)
@@ -243,8 +253,9 @@ static bool is_name(const char *vault_id, unsigned generation)
 
 CK_RV sr_hsm_create_keys(struct sr_hsm *hsm, const char *vault_id, unsigned generation, struct sr_error *err)
 {
-	struct survey survey = { .vault_id = vault_id, .generation = generation };
-	struct plan plan = { vault_id, generation, true, false, CKR_OK };
+	unsigned seal = seal_of(hsm, generation);
+	struct survey survey = { .vault_id = vault_id, .generation = generation, .seal = seal };
+	struct plan plan = { vault_id, generation, seal, true, false, CKR_OK };
 	if (!is_name(vault_id, generation))
 		return sr_fail(
 			err, CKR_DEVICE_ERROR, SR_REASON_INTERNAL, "HSM keys: no vault id or no generation given");
@@ -264,7 +275,9 @@ CK_RV sr_hsm_create_keys(struct sr_hsm *hsm, const char *vault_id, unsigned gene
 
 void sr_hsm_destroy_keys(struct sr_hsm *hsm, const char *vault_id, unsigned generation)
 {
-	struct survey survey = { .vault_id = vault_id, .generation = generation, .destroy = true };
+	struct survey survey = {
+		.vault_id = vault_id, .generation = generation, .seal = seal_of(hsm, generation), .destroy = true
+	};
 	if (is_name(vault_id, generation))
 		(void)sr_hsm_run(hsm, "remove the keys", survey_work, &survey, NULL);
 }

@@ -7,8 +7,9 @@
 
 #define SR_SEAL_GENERATION_MAX 65535u
 
-/** sr_hsm_seal_from(hsm, generation): before sr_hsm_load_keys: which generation of the seal key is loaded with the
- * other keys, instead of theirs: the first may be gone. Others are found when they are needed. */
+/** sr_hsm_seal_from(hsm, generation): before sr_hsm_create_keys and sr_hsm_load_keys: which generation of the seal key
+ * is made or loaded with the other keys, instead of theirs: the first may be gone. Others are found when they are
+ * needed. */
 void sr_hsm_seal_from(struct sr_hsm *hsm, unsigned generation);
 
 /** sr_hsm_seal_by(hsm, generation, aad, plain, plain_len, sealed, err): sr_hsm_seal by that generation. */

@@ -1,4 +1,4 @@
-/* A chain that goes on from a backup, in a new epoch. */
+/* A chain that goes on in a new epoch: from a backup, or under another HSM. */
 #include "audit/check.h"
 #include "audit/heads.h"
 
@@ -32,12 +32,13 @@ static CK_RV check_end(
 		    memcmp(standing->head.hash, expected->hash, sizeof expected->hash) == 0;
 	return same ? CKR_OK
 		    : sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_CHAIN_BROKEN,
-			      "the backup's database ends at record %llu, its header says %llu",
+			      "the copied database ends at record %llu, and should at %llu",
 			      (unsigned long long)standing->head.seq, (unsigned long long)expected->seq);
 }
 
-/* What the HSM vouches for, in the words of the new epoch. */
-static CK_RV put_epoch(const struct sr_place *place, struct sr_error *err)
+/* What the HSM vouches for, in the words of the new epoch. KEY: of another HSM, whose place this is now; NULL: it is
+ * the same. */
+static CK_RV put_epoch(const struct sr_place *place, const struct sr_audit_key_row *key, struct sr_error *err)
 {
 	const struct sr_store_ops *ops = place->store->ops;
 	struct sr_standing_row row;
@@ -49,6 +50,8 @@ static CK_RV put_epoch(const struct sr_place *place, struct sr_error *err)
 		return rv;
 	snprintf(text, sizeof text, "%llu", (unsigned long long)place->epoch);
 	rv = ops->meta_put(tx, SR_EPOCH_META, text, err);
+	if (rv == CKR_OK && key)
+		rv = ops->audit_key_put(tx, key, err);
 	if (rv == CKR_OK)
 		rv = ops->standing_get(tx, &row, &found, err);
 	if (rv == CKR_OK)
@@ -61,8 +64,8 @@ static CK_RV put_epoch(const struct sr_place *place, struct sr_error *err)
 	return rv;
 }
 
-static CK_RV begin_epoch(
-	struct sr_place *place, const struct sr_standing *standing, struct sr_restored *restored, struct sr_error *err)
+static CK_RV begin_epoch(struct sr_place *place, const struct sr_standing *standing, const struct sr_audit_key_row *key,
+	struct sr_restored *restored, struct sr_error *err)
 {
 	uint64_t theirs = restored->found ? restored->known.epoch : 0;
 	struct sr_anchor anchor = { .head = standing->head };
@@ -75,7 +78,7 @@ static CK_RV begin_epoch(
 	anchor.head.epoch = restored->epoch;
 	sr_clock_now(&now);
 	anchor.wall_ms = now.wall_ms;
-	CK_RV rv = put_epoch(place, err);
+	CK_RV rv = put_epoch(place, key, err);
 	if (rv == CKR_OK)
 		rv = sr_heads_write(place->heads_path, place->chain_id, &anchor.head, err);
 	return rv == CKR_OK ? sr_anchor_write(place->hsm, place->vault_id, place->chain_id, &anchor, err) : rv;
@@ -98,9 +101,79 @@ CK_RV sr_writer_restore_chain(const struct sr_writer_config *config, const struc
 	restored->was = *expected;
 	if (rv != CKR_OK)
 		return rv;
-	rv = begin_epoch(&place, &standing, restored, err);
+	rv = begin_epoch(&place, &standing, NULL, restored, err);
 	if (rv != CKR_OK)
 		sr_writer_restore_undo(config, restored);
+	return rv;
+}
+
+/* -- a chain that goes on under another HSM's audit key ------------------------------------------------------------ */
+
+CK_RV sr_writer_look_copy(const struct sr_writer_config *config, const struct sr_head *expected,
+	struct sr_moment *moment, struct sr_error *err)
+{
+	struct sr_trust trust = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct sr_standing standing = { .newest_ms = 0 };
+	struct sr_standing_row row;
+	struct sr_place place;
+	memset(moment, 0, sizeof *moment);
+	CK_RV rv = sr_place_find(config, &place, err);
+	if (rv == CKR_OK)
+		rv = sr_audit_look_inside(&place, &trust, &standing, err);
+	if (rv == CKR_OK)
+		rv = check_end(&standing, expected, place.epoch, err);
+	if (rv != CKR_OK || !sr_trust_row(&trust, &row))
+		return rv;
+	sr_clock_now(&moment->now);
+	moment->not_before_ms = row.newest_ms;
+	memcpy(moment->root, row.root, sizeof moment->root);
+	return CKR_OK;
+}
+
+/* The old key vouches for the new one: whoever trusts the first of them can follow. */
+static CK_RV sign_key(
+	const struct sr_place *place, struct sr_hsm *to, struct sr_audit_key_row *key, struct sr_error *err)
+{
+	uint8_t digest[SR_SHA256_LEN], signature[SR_HSM_SIGNATURE_LEN];
+	key->generation = sr_hsm_generation(to);
+	if (key->generation != sr_hsm_generation(place->hsm) + 1 || key->generation > SR_GENERATIONS_MAX)
+		return sr_fail(err, CKR_GENERAL_ERROR, SR_REASON_INTERNAL, "audit keys have no generation %u behind %u",
+			key->generation, sr_hsm_generation(place->hsm));
+	CK_RV rv = sr_hsm_audit_key(to, &key->spki, err);
+	if (rv == CKR_OK &&
+		!sr_audit_key_digest(place->chain_id, key->generation, key->spki.data, key->spki.len, digest))
+		rv = sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to sign an audit key");
+	if (rv == CKR_OK)
+		rv = sr_hsm_sign(place->hsm, digest, signature, err);
+	if (rv == CKR_OK)
+		sr_buf_append(&key->signature, signature, sizeof signature);
+	return rv == CKR_OK && key->signature.failed
+		       ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to sign an audit key")
+		       : rv;
+}
+
+CK_RV sr_writer_move_chain(const struct sr_writer_config *config, struct sr_hsm *to, const struct sr_head *expected,
+	struct sr_restored *restored, struct sr_error *err)
+{
+	struct sr_trust trust = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct sr_standing standing = { .newest_ms = 0 };
+	struct sr_audit_key_row key = { .generation = 0 };
+	struct sr_place place;
+	memset(restored, 0, sizeof *restored);
+	CK_RV rv = sr_place_find(config, &place, err);
+	if (rv == CKR_OK)
+		rv = sr_audit_look_inside(&place, &trust, &standing, err);
+	if (rv == CKR_OK)
+		rv = check_end(&standing, expected, place.epoch, err);
+	if (rv == CKR_OK)
+		rv = check_anchor(&place, &standing, restored, err);
+	if (rv == CKR_OK)
+		rv = sign_key(&place, to, &key, err);
+	restored->was = *expected;
+	place.hsm = to;
+	if (rv == CKR_OK)
+		rv = begin_epoch(&place, &standing, &key, restored, err);
+	sr_audit_key_row_clear(&key);
 	return rv;
 }
 

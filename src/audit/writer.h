@@ -135,6 +135,18 @@ CK_RV sr_writer_restore_chain(const struct sr_writer_config *config, const struc
 	struct sr_restored *restored, struct sr_error *err);
 void sr_writer_restore_undo(const struct sr_writer_config *config, const struct sr_restored *restored);
 
+/** sr_writer_look_copy(config, expected, moment, err): a move only: a database that was copied, and that nobody else
+ * has: checked inside by CONFIG's HSM, which is the one that it comes from; it must end at EXPECTED. MOMENT: what its
+ * HSM vouches for, without a transaction. CHAIN_ID is not filled in.
+ *
+ *  sr_writer_move_chain(config, to, expected, restored, err): the same checks, and that of
+ *  the anchor; then the audit key of TO, signed by the one before, is the newest of the chain, which goes on in a new
+ * epoch under TO's keys: in database, heads file and TO's anchor. */
+CK_RV sr_writer_look_copy(const struct sr_writer_config *config, const struct sr_head *expected,
+	struct sr_moment *moment, struct sr_error *err);
+CK_RV sr_writer_move_chain(const struct sr_writer_config *config, struct sr_hsm *to, const struct sr_head *expected,
+	struct sr_restored *restored, struct sr_error *err);
+
 /** sr_writer_start_chain(config, chain_id, err): init only: stores the audit key's row and the chain id, and makes the
  *  first anchor and heads line (sequence 0). */
 CK_RV sr_writer_start_chain(const struct sr_writer_config *config, const char *chain_id, struct sr_error *err);

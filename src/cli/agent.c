@@ -23,6 +23,7 @@ static const struct sr_field fields[] = {
 	{ CKA_SR_OWNER, "owner", SR_FIELD_TEXT },
 	{ CKA_SR_CREATED_AT, "created_at", SR_FIELD_TEXT },
 	{ CKA_SR_DESCRIPTION, "description", SR_FIELD_TEXT },
+	{ CKA_SR_KEY_NEEDED, "key_needed", SR_FIELD_TEXT },
 };
 
 #define FIELDS (sizeof fields / sizeof fields[0])
@@ -235,6 +236,7 @@ int sr_run_agent_list(struct sr_tool *tool, int argc, char **argv)
 		{ "max_uses", "max_uses", NULL },
 		{ "expires_at", "expires_at", NULL },
 		{ "owner", "owner", NULL },
+		{ "key_needed", "key_needed", NULL },
 		{ "description", "description", NULL },
 	};
 	struct sr_template template;

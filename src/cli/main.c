@@ -80,6 +80,7 @@ static const struct sr_command commands[] = {
 	{ "hsm", "status", sr_run_hsm_status, "the generations of its keys, and what needs each" },
 	{ "hsm", "rekey", sr_run_hsm_rekey, "seal everything under a new key" },
 	{ "hsm", "retire", sr_run_hsm_retire, "destroy a key that nothing needs any more" },
+	{ "hsm", "move", sr_run_hsm_move, "a copy of the vault under new keys in another HSM" },
 	{ "hsm", "probe", sr_run_hsm_probe, "what the HSM can do" },
 	{ "backup", NULL, sr_run_backup, "write a backup of the vault" },
 	{ "restore", NULL, sr_run_restore, "make a vault of a backup" },

@@ -133,6 +133,7 @@ int sr_run_hsm_probe(struct sr_tool *tool, int argc, char **argv);
 int sr_run_hsm_status(struct sr_tool *tool, int argc, char **argv);
 int sr_run_hsm_rekey(struct sr_tool *tool, int argc, char **argv);
 int sr_run_hsm_retire(struct sr_tool *tool, int argc, char **argv);
+int sr_run_hsm_move(struct sr_tool *tool, int argc, char **argv);
 int sr_run_backup(struct sr_tool *tool, int argc, char **argv);
 int sr_run_restore(struct sr_tool *tool, int argc, char **argv);
 int sr_run_status(struct sr_tool *tool, int argc, char **argv);

@@ -95,6 +95,24 @@ static CK_RV vendor_vault_restore(const struct sr_restore_plan *plan, char **res
 	return rv;
 }
 
+static CK_RV vendor_vault_move(const struct sr_move_plan *plan, char **result)
+{
+	const struct sr_backend *backend;
+	struct sr_config config;
+	CK_RV rv = begin(result);
+	if (rv == CKR_OK && !plan)
+		rv = sr_fail(sr_last(), CKR_ARGUMENTS_BAD, SR_REASON_NONE, "there is no plan");
+	if (rv != CKR_OK)
+		return rv;
+	rv = load_config(&config, sr_last());
+	if (rv == CKR_OK)
+		rv = sr_library_load(&backend, sr_last());
+	if (rv == CKR_OK)
+		rv = backend->move(plan, &config, result, sr_last());
+	sr_config_clear(&config);
+	return rv;
+}
+
 static CK_RV vendor_hsm_probe(const char *hsm_uri, char **result)
 {
 	const struct sr_backend *backend;
@@ -219,4 +237,5 @@ const struct sr_interface sr_vendor_interface = {
 	.sr_free = vendor_free,
 	.sr_set_prompt = vendor_set_prompt,
 	.sr_vault_restore = vendor_vault_restore,
+	.sr_vault_move = vendor_vault_move,
 };

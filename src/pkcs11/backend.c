@@ -73,6 +73,14 @@ static CK_RV restore(
 	return remember(rv, err);
 }
 
+static CK_RV move(const struct sr_move_plan *plan, const struct sr_config *config, char **result, struct sr_error *err)
+{
+	sr_crypto_errors_begin();
+	CK_RV rv = sr_vault_move(plan, config, result, err);
+	sr_crypto_errors_end();
+	return remember(rv, err);
+}
+
 static CK_RV probe(const char *hsm_uri, const struct sr_config *config, char **result, struct sr_error *err)
 {
 	sr_crypto_errors_begin();
@@ -101,6 +109,7 @@ const struct sr_backend *sr_backend(void)
 		.last_error = sr_last_error_get,
 		.create = create,
 		.restore = restore,
+		.move = move,
 		.probe = probe,
 		.doctor = doctor,
 		.view = sr_client_view,

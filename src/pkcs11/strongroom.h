@@ -103,6 +103,7 @@
 #define CKA_SR_GRACE                                                                                          \
 	SR_VENDOR(0x169) /* seconds, in a create template: the agent of that name gets a new key, and the old \
 			    one is good that long */
+#define CKA_SR_KEY_NEEDED SR_VENDOR(0x1d8) /* "true": it has no key since the vault was moved; absent: it has one */
 /* CKA_SR_TTL in a create template: seconds until the agent ends; absent: it does not. CKA_SR_EXPIRES_AT shows it. */
 
 /* of approvals: CKA_SR_ID, _KIND ("token", "policy", "tier", "use", "release"), _STATE, _TIER, _PATH, _TOKEN_ID,
@@ -209,7 +210,9 @@
 	X(VERSION_CLOSED, 80, "version_closed")   /* an old version, and its grace is over or was never yours */ \
 	X(VERSION_CURRENT, 81, "version_current") /* what is current cannot be destroyed or rolled back to */    \
 	X(GRACES_FULL, 82, "graces_full")         /* too many graces of one secret run at once */                \
-	X(NOT_DELETED, 83, "not_deleted")         /* there is nothing to undelete */
+	X(NOT_DELETED, 83, "not_deleted")         /* there is nothing to undelete */                             \
+	X(KEY_NEEDED, 114, "key_needed")          /* the agent has none since the vault was moved */             \
+	X(HSM_TAKEN, 115, "hsm_taken")            /* the HSM to move to is the vault's, or has keys of it */
 
 #define SR_REASON_CONSTANT(name, number, word) SR_REASON_##name = number,
 enum sr_reason { SR_REASONS(SR_REASON_CONSTANT) SR_REASON_END };
@@ -239,6 +242,19 @@ struct sr_restore_plan {
 	const char *hsm_uri;
 	const unsigned char *passphrase;
 	unsigned long passphrase_len;
+};
+
+/** struct sr_move_plan: where sr_vault_move takes the configured vault. HSM_URI: the new HSM; DIR: a new directory;
+ * PIN: an admin's, as for C_Login. WITHOUT_RESIDENT: though the vault has resident keys, which stay behind. PROGRESS,
+ * with CTX, is told from time to time how many of TOTAL rows or values ("rows", "values") are done; NULL: it is not. */
+struct sr_move_plan {
+	const char *hsm_uri;
+	const char *dir;
+	const unsigned char *pin;
+	unsigned long pin_len;
+	int without_resident;
+	void (*progress)(const char *what, unsigned long done, unsigned long total, void *ctx);
+	void *ctx;
 };
 
 /** struct sr_interface: the vendor function list. Every text returned is a JSON object that the caller gives back
@@ -272,6 +288,10 @@ typedef struct sr_interface {
 
 	/** Makes a vault of a backup, and its configuration file; all or nothing. RESULT: docs/backup.md. */
 	CK_RV (*sr_vault_restore)(const struct sr_restore_plan *plan, char **result);
+
+	/** Makes a copy of the configured vault in a new directory, under new keys in another HSM; all or nothing. The
+	 *  vault stays as it is. RESULT: docs/backup.md. */
+	CK_RV (*sr_vault_move)(const struct sr_move_plan *plan, char **result);
 } SR_INTERFACE;
 
 #endif

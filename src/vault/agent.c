@@ -192,6 +192,8 @@ static CK_RV agent_attrs(struct sr_vault *vault, const struct sr_moment *at, con
 	sr_attrs_put_time(attrs, CKA_SR_CREATED_AT, row->created_ms);
 	put_end(attrs, CKA_SR_EXPIRES_AT, &row->end);
 	put_end(attrs, CKA_SR_GRACE_UNTIL, &row->old_end);
+	if (row->state != SR_AGENT_REVOKED && !sr_agent_has_key(row))
+		sr_attrs_put_text(attrs, CKA_SR_KEY_NEEDED, "true");
 	return attrs->failed ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to show an agent") : CKR_OK;
 }
 

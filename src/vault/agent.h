@@ -20,6 +20,11 @@ CK_RV sr_agent_hash(
  *  until row->old_end. Takes the same time whichever it is. */
 bool sr_agent_key_fits(const struct sr_agent_row *row, const uint8_t hash[SR_HASH_LEN], bool *old);
 
+/** sr_agent_lose_key(row): the keys that ROW knows were hashed by a mac key that is not the vault's any more: it has
+ * none until it is given a new one. sr_agent_has_key(row). */
+bool sr_agent_lose_key(struct sr_agent_row *row);
+bool sr_agent_has_key(const struct sr_agent_row *row);
+
 /** sr_agent_make_key(vault, string, hash, err): a new key from the HSM. */
 CK_RV sr_agent_make_key(struct sr_vault *vault, struct sr_buf *string, uint8_t hash[SR_HASH_LEN], struct sr_error *err);
 

@@ -45,6 +45,11 @@ static CK_RV may_resume(
 	const struct sr_act *act, const struct sr_moment *at, const struct sr_agent_row *row, struct sr_error *err)
 {
 	CK_RV rv = sr_agent_owner_answers(act->caller->vault, at, row, err);
+	if (rv == CKR_OK && !sr_agent_has_key(row))
+		return sr_fail(err, CKR_ACTION_PROHIBITED, SR_REASON_KEY_NEEDED,
+			"agent %s not resumed: the vault was moved to another HSM, which does not know its key; give "
+			"it a new one first (strongroom agent rotate %s)",
+			row->name, row->name);
 	if (rv != CKR_USER_NOT_LOGGED_IN)
 		return rv;
 	return sr_fail(err, CKR_ACTION_PROHIBITED, SR_REASON_REVOKED,

@@ -40,6 +40,26 @@ bool sr_agent_key_fits(const struct sr_agent_row *row, const uint8_t hash[SR_HAS
 	return present || *old;
 }
 
+/* Of each agent another, and of no key: what is looked up is the HSM's MAC, which is this by chance alone. */
+static bool no_key(const char *name, uint8_t hash[SR_HASH_LEN])
+{
+	static const char label[] = "strongroom/agent-without-key/1";
+	return sr_sha256_2(label, sizeof(label), name, strlen(name), hash);
+}
+
+bool sr_agent_lose_key(struct sr_agent_row *row)
+{
+	memset(row->old_hash, 0, sizeof(row->old_hash));
+	row->old_end = (struct sr_end){ 0 };
+	return no_key(row->name, row->hash);
+}
+
+bool sr_agent_has_key(const struct sr_agent_row *row)
+{
+	uint8_t hash[SR_HASH_LEN];
+	return !no_key(row->name, hash) || !sr_equal(hash, row->hash, sizeof(hash));
+}
+
 CK_RV sr_agent_make_key(struct sr_vault *vault, struct sr_buf *string, uint8_t hash[SR_HASH_LEN], struct sr_error *err)
 {
 	char *at = (char *)sr_buf_reserve(string, SR_AGENT_STRING_LEN + 1);

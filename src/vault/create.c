@@ -152,15 +152,21 @@ static CK_RV make_store(struct making *making, struct sr_error *err)
 
 /* -- the first records ------------------------------------------------------------------------------------------- */
 
+struct first_admin {
+	struct sr_member_row row;
+	struct sr_stretched kept;
+};
+
 static CK_RV add_admin(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
 {
-	struct sr_member_row *row = act->arg;
-	row->created_ms = at->now.wall_ms;
-	return sr_rows_put_member(act->caller->vault, at, &act->event, row, err);
+	struct first_admin *admin = act->arg;
+	admin->row.created_ms = at->now.wall_ms;
+	CK_RV rv = sr_rows_put_member(act->caller->vault, at, &act->event, &admin->row, err);
+	return rv == CKR_OK ? sr_stretched_put(act->caller->vault, at->tx, admin->row.name, &admin->kept, err) : rv;
 }
 
 static CK_RV record(
-	const struct sr_caller *caller, enum sr_event_kind kind, struct sr_member_row *admin, struct sr_error *err)
+	const struct sr_caller *caller, enum sr_event_kind kind, struct first_admin *admin, struct sr_error *err)
 {
 	struct sr_act act;
 	sr_act_begin(&act, caller, kind, NULL);
@@ -175,12 +181,12 @@ static CK_RV make_records(struct making *making, struct sr_error *err)
 	struct sr_vault *vault = making->vault;
 	const struct sr_peer peer = { .kind = SR_PEER_EMBEDDED, .loopback = true, .uid = geteuid(), .pid = getpid() };
 	const struct sr_caller caller = { vault, &peer, "init", NULL };
-	struct sr_member_row admin = { .role = SR_ROLE_ADMIN, .active = true };
+	struct first_admin admin = { .row = { .role = SR_ROLE_ADMIN, .active = true } };
 	const char *const ready[][2] = { { "ready", "1" } };
 	CK_RV rv;
-	snprintf(admin.name, sizeof(admin.name), "%s", making->admin);
-	if ((rv = sr_member_set_passphrase(
-		     vault, &admin, making->plan->passphrase, making->plan->passphrase_len, err)) == CKR_OK &&
+	snprintf(admin.row.name, sizeof(admin.row.name), "%s", making->admin);
+	if ((rv = sr_member_set_passphrase(vault, &admin.row, making->plan->passphrase, making->plan->passphrase_len,
+		     &admin.kept, err)) == CKR_OK &&
 		(rv = record(&caller, SR_EVENT_VAULT_CREATED, NULL, err)) == CKR_OK &&
 		(rv = record(&caller, SR_EVENT_HSM_OPENED, NULL, err)) == CKR_OK &&
 		(rv = record(&caller, SR_EVENT_MEMBER_ADDED, &admin, err)) == CKR_OK &&

@@ -69,6 +69,9 @@ void sr_key_id_make(enum sr_part part, const char *path, char id[SR_OBJECT_ID_MA
 const char *sr_key_id_parse(CK_OBJECT_CLASS object_class, const char *id, enum sr_part *part, bool *of_secret);
 CK_OBJECT_CLASS sr_key_id_class(const char *id); /* the one class that has such an id */
 
+/** sr_key_tombstone(row, ms): deleted at MS: path, part, uid and tier stay. */
+void sr_key_tombstone(struct sr_key_row *row, int64_t ms);
+
 /** sr_key_load(caller, at, path, part, row, err): an active row that the caller may see; else not found. */
 CK_RV sr_key_load(const struct sr_caller *caller, const struct sr_moment *at, const char *path, enum sr_part part,
 	struct sr_key_row *row, struct sr_error *err);

@@ -211,7 +211,7 @@ CK_RV sr_key_class_set(
 /* -- deleting ---------------------------------------------------------------------------------------------------- */
 
 /* Path, part, uid and tier stay: what is made there later is another object, and no less protected. */
-static void make_tombstone(struct sr_key_row *row, int64_t ms)
+void sr_key_tombstone(struct sr_key_row *row, int64_t ms)
 {
 	row->state = SR_KEY_DELETED;
 	row->updated_ms = ms;
@@ -235,7 +235,7 @@ static CK_RV destroy_run(struct sr_act *act, struct sr_moment *at, struct sr_err
 		memcpy(change->uid, row.uid, sizeof(change->uid));
 		if (row.custody == SR_CUSTODY_RESIDENT)
 			change->hsm = sr_hsm_key_resident(row.uid, row.mark.event_id, sr_part_class(row.part));
-		make_tombstone(&row, now_ms(at));
+		sr_key_tombstone(&row, now_ms(at));
 		rv = sr_rows_put_key(act->caller->vault, at, &act->event, &row, err);
 	}
 	sr_attrs_clear(&attrs);

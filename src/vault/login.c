@@ -229,20 +229,29 @@ static CK_RV judge_member(
 	return CKR_OK;
 }
 
+/** struct keeping: what the login leaves beside the member's row; "" for nothing. */
+struct keeping {
+	struct sr_stretched kept;
+};
+
 /* Where there is no such member the work is done all the same. */
 static CK_RV try_member(struct sr_act *act, const char *name, const void *pass, size_t pass_len,
 	struct sr_identity *who, struct sr_error *err)
 {
 	struct sr_vault *vault = act->caller->vault;
+	struct keeping *keeping = act->arg;
 	struct sr_moment at;
-	bool found = false, right = false;
+	bool found = false, right = false, known = false;
 	CK_RV rv = sr_writer_look(vault->writer, &at, err);
 	if (rv != CKR_OK)
 		return rv;
 	rv = sr_rows_member(vault, &at, name, &who->member, &found, err);
+	if (rv == CKR_OK)
+		rv = sr_stretched_known(vault, &at, name, &known, err);
 	sr_writer_look_end(vault->writer, &at);
 	if (rv == CKR_OK)
-		rv = sr_member_passphrase_fits(vault, found ? &who->member : NULL, pass, pass_len, &right, err);
+		rv = sr_member_passphrase_fits(
+			vault, found ? &who->member : NULL, pass, pass_len, &right, known ? NULL : &keeping->kept, err);
 	if (rv != CKR_OK)
 		return rv;
 	if (!found)
@@ -309,9 +318,25 @@ static CK_RV record_refusal(struct sr_act *act, const char *named, CK_RV rv, str
 	return sr_refused_record(act, &source, rv, err);
 }
 
+/* Of members who were there before it was kept, and after a new generation of the seal key. */
+static CK_RV keep_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
+{
+	const struct sr_member_row *who = &act->caller->identity->member;
+	const struct keeping *keeping = act->arg;
+	struct sr_member_row now;
+	bool found = false;
+	if (!keeping->kept.text[0])
+		return CKR_OK;
+	CK_RV rv = sr_rows_member(act->caller->vault, at, who->name, &now, &found, err);
+	if (rv != CKR_OK || !found || memcmp(now.hash, who->hash, sizeof(now.hash)) != 0)
+		return rv;
+	return sr_stretched_put(act->caller->vault, at->tx, who->name, &keeping->kept, err);
+}
+
 CK_RV sr_login(const struct sr_caller *caller, CK_USER_TYPE user_type, const void *name, size_t name_len,
 	const void *pin, size_t pin_len, struct sr_identity **identity, struct sr_error *err)
 {
+	struct keeping keeping = { .kept = { "" } };
 	struct sr_act act;
 	struct sr_caller as = *caller;
 	char named[SR_NAME_MAX] = "";
@@ -319,10 +344,13 @@ CK_RV sr_login(const struct sr_caller *caller, CK_USER_TYPE user_type, const voi
 	if (user_type != CKU_USER)
 		return sr_fail(err, CKR_USER_TYPE_INVALID, SR_REASON_NONE, "only CKU_USER logs in to a vault");
 	sr_act_begin(&act, caller, SR_EVENT_SESSION_LOGIN, NULL);
+	act.arg = &keeping;
 	CK_RV rv = find_identity(&act, name, name_len, pin, pin_len, named, identity, err);
 	if (rv == CKR_OK) {
 		as.identity = *identity;
 		sr_act_begin(&act, &as, SR_EVENT_SESSION_LOGIN, NULL);
+		act.run = keep_run;
+		act.arg = &keeping;
 		rv = sr_act_commit(&act, err);
 	} else {
 		rv = record_refusal(&act, named, rv, err);
@@ -356,7 +384,7 @@ static CK_RV try_same(struct sr_act *act, const void *pass, size_t len, struct s
 	struct sr_member_row row = { .name = "" };
 	CK_RV rv = sr_member_current(act->caller, &row, err);
 	if (rv == CKR_OK)
-		rv = sr_member_passphrase_fits(act->caller->vault, &row, pass, len, &right, err);
+		rv = sr_member_passphrase_fits(act->caller->vault, &row, pass, len, &right, NULL, err);
 	if (rv == CKR_OK && !right)
 		rv = refuse_login(act, err, CKR_PIN_INCORRECT, SR_REASON_WRONG_PASSPHRASE);
 	return rv;

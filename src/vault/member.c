@@ -1,7 +1,6 @@
 /* Members: passphrases under scrypt and the HSM. */
 #include "vault/member.h"
 
-#include "util/pack.h"
 #include "util/text.h"
 #include "vault/slow.h"
 #include "vault/who.h"
@@ -49,52 +48,59 @@ static bool stretch(struct sr_vault *vault, const struct sr_member_row *row, con
 
 /* scrypt here, then the HSM's mac key: who has the database alone has nothing to guess against. */
 static CK_RV passphrase_hash(struct sr_vault *vault, const struct sr_member_row *row, const void *pass, size_t len,
-	uint8_t hash[SR_HASH_LEN], struct sr_error *err)
+	uint8_t stretched[SR_STRETCHED_LEN], uint8_t hash[SR_HASH_LEN], struct sr_error *err)
 {
-	uint8_t stretched[32];
-	struct sr_buf packed = SR_BUF_INIT;
-	if (!stretch(vault, row, pass, len, stretched, sizeof(stretched)))
+	if (!stretch(vault, row, pass, len, stretched, SR_STRETCHED_LEN))
 		return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to check a passphrase");
-	sr_pack_text(&packed, "strongroom/passphrase/1");
-	sr_pack_text(&packed, vault->id);
-	sr_pack_bytes(&packed, stretched, sizeof(stretched));
-	CK_RV rv = packed.failed ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to check a passphrase")
-				 : sr_hsm_mac(vault->hsm, packed.data, packed.len, hash, err);
-	sr_buf_clear(&packed);
-	sr_cleanse(stretched, sizeof(stretched));
-	return rv;
+	return sr_stretched_hash(vault, stretched, hash, err);
 }
 
-CK_RV sr_member_set_passphrase(
-	struct sr_vault *vault, struct sr_member_row *row, const void *pass, size_t len, struct sr_error *err)
+CK_RV sr_member_set_passphrase(struct sr_vault *vault, struct sr_member_row *row, const void *pass, size_t len,
+	struct sr_stretched *kept, struct sr_error *err)
 {
+	uint8_t stretched[SR_STRETCHED_LEN];
 	CK_RV rv = sr_member_passphrase_ok(pass, len, err);
 	if (rv == CKR_OK)
 		rv = sr_hsm_random(vault->hsm, row->salt, sizeof(row->salt), err);
 	row->log2n = SCRYPT_LOG2N;
 	row->r = SCRYPT_R;
 	row->p = SCRYPT_P;
-	return rv == CKR_OK ? passphrase_hash(vault, row, pass, len, row->hash, err) : rv;
+	if (rv == CKR_OK)
+		rv = passphrase_hash(vault, row, pass, len, stretched, row->hash, err);
+	if (rv == CKR_OK)
+		rv = sr_stretched_seal(vault, row, stretched, kept, err);
+	sr_cleanse(stretched, sizeof(stretched));
+	return rv;
 }
 
 CK_RV sr_member_passphrase_fits(struct sr_vault *vault, const struct sr_member_row *row, const void *pass, size_t len,
-	bool *fits, struct sr_error *err)
+	bool *fits, struct sr_stretched *kept, struct sr_error *err)
 {
 	static const struct sr_member_row nobody = { .log2n = SCRYPT_LOG2N, .r = SCRYPT_R, .p = SCRYPT_P };
-	uint8_t hash[SR_HASH_LEN];
+	uint8_t stretched[SR_STRETCHED_LEN], hash[SR_HASH_LEN];
 	const struct sr_member_row *against = row ? row : &nobody;
-	CK_RV rv = passphrase_hash(vault, against, pass, len, hash, err);
+	CK_RV rv = passphrase_hash(vault, against, pass, len, stretched, hash, err);
 	*fits = rv == CKR_OK && row && sr_equal(hash, row->hash, sizeof(hash));
+	if (*fits && kept)
+		rv = sr_stretched_seal(vault, row, stretched, kept, err);
+	sr_cleanse(stretched, sizeof(stretched));
 	sr_cleanse(hash, sizeof(hash));
 	return rv;
 }
 
 /* -- C_SetPIN --------------------------------------------------------------------------------------------------- */
 
-/* FRESH carries the mark of the row that the old passphrase was checked against: two changes at once are one change. */
+/** struct changed: the row with the new passphrase. It carries the mark of the one that the old passphrase was checked
+ *  against: two changes at once are one change. */
+struct changed {
+	struct sr_member_row row;
+	struct sr_stretched kept;
+};
+
 static CK_RV passwd_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
 {
-	struct sr_member_row *fresh = act->arg;
+	struct changed *changed = act->arg;
+	struct sr_member_row *fresh = &changed->row;
 	struct sr_member_row row = { 0 };
 	bool found = false;
 	CK_RV rv = sr_rows_member(act->caller->vault, at, fresh->name, &row, &found, err);
@@ -103,7 +109,9 @@ static CK_RV passwd_run(struct sr_act *act, struct sr_moment *at, struct sr_erro
 	if (rv == CKR_OK && row.mark.event_id != fresh->mark.event_id)
 		rv = sr_fail(err, CKR_PIN_INCORRECT, SR_REASON_CHANGED_MEANWHILE,
 			"passphrase not changed: another login has just changed it; log in again");
-	return rv == CKR_OK ? sr_rows_put_member(act->caller->vault, at, &act->event, fresh, err) : rv;
+	if (rv == CKR_OK)
+		rv = sr_rows_put_member(act->caller->vault, at, &act->event, fresh, err);
+	return rv == CKR_OK ? sr_stretched_put(act->caller->vault, at->tx, fresh->name, &changed->kept, err) : rv;
 }
 
 /* The old one may come with the name before it, as it was given to C_Login. */
@@ -144,7 +152,7 @@ static CK_RV try_old(struct sr_act *act, struct sr_member_row *row, const void *
 	if (rv != CKR_OK)
 		return rv;
 	without_name(row->name, &pin, &len);
-	rv = sr_member_passphrase_fits(act->caller->vault, row, pin, len, &fits, err);
+	rv = sr_member_passphrase_fits(act->caller->vault, row, pin, len, &fits, NULL, err);
 	return rv == CKR_OK && !fits ? wrong(act, SR_REASON_WRONG_PASSPHRASE, err) : rv;
 }
 
@@ -164,22 +172,23 @@ static CK_RV check_old(struct sr_act *act, struct sr_member_row *row, const void
 CK_RV sr_set_passphrase(const struct sr_caller *caller, const void *old_pin, size_t old_len, const void *new_pin,
 	size_t new_len, struct sr_error *err)
 {
-	struct sr_member_row fresh = { 0 };
+	struct changed changed = { .kept = { "" } };
+	struct sr_member_row *fresh = &changed.row;
 	struct sr_act act;
 	if (caller->identity->type != SR_IDENTITY_MEMBER)
 		return sr_fail(err, CKR_FUNCTION_NOT_SUPPORTED, SR_REASON_ROLE_NOT_ALLOWED,
 			"only a member has a passphrase to change; tokens and agents' keys are issued anew");
 	sr_act_begin(&act, caller, SR_EVENT_MEMBER_PASSPHRASE, NULL);
 	snprintf(act.event.metadata, sizeof(act.event.metadata), "{\"member\":\"%s\"}", caller->identity->member.name);
-	CK_RV rv = check_old(&act, &fresh, old_pin, old_len, err);
+	CK_RV rv = check_old(&act, fresh, old_pin, old_len, err);
 	if (rv == CKR_OK)
-		rv = sr_member_set_passphrase(caller->vault, &fresh, new_pin, new_len, err);
+		rv = sr_member_set_passphrase(caller->vault, fresh, new_pin, new_len, &changed.kept, err);
 	act.run = passwd_run;
-	act.arg = &fresh;
+	act.arg = &changed;
 	act.policy_change = true;
 	rv = sr_act_record(&act, rv, err);
 	if (rv == CKR_OK)
-		atomic_store(&caller->identity->known, fresh.mark.event_id);
-	sr_cleanse(&fresh, sizeof(fresh));
+		atomic_store(&caller->identity->known, fresh->mark.event_id);
+	sr_cleanse(&changed, sizeof(changed));
 	return rv;
 }

@@ -4,6 +4,7 @@
 
 #include "vault/core.h"
 #include "vault/objects.h"
+#include "vault/stretched.h"
 
 #define SR_PASSPHRASE_MIN 12
 #define SR_PASSPHRASE_MAX 200
@@ -11,13 +12,15 @@
 /** sr_member_passphrase_ok(pass, len, err): length, UTF-8, more than a few different characters. */
 CK_RV sr_member_passphrase_ok(const void *pass, size_t len, struct sr_error *err);
 
-/** sr_member_set_passphrase(vault, row, pass, len, err): a new salt and hash in ROW. */
-CK_RV sr_member_set_passphrase(
-	struct sr_vault *vault, struct sr_member_row *row, const void *pass, size_t len, struct sr_error *err);
+/** sr_member_set_passphrase(vault, row, pass, len, kept, err): a new salt and hash in ROW, which has its name. KEPT is
+ *  stored with the row. */
+CK_RV sr_member_set_passphrase(struct sr_vault *vault, struct sr_member_row *row, const void *pass, size_t len,
+	struct sr_stretched *kept, struct sr_error *err);
 
-/** sr_member_passphrase_fits(vault, row, pass, len, fits, err): with ROW NULL the same work for nothing. */
+/** sr_member_passphrase_fits(vault, row, pass, len, fits, kept, err): with ROW NULL the same work for nothing. KEPT, if
+ *  not NULL, is filled where it fits. */
 CK_RV sr_member_passphrase_fits(struct sr_vault *vault, const struct sr_member_row *row, const void *pass, size_t len,
-	bool *fits, struct sr_error *err);
+	bool *fits, struct sr_stretched *kept, struct sr_error *err);
 
 /** sr_member_current(caller, row, err): the row of the member who is logged in as it is stored now: the identity's copy
  *  is from its login, and the passphrase may have changed since. */

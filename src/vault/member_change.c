@@ -7,12 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 
-/** struct change: what is asked for. NEXT holds the new role, the new passphrase's salt and hash, the new addresses,
- * as far as the act is about them. */
+/** struct change: what is asked for. NEXT holds the name, the new role, the new passphrase's salt and hash, the new
+ * addresses, as far as the act is about them. */
 struct change {
 	char name[SR_NAME_MAX];
 	CK_ATTRIBUTE_TYPE what; /* of a set: the one attribute */
 	struct sr_member_row next;
+	struct sr_stretched kept; /* of the new passphrase */
 };
 
 static CK_RV bad(struct sr_error *err, CK_ULONG reason, const char *what, const char *why)
@@ -78,7 +79,8 @@ static CK_RV take_allowed(struct change *change, const struct sr_attr *attr, str
 static CK_RV take_passphrase(
 	struct change *change, const struct sr_caller *caller, const struct sr_attr *attr, struct sr_error *err)
 {
-	CK_RV rv = sr_member_set_passphrase(caller->vault, &change->next, attr->value, attr->len, err);
+	memcpy(change->next.name, change->name, sizeof(change->next.name));
+	CK_RV rv = sr_member_set_passphrase(caller->vault, &change->next, attr->value, attr->len, &change->kept, err);
 	if (rv != CKR_OK && err->reason == SR_REASON_WEAK_PASSPHRASE)
 		rv = err->rv = CKR_ATTRIBUTE_VALUE_INVALID;
 	return rv;
@@ -177,7 +179,8 @@ static CK_RV add_run(struct sr_act *act, struct sr_moment *at, struct sr_error *
 	change->next.active = true;
 	change->next.created_ms = moment_now(at).wall_ms;
 	make_fresh(act, at, &change->next);
-	return sr_rows_put_member(act->caller->vault, at, &act->event, &change->next, err);
+	rv = sr_rows_put_member(act->caller->vault, at, &act->event, &change->next, err);
+	return rv == CKR_OK ? sr_stretched_put(act->caller->vault, at->tx, change->name, &change->kept, err) : rv;
 }
 
 /* Whether FIRST may do something that SECOND may not. */
@@ -235,7 +238,8 @@ static CK_RV set_run(struct sr_act *act, struct sr_moment *at, struct sr_error *
 		memcpy(row.allowed_ips, change->next.allowed_ips, sizeof(row.allowed_ips));
 	if (rv != CKR_OK || (change->what == CKA_SR_ROLE && row.role == before)) /* who has it, goes on as they are */
 		return rv;
-	return sr_rows_put_member(act->caller->vault, at, &act->event, &row, err);
+	rv = sr_rows_put_member(act->caller->vault, at, &act->event, &row, err);
+	return rv == CKR_OK ? sr_stretched_put(act->caller->vault, at->tx, row.name, &change->kept, err) : rv;
 }
 
 static CK_RV remove_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
@@ -250,7 +254,8 @@ static CK_RV remove_run(struct sr_act *act, struct sr_moment *at, struct sr_erro
 		sr_role_name(row.role));
 	row.active = false;
 	row.cut = at->event_id;
-	return sr_rows_put_member(act->caller->vault, at, &act->event, &row, err);
+	rv = sr_rows_put_member(act->caller->vault, at, &act->event, &row, err);
+	return rv == CKR_OK ? sr_stretched_drop(act->caller->vault, at->tx, row.name, err) : rv;
 }
 
 /* The name stands in the record of a refusal too; one that is no name does not. */

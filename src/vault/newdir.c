@@ -50,7 +50,7 @@ static CK_RV check(struct sr_newdir *newdir, const char *dir, struct sr_error *e
 			newdir, dir, "its absolute path must be 120 bytes at most, without ; # or quotes", err);
 	if (is_half_made(newdir->path))
 		return sr_newdir_fail(
-			newdir, dir, "it holds a vault that an init did not finish; remove it and run init again", err);
+			newdir, dir, "it holds a vault that was not finished; remove it and run this again", err);
 	if (!is_empty(newdir->path))
 		return sr_newdir_fail(newdir, dir, "it is not empty; name a new directory", err);
 	return chmod(newdir->path, 0700) == 0 ? CKR_OK : sr_newdir_fail(newdir, dir, strerror(errno), err);

@@ -16,12 +16,18 @@
 CK_RV sr_seal_generation(
 	struct sr_vault *vault, const struct sr_moment *at, unsigned *generation, struct sr_error *err);
 
-#define SR_KEYS_META "key-generation" /* the same of the wrap, mac and audit keys, which have one generation together \
-				       */
+#define SR_KEYS_META                                                                                     \
+	"key-generation" /* the same of the wrap, mac and audit keys, which have one generation together \
+			  */
 
 /** sr_generations_opening(vault, keys, seal, err): what SR_KEYS_META and SR_SEAL_META say, 1 without them: before the
  *  HSM's keys are loaded. */
 CK_RV sr_generations_opening(struct sr_vault *vault, unsigned *keys, unsigned *seal, struct sr_error *err);
+
+/** sr_generations_move(vault, at, keys, seal, err): in the first job of a vault that was moved: KEYS and SEAL are what
+ * its HSM has, and SEAL the only generation of the seal key. */
+CK_RV sr_generations_move(
+	struct sr_vault *vault, struct sr_moment *at, unsigned keys, unsigned seal, struct sr_error *err);
 
 /** struct sr_seal_counts: versions by generation, as far as there are any. */
 #define SR_SEAL_COUNTS_MAX 64

@@ -2,13 +2,11 @@
  * nothing. */
 #include "vault/backup.h"
 
-#include "audit/state.h"
 #include "hsm/key.h"
 #include "hsm/seals.h"
 #include "util/box.h"
 #include "util/text.h"
-#include "vault/agent.h"
-#include "vault/approval_row.h"
+#include "vault/epoch.h"
 #include "vault/lock.h"
 #include "vault/newdir.h"
 #include "vault/report.h"
@@ -39,8 +37,7 @@ struct restoring {
 	struct sr_vault *vault;
 	struct sr_peer peer;
 	struct sr_caller caller;
-	struct sr_restored restored;
-	size_t approvals, agents;
+	struct sr_epoch epoch;
 	json_t *missing; /* resident keys that the HSM does not have */
 };
 
@@ -289,150 +286,20 @@ static struct sr_writer_config writer_config(const struct sr_vault *vault)
 static CK_RV open_audit(struct restoring *restoring, struct sr_error *err)
 {
 	struct sr_writer_config config = writer_config(restoring->vault);
-	CK_RV rv = sr_writer_restore_chain(&config, &restoring->header.head, &restoring->restored, err);
+	CK_RV rv = sr_writer_restore_chain(&config, &restoring->header.head, &restoring->epoch.restored, err);
 	return rv == CKR_OK ? sr_writer_open(&config, &restoring->vault->writer, err) : rv;
-}
-
-static void begin(struct restoring *restoring, struct sr_act *act, enum sr_event_kind kind)
-{
-	sr_act_begin(act, &restoring->caller, kind, NULL);
-	snprintf(act->event.actor_type, sizeof(act->event.actor_type), "system");
-	act->policy_change = kind == SR_EVENT_VAULT_RESTORED;
-}
-
-static int add_head(char *out, size_t size, const char *name, const struct sr_head *head)
-{
-	char hash[2 * SR_HASH_LEN + 1];
-	sr_text_hex(head->hash, sizeof(head->hash), hash);
-	return snprintf(out, size, ",\"%s\":{\"epoch\":%llu,\"sequence\":%llu,\"head\":\"%s\"}", name,
-		(unsigned long long)head->epoch, (unsigned long long)head->seq, hash);
-}
-
-/* Tokens of before are void, as where an admin accepts the clock: nobody knows which of them were revoked since. */
-static CK_RV restored_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
-{
-	const struct sr_restored *restored = act->arg;
-	char was[256], known[256] = "";
-	add_head(was, sizeof(was), "backup", &restored->was);
-	if (restored->found)
-		add_head(known, sizeof(known), "hsm", &restored->known);
-	snprintf(act->event.metadata, sizeof(act->event.metadata), "{\"epoch\":%llu%s%s}",
-		(unsigned long long)restored->epoch, was, known);
-	snprintf(act->event.subject, sizeof(act->event.subject), "%s", SR_CUT_TOKENS);
-	return sr_state_put(act->caller->vault->store, at, SR_CUT_TOKENS, at->event_id, err);
-}
-
-static CK_RV record_restored(struct restoring *restoring, struct sr_error *err)
-{
-	struct sr_act act;
-	begin(restoring, &act, SR_EVENT_VAULT_RESTORED);
-	act.run = restored_run;
-	act.arg = &restoring->restored;
-	return sr_act_commit(&act, err);
-}
-
-/** struct names: ids or names, one after the other, each with its NUL. */
-struct names {
-	struct sr_buf text;
-	const struct sr_moment *at;
-};
-
-static bool meet_approval(const struct sr_approval_row *row, void *ctx)
-{
-	struct names *names = ctx;
-	enum sr_stand stand = sr_approval_stand(row, names->at);
-	if (sr_approval_open(stand) || stand == SR_STAND_IN_EFFECT)
-		sr_buf_append(&names->text, row->id, strlen(row->id) + 1);
-	return true;
-}
-
-static bool meet_agent(const struct sr_agent_row *row, void *ctx)
-{
-	struct names *names = ctx;
-	if (row->state == SR_AGENT_ACTIVE)
-		sr_buf_append(&names->text, row->name, strlen(row->name) + 1);
-	return true;
-}
-
-static CK_RV cancel_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
-{
-	struct sr_approval_row row;
-	CK_RV rv = sr_approval_load(act->caller->vault, at, act->arg, &row, err);
-	if (rv != CKR_OK)
-		return rv;
-	row.state = SR_APPROVAL_CANCELED;
-	snprintf(row.decided_by, sizeof(row.decided_by), "system");
-	snprintf(row.decision, sizeof(row.decision), "the vault was restored from a backup");
-	sr_approval_describe(&act->event, &row);
-	return sr_rows_put_approval(act->caller->vault, at, &act->event, &row, err);
-}
-
-static CK_RV suspend_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
-{
-	struct sr_agent_row row = { .cut = 0 };
-	CK_RV rv = sr_agent_load(act->caller, at, act->arg, &row, err);
-	if (rv == CKR_OK) {
-		row.state = SR_AGENT_SUSPENDED;
-		row.cut = at->event_id;
-		snprintf(act->event.metadata, sizeof(act->event.metadata),
-			"{\"agent\":\"%s\",\"change\":\"suspended\"}", row.name);
-		rv = sr_rows_put_agent(act->caller->vault, at, &act->event, &row, err);
-	}
-	sr_agent_row_clear(&row);
-	return rv;
-}
-
-static CK_RV each_name(struct restoring *restoring, struct names *names, enum sr_event_kind kind,
-	CK_RV (*run)(struct sr_act *act, struct sr_moment *at, struct sr_error *err), size_t *count,
-	struct sr_error *err)
-{
-	CK_RV rv = names->text.failed ? no_memory(err) : CKR_OK;
-	for (size_t at = 0; rv == CKR_OK && at < names->text.len;) {
-		char *name = (char *)names->text.data + at;
-		struct sr_act act;
-		begin(restoring, &act, kind);
-		act.run = run;
-		act.arg = name;
-		rv = sr_act_commit(&act, err);
-		at += strlen(name) + 1;
-		*count += 1;
-	}
-	return rv;
-}
-
-static CK_RV end_grants(struct restoring *restoring, struct sr_error *err)
-{
-	struct sr_vault *vault = restoring->vault;
-	const struct sr_store_ops *ops = vault->store->ops;
-	struct sr_moment at;
-	struct names approvals = { SR_BUF_INIT, &at }, agents = { SR_BUF_INIT, &at };
-	CK_RV rv = sr_writer_look(vault->writer, &at, err);
-	if (rv != CKR_OK)
-		return rv;
-	rv = ops->approval_list(at.tx, meet_approval, &approvals, err);
-	if (rv == CKR_OK)
-		rv = ops->agent_list(at.tx, meet_agent, &agents, err);
-	sr_writer_look_end(vault->writer, &at);
-	if (rv == CKR_OK)
-		rv = each_name(
-			restoring, &approvals, SR_EVENT_APPROVAL_CANCELED, cancel_run, &restoring->approvals, err);
-	if (rv == CKR_OK)
-		rv = each_name(restoring, &agents, SR_EVENT_AGENT_UPDATED, suspend_run, &restoring->agents, err);
-	sr_buf_clear(&approvals.text);
-	sr_buf_clear(&agents.text);
-	return rv;
 }
 
 /* -- what the HSM lacks ------------------------------------------------------------------------------------------ */
 
 static bool meet_key(const struct sr_key_row *row, void *ctx)
 {
-	struct names *names = ctx;
+	struct sr_buf *keys = ctx;
 	if (row->state != SR_KEY_ACTIVE || row->custody != SR_CUSTODY_RESIDENT)
 		return true;
-	sr_buf_append(&names->text, row->part == SR_PART_SECRET ? "s" : "p", 1);
-	sr_buf_append(&names->text, row->uid, strlen(row->uid) + 1);
-	sr_buf_append(&names->text, row->path, strlen(row->path) + 1);
+	sr_buf_append(keys, row->part == SR_PART_SECRET ? "s" : "p", 1);
+	sr_buf_append(keys, row->uid, strlen(row->uid) + 1);
+	sr_buf_append(keys, row->path, strlen(row->path) + 1);
 	return true;
 }
 
@@ -453,21 +320,21 @@ static CK_RV find_missing(struct restoring *restoring, struct sr_error *err)
 {
 	struct sr_vault *vault = restoring->vault;
 	struct sr_moment at;
-	struct names keys = { SR_BUF_INIT, &at };
+	struct sr_buf keys = SR_BUF_INIT;
 	restoring->missing = json_array();
 	CK_RV rv = sr_writer_look(vault->writer, &at, err);
 	if (rv != CKR_OK)
 		return rv;
 	rv = vault->store->ops->key_list(at.tx, "", SR_PART_COUNT, meet_key, &keys, err);
 	sr_writer_look_end(vault->writer, &at);
-	if (rv == CKR_OK && keys.text.failed)
+	if (rv == CKR_OK && keys.failed)
 		rv = no_memory(err);
-	for (size_t i = 0; rv == CKR_OK && i < keys.text.len;) {
-		const char *uid = (char *)keys.text.data + i + 1, *path = uid + strlen(uid) + 1;
+	for (size_t i = 0; rv == CKR_OK && i < keys.len;) {
+		const char *uid = (char *)keys.data + i + 1, *path = uid + strlen(uid) + 1;
 		rv = check_key(restoring, uid, path, err);
-		i = (size_t)(path + strlen(path) + 1 - (char *)keys.text.data);
+		i = (size_t)(path + strlen(path) + 1 - (char *)keys.data);
 	}
-	sr_buf_clear(&keys.text);
+	sr_buf_clear(&keys);
 	return rv;
 }
 
@@ -494,15 +361,15 @@ static json_t *head_json(const struct sr_head *head)
 
 static CK_RV describe(struct restoring *restoring, char **result, struct sr_error *err)
 {
-	const struct sr_restored *restored = &restoring->restored;
+	const struct sr_restored *restored = &restoring->epoch.restored;
 	char path[PATH_MAX + 32];
 	snprintf(path, sizeof(path), "%s/strongroom.conf", restoring->dir.path);
 	return sr_report_text(
 		json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:I, s:I, s:O}", "vault_id", restoring->vault->id, "name",
 			restoring->vault->name, "config", path, "epoch", (json_int_t)restored->epoch, "backup",
 			head_json(&restored->was), "hsm", restored->found ? head_json(&restored->known) : json_null(),
-			"approvals_canceled", (json_int_t)restoring->approvals, "agents_suspended",
-			(json_int_t)restoring->agents, "missing_keys", restoring->missing),
+			"approvals_canceled", (json_int_t)restoring->epoch.approvals, "agents_suspended",
+			(json_int_t)restoring->epoch.agents, "missing_keys", restoring->missing),
 		result, err);
 }
 
@@ -512,9 +379,9 @@ static CK_RV make(struct restoring *restoring, char **result, struct sr_error *e
 	if ((rv = open_hsm(restoring, err)) == CKR_OK && (rv = copy_database(restoring, err)) == CKR_OK &&
 		(rv = open_store(restoring, err)) == CKR_OK && (rv = open_audit(restoring, err)) == CKR_OK) {
 		restoring->caller.vault = restoring->vault;
-		rv = record_restored(restoring, err);
+		rv = sr_epoch_record(&restoring->epoch, err);
 	}
-	if (rv == CKR_OK && (rv = end_grants(restoring, err)) == CKR_OK &&
+	if (rv == CKR_OK && (rv = sr_epoch_end_grants(&restoring->epoch, err)) == CKR_OK &&
 		(rv = find_missing(restoring, err)) == CKR_OK &&
 		(rv = sr_writer_seal(restoring->vault->writer, err)) == CKR_OK &&
 		(rv = describe(restoring, result, err)) == CKR_OK)
@@ -531,7 +398,7 @@ static void undo(struct restoring *restoring)
 		struct sr_writer_config config = writer_config(vault);
 		sr_writer_close(vault->writer);
 		vault->writer = NULL;
-		sr_writer_restore_undo(&config, &restoring->restored);
+		sr_writer_restore_undo(&config, &restoring->epoch.restored);
 	}
 	sr_vault_close(vault);
 	sr_newdir_remove(&restoring->dir);
@@ -580,6 +447,10 @@ CK_RV sr_vault_restore(
 	restoring->peer =
 		(struct sr_peer){ .kind = SR_PEER_EMBEDDED, .loopback = true, .uid = geteuid(), .pid = getpid() };
 	restoring->caller = (struct sr_caller){ NULL, &restoring->peer, "restore", NULL };
+	restoring->epoch = (struct sr_epoch){ .caller = &restoring->caller,
+		.kind = SR_EVENT_VAULT_RESTORED,
+		.was = "backup",
+		.decision = "the vault was restored from a backup" };
 	CK_RV rv = run(restoring, result, err);
 	if (rv != CKR_OK) {
 		free(*result);

@@ -67,6 +67,10 @@ CK_RV sr_vault_create(const struct sr_vault_plan *plan, sr_pin_prompt prompt, ch
 CK_RV sr_vault_restore(
 	const struct sr_restore_plan *plan, const struct sr_config *current, char **result, struct sr_error *err);
 
+/** sr_vault_move(plan, current, result, err): strongroom.h's sr_vault_move. CURRENT: the configured vault. */
+CK_RV sr_vault_move(
+	const struct sr_move_plan *plan, const struct sr_config *current, char **result, struct sr_error *err);
+
 /** sr_vault_probe, sr_vault_doctor: strongroom.h's functions of that name. CONFIG has no DIR where there is no file. */
 CK_RV sr_vault_probe(const char *hsm_uri, const struct sr_config *config, char **result, struct sr_error *err);
 CK_RV sr_vault_doctor(const struct sr_config *config, char **result, struct sr_error *err);

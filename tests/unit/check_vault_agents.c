@@ -136,7 +136,9 @@ static void add_admin(const char *name)
 {
 	struct member_change change = { .row = { .role = SR_ROLE_ADMIN, .active = true, .created_ms = 1 } };
 	snprintf(change.row.name, sizeof(change.row.name), "%s", name);
-	CK_RV rv = sr_member_set_passphrase(place.vault, &change.row, PASSPHRASE, strlen(PASSPHRASE), &place.err);
+	struct sr_stretched kept;
+	CK_RV rv =
+		sr_member_set_passphrase(place.vault, &change.row, PASSPHRASE, strlen(PASSPHRASE), &kept, &place.err);
 	ck_assert_msg(rv == CKR_OK, "%s", place.err.text);
 	write_member(&change);
 }

@@ -114,6 +114,15 @@ CK_RV sr_vault_restore(
 	return sr_fail(err, CKR_FUNCTION_NOT_SUPPORTED, SR_REASON_NONE, "not in the fake vault");
 }
 
+CK_RV sr_vault_move(
+	const struct sr_move_plan *plan, const struct sr_config *current, char **result, struct sr_error *err)
+{
+	(void)plan;
+	(void)current;
+	*result = NULL;
+	return sr_fail(err, CKR_FUNCTION_NOT_SUPPORTED, SR_REASON_NONE, "not in the fake vault");
+}
+
 CK_RV sr_vault_create(const struct sr_vault_plan *plan, sr_pin_prompt prompt, char **result, struct sr_error *err)
 {
 	(void)plan;
