@@ -306,12 +306,23 @@ static void keep_core(struct sr_hsm_keys *keys, const struct sr_hsm_keys *from, 
 	keys->core_next = (keys->core_next + 1) % SR_HSM_CORES_MAX;
 }
 
+static const struct sr_core_key *core_of(const struct sr_hsm_keys *keys, unsigned generation)
+{
+	for (size_t i = 0; i < SR_HSM_CORES_MAX; i++) {
+		if (keys->cores[i].generation == generation)
+			return &keys->cores[i];
+	}
+	return NULL;
+}
+
 /* From the newest down: they are destroyed from the oldest up. One that is not there, or not ours, opens nothing. */
 static CK_RV find_older(const struct sr_hsm_turn *turn, const struct sr_hsm *hsm, struct sr_hsm_keys *keys)
 {
 	for (unsigned i = 1; i < SR_HSM_CORES_MAX && i < keys->generation; i++) {
 		struct sr_hsm_keys found = { .generation = 0 };
 		struct sr_error why = SR_ERROR_INIT;
+		if (core_of(keys, keys->generation - i))
+			continue;
 		CK_RV rv = find_core(turn, hsm, keys->generation - i, &found, &why);
 		if (rv != CKR_OK)
 			return why.rv == CKR_OK && sr_hsm_is_lost(rv) ? rv : CKR_OK;
@@ -364,16 +375,10 @@ CK_RV sr_keys_advance(struct sr_hsm *hsm, unsigned generation, struct sr_error *
 	use_core(&hsm->keys, &found);
 	hsm->wanted = generation;
 	atomic_store(&hsm->generation, generation);
-	return CKR_OK;
-}
-
-static const struct sr_core_key *core_of(const struct sr_hsm_keys *keys, unsigned generation)
-{
-	for (size_t i = 0; i < SR_HSM_CORES_MAX; i++) {
-		if (keys->cores[i].generation == generation)
-			return &keys->cores[i];
-	}
-	return NULL;
+	lock = sr_softhsm_lock(hsm->backend.softhsm_conf, false);
+	rv = find_older(&turn, hsm, &hsm->keys); /* where more than one has begun meanwhile */
+	sr_softhsm_unlock(lock);
+	return rv;
 }
 
 CK_OBJECT_HANDLE sr_keys_wrap(const struct sr_hsm_keys *keys, unsigned generation)

@@ -2,6 +2,7 @@
 #include "util/pack.h"
 #include "vault/agent.h"
 #include "vault/each_use.h"
+#include "vault/generations.h"
 #include "vault/keys.h"
 #include "vault/member.h"
 #include "vault/refused.h"
@@ -109,13 +110,11 @@ static CK_RV judge(struct sr_act *act, struct sr_identity *who, struct sr_moment
 }
 
 static CK_RV find_token(struct sr_act *act, struct sr_identity *who, const uint8_t hash[SR_HASH_LEN],
-	struct sr_moment *at, struct sr_error *err)
+	struct sr_moment *at, bool *found, struct sr_error *err)
 {
-	bool found = false;
-	CK_RV rv = sr_rows_token_by_hash(act->caller->vault, at, hash, &who->token, &found, err);
-	if (rv == CKR_OK && (!found || !sr_equal(hash, who->token.hash, SR_HASH_LEN)))
-		return refuse_login(act, err, CKR_PIN_INCORRECT, SR_REASON_UNKNOWN_TOKEN);
-	if (rv != CKR_OK)
+	CK_RV rv = sr_rows_token_by_hash(act->caller->vault, at, hash, &who->token, found, err);
+	*found = *found && sr_equal(hash, who->token.hash, SR_HASH_LEN);
+	if (rv != CKR_OK || !*found)
 		return rv;
 	snprintf(act->event.token_id, sizeof(act->event.token_id), "%s", who->token.id);
 	atomic_init(&who->known, who->token.mark.event_id);
@@ -150,13 +149,12 @@ static CK_RV settle_and_judge(struct sr_act *act, struct sr_identity *who, struc
 
 /* The key before the present one ends by its grace, whatever else the agent's end is. */
 static CK_RV find_agent(struct sr_act *act, struct sr_identity *who, const uint8_t hash[SR_HASH_LEN],
-	struct sr_moment *at, struct sr_error *err)
+	struct sr_moment *at, bool *found, struct sr_error *err)
 {
-	bool found = false, old = false;
-	CK_RV rv = sr_rows_agent_by_hash(act->caller->vault, at, hash, &who->agent, &found, err);
-	if (rv == CKR_OK && (!found || !sr_agent_key_fits(&who->agent, hash, &old)))
-		return refuse_login(act, err, CKR_PIN_INCORRECT, SR_REASON_UNKNOWN_TOKEN);
-	if (rv != CKR_OK)
+	bool old = false;
+	CK_RV rv = sr_rows_agent_by_hash(act->caller->vault, at, hash, &who->agent, found, err);
+	*found = *found && sr_agent_key_fits(&who->agent, hash, &old);
+	if (rv != CKR_OK || !*found)
 		return rv;
 	snprintf(act->event.actor_type, sizeof(act->event.actor_type), "agent");
 	snprintf(act->event.actor_id, sizeof(act->event.actor_id), "%s", who->agent.name);
@@ -171,29 +169,43 @@ static CK_RV find_agent(struct sr_act *act, struct sr_identity *who, const uint8
 struct string_kind {
 	enum sr_identity_type type;
 	CK_RV(*hash)
-	(struct sr_vault *vault, const void *string, size_t len, uint8_t hash[SR_HASH_LEN], struct sr_error *err);
+	(struct sr_vault *vault, unsigned generation, const void *string, size_t len, uint8_t hash[SR_HASH_LEN],
+		struct sr_error *err);
 	CK_RV(*find)
 	(struct sr_act *act, struct sr_identity *who, const uint8_t hash[SR_HASH_LEN], struct sr_moment *at,
-		struct sr_error *err);
+		bool *found, struct sr_error *err);
 };
 static const struct string_kind token_string = { SR_IDENTITY_TOKEN, sr_token_hash, find_token };
 static const struct string_kind agent_string = { SR_IDENTITY_AGENT, sr_agent_hash, find_agent };
+
+/* By whichever generation of the mac key that is not retired. */
+static CK_RV find_string(struct sr_act *act, const struct string_kind *kind, const void *pin, size_t pin_len,
+	struct sr_identity *who, struct sr_moment *at, struct sr_error *err)
+{
+	struct sr_keys_span span;
+	uint8_t hash[SR_HASH_LEN];
+	bool found = false;
+	CK_RV rv = sr_keys_span(act->caller->vault, at, &span, err);
+	for (unsigned i = span.newest; rv == CKR_OK && !found && i >= span.oldest; i--) {
+		rv = kind->hash(act->caller->vault, i, pin, pin_len, hash, err);
+		if (rv == CKR_OK)
+			rv = kind->find(act, who, hash, at, &found, err);
+	}
+	return rv == CKR_OK && !found ? refuse_login(act, err, CKR_PIN_INCORRECT, SR_REASON_UNKNOWN_TOKEN) : rv;
+}
 
 static CK_RV login_string(struct sr_act *act, const struct string_kind *kind, const void *pin, size_t pin_len,
 	struct sr_identity **identity, struct sr_error *err)
 {
 	struct sr_vault *vault = act->caller->vault;
-	uint8_t hash[SR_HASH_LEN];
 	struct sr_moment at;
 	*identity = identity_new(kind->type);
 	if (!*identity)
 		return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory for a login");
-	CK_RV rv = kind->hash(vault, pin, pin_len, hash, err);
-	if (rv == CKR_OK)
-		rv = sr_writer_look(vault->writer, &at, err);
+	CK_RV rv = sr_writer_look(vault->writer, &at, err);
 	if (rv != CKR_OK)
 		return rv;
-	rv = kind->find(act, *identity, hash, &at, err);
+	rv = find_string(act, kind, pin, pin_len, *identity, &at, err);
 	sr_writer_look_end(vault->writer, &at);
 	return may_settle(*identity, rv, err) ? settle_and_judge(act, *identity, err) : rv;
 }
@@ -234,6 +246,7 @@ static CK_RV try_member(struct sr_act *act, const char *name, const void *pass, 
 	struct sr_identity *who, struct sr_error *err)
 {
 	struct sr_vault *vault = act->caller->vault;
+	struct sr_member_anew anew;
 	struct sr_moment at;
 	bool found = false, right = false;
 	CK_RV rv = sr_writer_look(vault->writer, &at, err);
@@ -242,9 +255,14 @@ static CK_RV try_member(struct sr_act *act, const char *name, const void *pass, 
 	rv = sr_rows_member(vault, &at, name, &who->member, &found, err);
 	sr_writer_look_end(vault->writer, &at);
 	if (rv == CKR_OK)
-		rv = sr_member_passphrase_fits(vault, found ? &who->member : NULL, pass, pass_len, &right, err);
+		rv = sr_member_passphrase_tried(vault, found ? &who->member : NULL, pass, pass_len, &right, &anew, err);
 	if (rv != CKR_OK)
 		return rv;
+	if (right && anew.hash_generation) {
+		memcpy(who->member.hash, anew.hash, sizeof(anew.hash));
+		who->member.hash_generation = anew.hash_generation;
+	}
+	sr_cleanse(&anew, sizeof(anew));
 	if (!found)
 		return refuse_login(act, err, CKR_PIN_INCORRECT, SR_REASON_WRONG_PASSPHRASE);
 	snprintf(act->event.actor_id, sizeof(act->event.actor_id), "%s", who->member.name);
@@ -309,6 +327,25 @@ static CK_RV record_refusal(struct sr_act *act, const char *named, CK_RV rv, str
 	return sr_refused_record(act, &source, rv, err);
 }
 
+/* A member whose hash an older generation of the mac key has made: now it can be made anew. The row is the same as it
+ * was: its event stays, and logins of before with it. */
+static CK_RV login_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
+{
+	const struct sr_member_row *fresh = act->arg;
+	struct sr_vault *vault = act->caller->vault;
+	struct sr_member_row row = { .cut = 0 };
+	bool found = false;
+	CK_RV rv = sr_rows_member(vault, at, fresh->name, &row, &found, err);
+	if (rv != CKR_OK || !found || row.mark.event_id != fresh->mark.event_id ||
+		fresh->hash_generation != at->generation)
+		return rv;
+	memcpy(row.hash, fresh->hash, sizeof(row.hash));
+	row.hash_generation = fresh->hash_generation;
+	rv = sr_rows_same_member(vault, at, &row, err);
+	sr_cleanse(&row, sizeof(row));
+	return rv;
+}
+
 CK_RV sr_login(const struct sr_caller *caller, CK_USER_TYPE user_type, const void *name, size_t name_len,
 	const void *pin, size_t pin_len, struct sr_identity **identity, struct sr_error *err)
 {
@@ -323,6 +360,8 @@ CK_RV sr_login(const struct sr_caller *caller, CK_USER_TYPE user_type, const voi
 	if (rv == CKR_OK) {
 		as.identity = *identity;
 		sr_act_begin(&act, &as, SR_EVENT_SESSION_LOGIN, NULL);
+		act.run = (*identity)->member.hash_generation ? login_run : NULL;
+		act.arg = &(*identity)->member;
 		rv = sr_act_commit(&act, err);
 	} else {
 		rv = record_refusal(&act, named, rv, err);
@@ -339,8 +378,14 @@ CK_RV sr_login(const struct sr_caller *caller, CK_USER_TYPE user_type, const voi
 static CK_RV same_token(struct sr_act *act, const void *pin, size_t pin_len, struct sr_error *err)
 {
 	uint8_t hash[SR_HASH_LEN];
-	CK_RV rv = sr_token_hash(act->caller->vault, pin, pin_len, hash, err);
-	if (rv == CKR_OK && !sr_equal(hash, act->caller->identity->token.hash, sizeof(hash)))
+	struct sr_keys_span span;
+	bool same = false;
+	CK_RV rv = sr_keys_span_now(act->caller->vault, &span, err);
+	for (unsigned i = span.newest; rv == CKR_OK && !same && i >= span.oldest; i--) {
+		rv = sr_token_hash(act->caller->vault, i, pin, pin_len, hash, err);
+		same = rv == CKR_OK && sr_equal(hash, act->caller->identity->token.hash, sizeof(hash));
+	}
+	if (rv == CKR_OK && !same)
 		rv = refuse_login(act, err, CKR_PIN_INCORRECT, SR_REASON_UNKNOWN_TOKEN);
 	return rv;
 }

@@ -3,6 +3,7 @@
 
 #include "util/pack.h"
 #include "util/text.h"
+#include "vault/generations.h"
 #include "vault/slow.h"
 #include "vault/who.h"
 
@@ -14,6 +15,7 @@
 #define SCRYPT_LOG2N 15
 #define SCRYPT_R 8
 #define SCRYPT_P 1
+#define STRETCHED_LEN 32
 
 CK_RV sr_member_passphrase_ok(const void *pass, size_t len, struct sr_error *err)
 {
@@ -36,6 +38,11 @@ CK_RV sr_member_passphrase_ok(const void *pass, size_t len, struct sr_error *err
 	return CKR_OK;
 }
 
+static CK_RV no_memory(struct sr_error *err)
+{
+	return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to check a passphrase");
+}
+
 /* Few at once; the others wait. */
 static bool stretch(struct sr_vault *vault, const struct sr_member_row *row, const void *pass, size_t len,
 	uint8_t *stretched, size_t size)
@@ -48,50 +55,82 @@ static bool stretch(struct sr_vault *vault, const struct sr_member_row *row, con
 }
 
 /* scrypt here, then the HSM's mac key: who has the database alone has nothing to guess against. */
-static CK_RV passphrase_hash(struct sr_vault *vault, const struct sr_member_row *row, const void *pass, size_t len,
+static CK_RV keyed(struct sr_vault *vault, unsigned generation, const uint8_t stretched[STRETCHED_LEN],
 	uint8_t hash[SR_HASH_LEN], struct sr_error *err)
 {
-	uint8_t stretched[32];
 	struct sr_buf packed = SR_BUF_INIT;
-	if (!stretch(vault, row, pass, len, stretched, sizeof(stretched)))
-		return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to check a passphrase");
 	sr_pack_text(&packed, "strongroom/passphrase/1");
 	sr_pack_text(&packed, vault->id);
-	sr_pack_bytes(&packed, stretched, sizeof(stretched));
-	CK_RV rv = packed.failed ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to check a passphrase")
-				 : sr_hsm_mac(vault->hsm, packed.data, packed.len, hash, err);
+	sr_pack_bytes(&packed, stretched, STRETCHED_LEN);
+	CK_RV rv = packed.failed ? no_memory(err)
+				 : sr_hsm_mac_by(vault->hsm, generation, packed.data, packed.len, hash, err);
 	sr_buf_clear(&packed);
-	sr_cleanse(stretched, sizeof(stretched));
 	return rv;
 }
 
 CK_RV sr_member_set_passphrase(
 	struct sr_vault *vault, struct sr_member_row *row, const void *pass, size_t len, struct sr_error *err)
 {
+	uint8_t stretched[STRETCHED_LEN];
 	CK_RV rv = sr_member_passphrase_ok(pass, len, err);
 	if (rv == CKR_OK)
 		rv = sr_hsm_random(vault->hsm, row->salt, sizeof(row->salt), err);
+	if (rv != CKR_OK)
+		return rv;
 	row->log2n = SCRYPT_LOG2N;
 	row->r = SCRYPT_R;
 	row->p = SCRYPT_P;
-	return rv == CKR_OK ? passphrase_hash(vault, row, pass, len, row->hash, err) : rv;
+	row->hash_generation = sr_hsm_generation(vault->hsm);
+	rv = stretch(vault, row, pass, len, stretched, sizeof(stretched)) ? CKR_OK : no_memory(err);
+	if (rv == CKR_OK)
+		rv = keyed(vault, row->hash_generation, stretched, row->hash, err);
+	sr_cleanse(stretched, sizeof(stretched));
+	return rv;
+}
+
+/* By whichever generation that is not retired. */
+static CK_RV try_generations(struct sr_vault *vault, const struct sr_member_row *row,
+	const uint8_t stretched[STRETCHED_LEN], bool *fits, struct sr_member_anew *anew, struct sr_error *err)
+{
+	struct sr_keys_span span;
+	uint8_t hash[SR_HASH_LEN];
+	CK_RV rv = sr_keys_span_now(vault, &span, err);
+	for (unsigned i = span.newest; rv == CKR_OK && !*fits && i >= span.oldest; i--) {
+		rv = keyed(vault, i, stretched, hash, err);
+		*fits = rv == CKR_OK && row && sr_equal(hash, row->hash, sizeof(hash));
+		if (i == span.newest)
+			memcpy(anew->hash, hash, sizeof(hash));
+		else if (*fits)
+			anew->hash_generation = span.newest;
+	}
+	sr_cleanse(hash, sizeof(hash));
+	return rv;
+}
+
+CK_RV sr_member_passphrase_tried(struct sr_vault *vault, const struct sr_member_row *row, const void *pass, size_t len,
+	bool *fits, struct sr_member_anew *anew, struct sr_error *err)
+{
+	static const struct sr_member_row nobody = { .log2n = SCRYPT_LOG2N, .r = SCRYPT_R, .p = SCRYPT_P };
+	uint8_t stretched[STRETCHED_LEN];
+	*fits = false;
+	anew->hash_generation = 0;
+	CK_RV rv =
+		stretch(vault, row ? row : &nobody, pass, len, stretched, sizeof(stretched)) ? CKR_OK : no_memory(err);
+	if (rv == CKR_OK)
+		rv = try_generations(vault, row, stretched, fits, anew, err);
+	sr_cleanse(stretched, sizeof(stretched));
+	return rv;
 }
 
 CK_RV sr_member_passphrase_fits(struct sr_vault *vault, const struct sr_member_row *row, const void *pass, size_t len,
 	bool *fits, struct sr_error *err)
 {
-	static const struct sr_member_row nobody = { .log2n = SCRYPT_LOG2N, .r = SCRYPT_R, .p = SCRYPT_P };
-	uint8_t hash[SR_HASH_LEN];
-	const struct sr_member_row *against = row ? row : &nobody;
-	CK_RV rv = passphrase_hash(vault, against, pass, len, hash, err);
-	*fits = rv == CKR_OK && row && sr_equal(hash, row->hash, sizeof(hash));
-	sr_cleanse(hash, sizeof(hash));
+	struct sr_member_anew ignored;
+	CK_RV rv = sr_member_passphrase_tried(vault, row, pass, len, fits, &ignored, err);
+	sr_cleanse(&ignored, sizeof(ignored));
 	return rv;
 }
 
-/* -- C_SetPIN --------------------------------------------------------------------------------------------------- */
-
-/* FRESH carries the mark of the row that the old passphrase was checked against: two changes at once are one change. */
 static CK_RV passwd_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
 {
 	struct sr_member_row *fresh = act->arg;

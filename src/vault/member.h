@@ -15,9 +15,17 @@ CK_RV sr_member_passphrase_ok(const void *pass, size_t len, struct sr_error *err
 CK_RV sr_member_set_passphrase(
 	struct sr_vault *vault, struct sr_member_row *row, const void *pass, size_t len, struct sr_error *err);
 
-/** sr_member_passphrase_fits(vault, row, pass, len, fits, err): with ROW NULL the same work for nothing. */
+/** sr_member_passphrase_fits(vault, row, pass, len, fits, err): with ROW NULL the same work for nothing.
+ *  sr_member_passphrase_tried(vault, row, pass, len, fits, anew, err): the same; ANEW gets what is to take the place of
+ *  a hash that an older generation of the mac key has made: its HASH_GENERATION is 0 where nothing is. */
 CK_RV sr_member_passphrase_fits(struct sr_vault *vault, const struct sr_member_row *row, const void *pass, size_t len,
 	bool *fits, struct sr_error *err);
+struct sr_member_anew {
+	uint8_t hash[SR_HASH_LEN];
+	unsigned hash_generation;
+};
+CK_RV sr_member_passphrase_tried(struct sr_vault *vault, const struct sr_member_row *row, const void *pass, size_t len,
+	bool *fits, struct sr_member_anew *anew, struct sr_error *err);
 
 /** sr_member_current(caller, row, err): the row of the member who is logged in as it is stored now: the identity's copy
  *  is from its login, and the passphrase may have changed since. */

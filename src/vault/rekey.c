@@ -1,6 +1,7 @@
 /* A new generation of the seal key, and everything sealed anew under it, in bounded steps. */
 #include "vault/rekey.h"
 
+#include "audit/keys.h"
 #include "audit/state.h"
 #include "hsm/seals.h"
 #include "store/reseal.h"
@@ -56,7 +57,7 @@ CK_RV sr_generations_opening(struct sr_vault *vault, unsigned *keys, unsigned *s
 	CK_RV rv = vault->store->ops->begin_read(vault->store, &tx, err);
 	if (rv != CKR_OK)
 		return rv;
-	rv = read_opening(vault, tx, SR_KEYS_META, keys, err);
+	rv = sr_keys_said(vault->store, tx, keys, err);
 	if (rv == CKR_OK)
 		rv = read_opening(vault, tx, SR_SEAL_META, seal, err);
 	vault->store->ops->rollback(tx);

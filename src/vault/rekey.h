@@ -16,9 +16,6 @@
 CK_RV sr_seal_generation(
 	struct sr_vault *vault, const struct sr_moment *at, unsigned *generation, struct sr_error *err);
 
-#define SR_KEYS_META "key-generation" /* the same of the wrap, mac and audit keys, which have one generation together \
-				       */
-
 /** sr_generations_opening(vault, keys, seal, err): what SR_KEYS_META and SR_SEAL_META say, 1 without them: before the
  *  HSM's keys are loaded. */
 CK_RV sr_generations_opening(struct sr_vault *vault, unsigned *keys, unsigned *seal, struct sr_error *err);
