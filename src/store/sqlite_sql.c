@@ -47,6 +47,9 @@
 	"AND " column " IS NOT NULL ORDER BY " column ", id"
 #define EVENT_RANGE "WHERE id > ?1 AND id < ?2 AND timestamp_ms >= ?3 AND timestamp_ms <= ?4 ORDER BY id "
 
+#define DECIDING(table, key) "SELECT " key ", NULL FROM " table " WHERE " key " > ?1 AND ?2 = '' ORDER BY 1 LIMIT ?3"
+#define DECIDING_BY_TWO(table, keys) "SELECT " keys " FROM " table " WHERE (" keys ") > (?1, ?2) ORDER BY 1, 2 LIMIT ?3"
+
 static const char *const texts[SR_SQL_COUNT] = {
 	[SR_SQL_BEGIN_READ] = "BEGIN",
 	[SR_SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
@@ -256,6 +259,16 @@ static const char *const texts[SR_SQL_COUNT] = {
 	[SR_SQL_CHECKPOINT_LIST] = "SELECT " CHECKPOINT " FROM checkpoint ORDER BY seq",
 	[SR_SQL_AUDIT_KEY_PUT] = "INSERT INTO audit_key (" AUDIT_KEY ") VALUES (?, ?, ?)",
 	[SR_SQL_AUDIT_KEY_LIST] = "SELECT " AUDIT_KEY " FROM audit_key ORDER BY generation",
+
+	[SR_SQL_DECIDING_SECRET] = DECIDING("secret", "path"),
+	[SR_SQL_DECIDING_KEY] = DECIDING_BY_TWO("key", "path, part"),
+	[SR_SQL_DECIDING_TOKEN] = DECIDING("token", "id"),
+	[SR_SQL_DECIDING_AGENT] = DECIDING("agent", "name"),
+	[SR_SQL_DECIDING_MEMBER] = DECIDING("member", "name"),
+	[SR_SQL_DECIDING_POLICY] = DECIDING_BY_TWO("policy", "tier, glob"),
+	[SR_SQL_DECIDING_APPROVAL] = DECIDING("approval", "id"),
+	[SR_SQL_DECIDING_ROTATION] = DECIDING("rotation", "glob"),
+	[SR_SQL_DECIDING_FREEZE] = DECIDING("freeze", "path"),
 };
 
 const char *sr_sqlite_sql(enum sr_sql sql)

@@ -51,12 +51,17 @@ static CK_RV check_mac(struct sr_vault *vault, const struct sr_moment *at, const
 	return CKR_OK;
 }
 
+CK_RV sr_rows_check_mark(struct sr_vault *vault, const struct sr_moment *at, const char *subject,
+	const struct sr_buf *packed, const struct sr_mark *mark, struct sr_error *err)
+{
+	CK_RV rv = check_mac(vault, at, subject, packed, mark, err);
+	return rv == CKR_OK ? check_fresh(vault, at, subject, mark, err) : rv;
+}
+
 static CK_RV check_row(struct sr_vault *vault, const struct sr_moment *at, const char *subject, struct sr_buf *packed,
 	const struct sr_mark *mark, struct sr_error *err)
 {
-	CK_RV rv = check_mac(vault, at, subject, packed, mark, err);
-	if (rv == CKR_OK)
-		rv = check_fresh(vault, at, subject, mark, err);
+	CK_RV rv = sr_rows_check_mark(vault, at, subject, packed, mark, err);
 	sr_buf_clear(packed);
 	return rv;
 }
