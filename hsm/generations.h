@@ -4,7 +4,7 @@
 #ifndef SR_HSM_GENERATIONS_H
 #define SR_HSM_GENERATIONS_H
 
-#include "hsm/hsm.h"
+#include "hsm/key.h"
 #include "util/attrs.h"
 
 #define SR_KEYS_GENERATION_MAX 1000u
@@ -43,5 +43,10 @@ unsigned sr_hsm_wrapped_generation(const struct sr_buf *blob);
  *  CKR_DEVICE_ERROR / SR_REASON_SEAL_BROKEN where it does not open. */
 CK_RV sr_hsm_rewrap(struct sr_hsm *hsm, const struct sr_buf *blob, CK_OBJECT_CLASS object_class,
 	const struct sr_attrs *attrs, struct sr_buf *wrapped, struct sr_buf *material, struct sr_error *err);
+
+/** sr_hsm_recognise(hsm, key, material, leaves, err): the MATERIAL of a resident KEY by the newest wrap key, where it
+ *  LEAVES the HSM. */
+CK_RV sr_hsm_recognise(
+	struct sr_hsm *hsm, struct sr_hsm_key *key, struct sr_buf *material, bool *leaves, struct sr_error *err);
 
 #endif

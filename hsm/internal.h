@@ -298,6 +298,9 @@ CK_RV sr_hsm_connect(struct sr_hsm *hsm, struct sr_error *err);
  * sr_keys_find_seal(hsm, generation, err): one more generation of the seal key, among hsm->keys. */
 CK_RV sr_keys_find(struct sr_hsm *hsm, struct sr_error *err);
 CK_RV sr_keys_find_seal(struct sr_hsm *hsm, unsigned generation, struct sr_error *err);
+/** sr_keys_find_newer(hsm, rv, err): sr_keys_find has failed by RV and ERR, and the keys were there once: whether they
+ * were retired since, so that those of a newer generation are to be found in their place. */
+CK_RV sr_keys_find_newer(struct sr_hsm *hsm, CK_RV rv, struct sr_error *err);
 /** sr_keys_find_core(hsm, generation, err): the other three keys of one more generation, among hsm->keys.
  * sr_keys_advance(hsm, generation, err): these become the newest; those that were stay among the others. */
 CK_RV sr_keys_find_core(struct sr_hsm *hsm, unsigned generation, struct sr_error *err);

@@ -128,3 +128,51 @@ CK_RV sr_hsm_rewrap(struct sr_hsm *hsm, const struct sr_buf *blob, CK_OBJECT_CLA
 		return sr_fail(err, job.why.rv, job.why.reason, "%s", job.why.text);
 	return rv == CKR_OK ? rv : sr_fail(err, why.rv, why.reason, "%s", why.text);
 }
+
+/* -- resident keys ------------------------------------------------------------------------------------------------ */
+
+/** struct recognising: a resident key, and what it would be wrapped. NONE: it does not leave the HSM. */
+struct recognising {
+	struct sr_hsm *hsm;
+	struct sr_hsm_key *key;
+	struct sr_buf *material;
+	bool none;
+	struct sr_error why;
+};
+
+static CK_RV recognise_work(const struct sr_hsm_turn *turn, void *job_)
+{
+	struct recognising *job = job_;
+	struct sr_buf bare = SR_BUF_INIT;
+	struct sr_held held;
+	bool leaves = false;
+	sr_error_clear(&job->why);
+	sr_buf_clear(job->material);
+	CK_RV rv = sr_cache_hold(job->hsm, turn, job->key, SR_HOLD_OBJECT, &held, &job->why);
+	if (rv != CKR_OK)
+		return job->why.rv == CKR_OK ? rv : CKR_FUNCTION_FAILED;
+	rv = sr_object_bool(turn, held.handle, CKA_EXTRACTABLE, &leaves);
+	job->none = rv == CKR_OK && !leaves;
+	if (rv == CKR_OK && leaves)
+		rv = sr_wrap_with_vault(turn, turn->keys.generation, held.handle, &bare);
+	if (rv == CKR_OK && leaves)
+		digest(&bare, job->material);
+	sr_cache_release(job->hsm, &held);
+	sr_buf_clear(&bare);
+	return rv;
+}
+
+CK_RV sr_hsm_recognise(
+	struct sr_hsm *hsm, struct sr_hsm_key *key, struct sr_buf *material, bool *leaves, struct sr_error *err)
+{
+	struct recognising job = { hsm, key, material, false, SR_ERROR_INIT };
+	struct sr_error why = SR_ERROR_INIT;
+	CK_RV rv = sr_hsm_need_keys(hsm, err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = sr_hsm_run(hsm, "recognise a key", recognise_work, &job, &why);
+	*leaves = !job.none;
+	if (job.why.rv != CKR_OK)
+		return sr_fail(err, job.why.rv, job.why.reason, "%s", job.why.text);
+	return rv == CKR_OK ? rv : sr_fail(err, why.rv, why.reason, "%s", why.text);
+}

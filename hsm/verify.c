@@ -432,6 +432,52 @@ CK_RV sr_keys_find(struct sr_hsm *hsm, struct sr_error *err)
 	return CKR_OK;
 }
 
+/* The lowest from GENERATION on that the HSM has; GENERATION itself where it has none. */
+static unsigned find_lowest(
+	const struct sr_hsm_turn *turn, const struct sr_hsm *hsm, enum sr_hsm_role role, unsigned generation)
+{
+	char label[SR_HSM_LABEL_MAX];
+	CK_OBJECT_HANDLE found[1];
+	CK_ULONG count = 0;
+	for (unsigned i = 0; i <= SR_HSM_CORES_MAX; i++) {
+		sr_key_label(hsm->vault_id, role, generation + i, label);
+		if (sr_object_find_label(turn, sr_key_class(role), label, found, 1, &count) == CKR_OK && count > 0)
+			return generation + i;
+	}
+	return generation;
+}
+
+/* Another process may have begun a newer generation and retired this one, while we did not ask the database. Which is
+ * the newest it says afterwards, and what it stands under has to be by that. */
+CK_RV sr_keys_find_newer(struct sr_hsm *hsm, CK_RV rv, struct sr_error *err)
+{
+	const struct sr_hsm_turn turn = { .module = hsm->backend.module, .slot = hsm->slot, .session = hsm->keeper };
+	const struct sr_hsm_witness was = hsm->witness;
+	unsigned wanted = hsm->wanted, seal = hsm->seal_from ? hsm->seal_from : hsm->wanted;
+	if (was.generation == 0)
+		return rv;
+	int lock = sr_softhsm_lock(hsm->backend.softhsm_conf, false);
+	unsigned newer = find_lowest(&turn, hsm, SR_ROLE_AUDIT, wanted);
+	unsigned newer_seal = find_lowest(&turn, hsm, SR_ROLE_SEAL, seal);
+	sr_softhsm_unlock(lock);
+	if (newer == wanted && newer_seal == seal)
+		return rv;
+	struct sr_error why = SR_ERROR_INIT;
+	hsm->wanted = newer;
+	hsm->seal_from = newer_seal;
+	if (newer != wanted)
+		hsm->witness.generation = 0;
+	CK_RV found = sr_keys_find(hsm, &why);
+	if (found == CKR_OK) {
+		sr_error_clear(err);
+		return CKR_OK;
+	}
+	hsm->wanted = wanted;
+	hsm->seal_from = seal;
+	hsm->witness = was;
+	return rv;
+}
+
 CK_OBJECT_HANDLE sr_keys_seal(const struct sr_hsm_keys *keys, unsigned generation)
 {
 	if (generation == keys->seal_generation)
