@@ -295,7 +295,7 @@ static CK_RV unwrap(const struct sr_hsm_turn *turn, CK_SESSION_HANDLE shelf, con
 	sr_template_place(&template, NULL, NULL);
 	CK_RV rv = sr_turn_doubt(turn, sr_unwrap_with_vault(turn, shelf, &key->blob, &template, handle));
 	if (rv == CKR_GENERAL_ERROR || rv == CKR_FUNCTION_FAILED || rv == CKR_WRAPPED_KEY_INVALID ||
-		rv == CKR_WRAPPED_KEY_LEN_RANGE)
+		rv == CKR_WRAPPED_KEY_LEN_RANGE || rv == CKR_KEY_FUNCTION_NOT_PERMITTED)
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_SEAL_BROKEN,
 			"a wrapped key does not open (%s); restore it from a backup and look at the audit",
 			sr_rv_name(rv));

@@ -110,11 +110,27 @@ CK_RV sr_resident_find(const struct sr_hsm_turn *turn, const char *vault_id, con
 CK_RV sr_resident_destroy(
 	const struct sr_hsm_turn *turn, const char *vault_id, const char *uid, CK_OBJECT_CLASS object_class);
 
-/** sr_wrap_with_vault(turn, object, blob), sr_unwrap_with_vault(turn, session, blob, template, object): by the vault's
- *  wrap key, AES key wrap with padding. */
-CK_RV sr_wrap_with_vault(const struct sr_hsm_turn *turn, CK_OBJECT_HANDLE object, struct sr_buf *blob);
+/** sr_wrap_with_vault(turn, generation, object, bare), sr_unwrap_with_vault(turn, session, blob, template, object): by
+ *  the vault's wrap key, AES key wrap with padding. A blob says which generation that was, unless it was the first;
+ * BARE is what the HSM gives. CKR_KEY_FUNCTION_NOT_PERMITTED: the HSM has no such generation. */
+CK_RV sr_wrap_with_vault(
+	const struct sr_hsm_turn *turn, unsigned generation, CK_OBJECT_HANDLE object, struct sr_buf *bare);
 CK_RV sr_unwrap_with_vault(const struct sr_hsm_turn *turn, CK_SESSION_HANDLE session, const struct sr_buf *blob,
 	struct sr_template *template, CK_OBJECT_HANDLE *object);
+
+/** sr_wrapped_bare(blob): borrowed from it. sr_wrapped_tag(generation, bare, blob): the reverse. */
+struct sr_buf sr_wrapped_bare(const struct sr_buf *blob);
+void sr_wrapped_tag(unsigned generation, const struct sr_buf *bare, struct sr_buf *blob);
+
+/** sr_wrap_material(turn, object, bare, material): the digest of BARE, which is OBJECT under the newest generation, and
+ *  behind it those of what the other generations make of it: a key that was kept under one of them is known by it. */
+CK_RV sr_wrap_material(
+	const struct sr_hsm_turn *turn, CK_OBJECT_HANDLE object, const struct sr_buf *bare, struct sr_buf *material);
+
+/** sr_rewrap_in(turn, blob, class, attrs, wrapped, material, err): sr_hsm_rewrap within TURN. ERR is filled for what is
+ *  final, else the answer is the backend's own code. */
+CK_RV sr_rewrap_in(const struct sr_hsm_turn *turn, const struct sr_buf *blob, CK_OBJECT_CLASS object_class,
+	const struct sr_attrs *attrs, struct sr_buf *wrapped, struct sr_buf *material, struct sr_error *err);
 
 /** sr_hsm_vault_id(hsm, out): of the keys that are wanted. */
 void sr_hsm_vault_id(struct sr_hsm *hsm, char out[SR_HSM_VAULT_ID_MAX + 1]);

@@ -139,6 +139,7 @@ void sr_key_id(enum sr_hsm_role role, unsigned generation, uint8_t id[5]);
 CK_OBJECT_CLASS sr_key_class(enum sr_hsm_role role); /* of the secret or private key */
 
 #define SR_HSM_SEALS_MAX 8
+#define SR_HSM_CORES_MAX 8
 
 /** struct sr_seal_key: a generation of the seal key beside the one that was loaded with the others. */
 struct sr_seal_key {
@@ -147,12 +148,24 @@ struct sr_seal_key {
 	bool copied;
 };
 
+/** struct sr_core_key: the wrap, mac and audit keys of another generation than the newest. POINT: the audit key's
+ * public half. */
+struct sr_core_key {
+	unsigned generation;
+	CK_OBJECT_HANDLE wrap, mac;
+	bool mac_copied;
+	uint8_t point[SR_HSM_POINT_LEN];
+};
+
 /** struct sr_hsm_keys: handles to use. GENERATION 0: none loaded; SEAL_GENERATION is that of USE[SR_ROLE_SEAL], SEALS
- * are others of its generations that were needed, SEAL_NEXT the place of the next. */
+ * are others of its generations that were needed, SEAL_NEXT the place of the next. CORES, CORE_NEXT: likewise those of
+ * the other three beside GENERATION, the older ones as far as the HSM has them. */
 struct sr_hsm_keys {
 	unsigned generation, seal_generation;
 	struct sr_seal_key seals[SR_HSM_SEALS_MAX];
 	unsigned seal_next;
+	struct sr_core_key cores[SR_HSM_CORES_MAX];
+	unsigned core_next;
 	CK_OBJECT_HANDLE use[SR_ROLES];
 	bool copied[SR_ROLES];
 	uint8_t point[SR_HSM_POINT_LEN]; /* the audit key's public half */
@@ -285,10 +298,39 @@ CK_RV sr_hsm_connect(struct sr_hsm *hsm, struct sr_error *err);
  * sr_keys_find_seal(hsm, generation, err): one more generation of the seal key, among hsm->keys. */
 CK_RV sr_keys_find(struct sr_hsm *hsm, struct sr_error *err);
 CK_RV sr_keys_find_seal(struct sr_hsm *hsm, unsigned generation, struct sr_error *err);
+/** sr_keys_find_newer(hsm, rv, err): sr_keys_find has failed by RV and ERR, and the keys were there once: whether they
+ * were retired since, so that those of a newer generation are to be found in their place. */
+CK_RV sr_keys_find_newer(struct sr_hsm *hsm, CK_RV rv, struct sr_error *err);
+/** sr_keys_find_core(hsm, generation, err): the other three keys of one more generation, among hsm->keys.
+ * sr_keys_advance(hsm, generation, err): these become the newest; those that were stay among the others. */
+CK_RV sr_keys_find_core(struct sr_hsm *hsm, unsigned generation, struct sr_error *err);
+CK_RV sr_keys_advance(struct sr_hsm *hsm, unsigned generation, struct sr_error *err);
 /** sr_keys_seal(keys, generation): its handle, 0 where it was not found yet. */
 CK_OBJECT_HANDLE sr_keys_seal(const struct sr_hsm_keys *keys, unsigned generation);
-/** sr_keys_generate_seal(turn, vault_id, generation) */
-CK_RV sr_keys_generate_seal(const struct sr_hsm_turn *turn, const char *vault_id, unsigned generation);
+/** sr_keys_wrap(keys, generation), sr_keys_mac(keys, generation): the same of these; generation 0 is the newest.
+ *  sr_keys_point(keys, generation): the audit key's public half, NULL where it is not known. */
+CK_OBJECT_HANDLE sr_keys_wrap(const struct sr_hsm_keys *keys, unsigned generation);
+CK_OBJECT_HANDLE sr_keys_mac(const struct sr_hsm_keys *keys, unsigned generation);
+const uint8_t *sr_keys_point(const struct sr_hsm_keys *keys, unsigned generation);
+/** sr_keys_generate_one(turn, vault_id, role, generation) */
+CK_RV sr_keys_generate_one(
+	const struct sr_hsm_turn *turn, const char *vault_id, enum sr_hsm_role role, unsigned generation);
+
+/** sr_hsm_need(hsm, generation, find, doing, err): FIND with LOCK held and keys loaded, anew where the backend had lost
+ *  them (generations.c). */
+typedef CK_RV sr_hsm_find(struct sr_hsm *hsm, unsigned generation, struct sr_error *err);
+CK_RV sr_hsm_need(struct sr_hsm *hsm, unsigned generation, sr_hsm_find *find, const char *doing, struct sr_error *err);
+
+/** struct sr_role_job: one key that is made or destroyed; FOUND of that label. sr_role_run(hsm, doing, job, err): made
+ *  where none is there; destroyed where DESTROY, the audit key's public half too. */
+struct sr_role_job {
+	enum sr_hsm_role role;
+	unsigned generation;
+	bool destroy;
+	char vault_id[SR_HSM_VAULT_ID_MAX + 1];
+	CK_ULONG found;
+};
+CK_RV sr_role_run(struct sr_hsm *hsm, const char *doing, struct sr_role_job *job, struct sr_error *err);
 
 /* -- presence.c ------------------------------------------------------------------------------------------------ */
 

@@ -61,12 +61,15 @@ struct sr_hsm_place {
  *            CKA_EC_PARAMS, CKA_EC_POINT), and of a private key those of them that it shows; CKA_VALUE_LEN of a secret
  *            key, where it is known (SoftHSM2 does not tell it of a generic secret that was unwrapped)
  *  material  SHA-256 of the key under the vault's wrap key (AES key wrap is deterministic): equal for equal material,
- *            telling nothing else; empty where it could not be had */
+ *            telling nothing else; empty where it could not be had. Behind it the same by each other generation of
+ *            that key that the HSM still has: what was kept under it is known by that
+ *  generation  of the wrap key, where there is a blob or material */
 struct sr_hsm_made {
 	struct sr_hsm_key *key;
 	struct sr_buf blob;
 	struct sr_attrs attrs;
 	struct sr_buf material;
+	unsigned generation;
 };
 void sr_hsm_made_clear(struct sr_hsm_made *made);
 

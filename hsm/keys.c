@@ -188,13 +188,14 @@ static CK_RV generate_work(const struct sr_hsm_turn *turn, void *job_)
 	return rv;
 }
 
-CK_RV sr_keys_generate_seal(const struct sr_hsm_turn *turn, const char *vault_id, unsigned generation)
+CK_RV sr_keys_generate_one(
+	const struct sr_hsm_turn *turn, const char *vault_id, enum sr_hsm_role role, unsigned generation)
 {
 	struct plan plan = { vault_id, generation, generation, true, can_copy_fixed(turn), CKR_OK };
-	CK_RV rv = generate(turn, &plan, SR_ROLE_SEAL);
+	CK_RV rv = generate(turn, &plan, role);
 	if (is_template_refusal(rv)) {
 		plan.fixed = false;
-		rv = generate(turn, &plan, SR_ROLE_SEAL);
+		rv = generate(turn, &plan, role);
 	}
 	return rv;
 }

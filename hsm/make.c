@@ -254,13 +254,6 @@ static CK_RV take_attrs(
 	return rv;
 }
 
-static void digest_material(struct sr_hsm_made *made, const struct sr_buf *blob)
-{
-	uint8_t digest[SR_SHA256_LEN];
-	if (sr_sha256(blob->data, blob->len, digest))
-		sr_buf_append(&made->material, digest, sizeof(digest));
-}
-
 /* An AES key's length shows in the wrapped key's; a generic secret's does not. */
 static void learn_length(struct sr_hsm_made *made, const struct sr_buf *blob)
 {
@@ -282,7 +275,7 @@ static CK_RV take_blob(const struct sr_hsm_turn *turn, struct making *making, co
 	struct sr_hsm_made *made = making->made;
 	struct sr_buf blob = SR_BUF_INIT;
 	bool wrapped = making->place->custody == SR_HSM_WRAPPED;
-	CK_RV rv = sr_wrap_with_vault(turn, fresh->object, &blob);
+	CK_RV rv = sr_wrap_with_vault(turn, turn->keys.generation, fresh->object, &blob);
 	if (rv == CKR_OK)
 		learn_length(made, &blob);
 	if (wrapped && rv == CKR_OK && !has_whole_blocks(making))
@@ -290,9 +283,10 @@ static CK_RV take_blob(const struct sr_hsm_turn *turn, struct making *making, co
 	else if (wrapped && rv != CKR_OK && rv != CKR_HOST_MEMORY && !sr_hsm_is_lost(rv))
 		rv = refuse_custody(making, sr_rv_name(rv));
 	if (rv == CKR_OK && making->place->with_material)
-		digest_material(made, &blob);
+		rv = sr_wrap_material(turn, fresh->object, &blob, &made->material);
 	if (rv == CKR_OK && wrapped)
-		sr_buf_append(&made->blob, blob.data, blob.len);
+		sr_wrapped_tag(turn->keys.generation, &blob, &made->blob);
+	made->generation = turn->keys.generation;
 	sr_buf_clear(&blob);
 	return wrapped || sr_hsm_is_lost(rv) || rv == CKR_HOST_MEMORY ? rv : CKR_OK;
 }
@@ -384,6 +378,18 @@ static CK_RV finish_public(const struct sr_hsm_turn *turn, struct making *making
 	return made->key && !made->attrs.failed ? CKR_OK : CKR_HOST_MEMORY;
 }
 
+/* Of a wrapped key that is copied: its own blob tells, whichever generation that is under. */
+static CK_RV take_material(const struct sr_hsm_turn *turn, struct making *making)
+{
+	const struct sr_hsm_key *source = making->source;
+	struct sr_buf wrapped = SR_BUF_INIT;
+	CK_RV rv = sr_rewrap_in(turn, &source->blob, source->object_class, &source->template, &wrapped,
+		&making->made->material, &making->why);
+	making->made->generation = turn->keys.generation;
+	sr_buf_clear(&wrapped);
+	return rv;
+}
+
 static CK_RV finish(const struct sr_hsm_turn *turn, struct making *making, struct fresh *fresh)
 {
 	const struct sr_hsm_place *place = making->place;
@@ -394,7 +400,7 @@ static CK_RV finish(const struct sr_hsm_turn *turn, struct making *making, struc
 	else if (rv == CKR_OK && place->custody == SR_HSM_WRAPPED)
 		rv = refuse_custody(making, "it is not extractable");
 	else if (rv == CKR_OK && place->with_material && has_blob(making))
-		digest_material(made, &making->source->blob);
+		rv = take_material(turn, making);
 	if (rv == CKR_OK && place->custody != SR_HSM_WRAPPED && fresh->to_close &&
 		!make_unextractable(turn, making, fresh)) {
 		making->closed = true;
@@ -405,7 +411,7 @@ static CK_RV finish(const struct sr_hsm_turn *turn, struct making *making, struc
 	return rv == CKR_OK ? make_reference(turn, making, fresh) : rv;
 }
 
-/* A wrapped key copied to a wrapped one: the same blob, unwrapped with other rights from now on. */
+/* A wrapped key copied to a wrapped one: under the newest generation, and unwrapped with other rights from now on. */
 static CK_RV copy_blob(const struct sr_hsm_turn *turn, struct making *making)
 {
 	struct sr_held held;
@@ -417,9 +423,13 @@ static CK_RV copy_blob(const struct sr_hsm_turn *turn, struct making *making)
 	sr_cache_release(making->hsm, &held);
 	if (rv != CKR_OK)
 		return rv;
-	sr_buf_append(&made->blob, making->source->blob.data, making->source->blob.len);
-	if (making->place->with_material)
-		digest_material(made, &made->blob);
+	rv = sr_rewrap_in(turn, &making->source->blob, making->object_class, &making->source->template, &made->blob,
+		&made->material, &making->why);
+	if (rv != CKR_OK)
+		return rv;
+	made->generation = turn->keys.generation;
+	if (!making->place->with_material)
+		sr_buf_clear(&made->material);
 	made->key = wrapped_reference(making);
 	return made->key && !made->attrs.failed && !made->blob.failed && !made->material.failed ? CKR_OK
 												: CKR_HOST_MEMORY;

@@ -1,24 +1,28 @@
 /* MAC, signature and random numbers. */
+#include "hsm/generations.h"
 #include "hsm/internal.h"
 
 #include <string.h>
 
 #define RANDOM_AT_ONCE 1024
 
-/** struct bytes_job: IN to exactly OUT_LEN bytes at OUT. */
+/** struct bytes_job: IN to exactly OUT_LEN bytes at OUT. GENERATION of the key (0: the newest; then which that is).
+ *  ABSENT: it was not at hand. */
 struct bytes_job {
 	const uint8_t *in;
 	size_t in_len;
 	uint8_t *out;
 	size_t out_len;
+	unsigned generation;
+	bool absent;
 };
 
 static CK_RV sign_with(
-	const struct sr_hsm_turn *turn, const struct bytes_job *job, CK_MECHANISM_TYPE type, enum sr_hsm_role role)
+	const struct sr_hsm_turn *turn, const struct bytes_job *job, CK_MECHANISM_TYPE type, CK_OBJECT_HANDLE key)
 {
 	CK_MECHANISM mechanism = { type, NULL, 0 };
 	CK_ULONG len = job->out_len;
-	CK_RV rv = turn->module->C_SignInit(turn->session, &mechanism, turn->keys.use[role]);
+	CK_RV rv = turn->module->C_SignInit(turn->session, &mechanism, key);
 	if (rv == CKR_OK)
 		rv = turn->module->C_Sign(turn->session, (CK_BYTE *)(uintptr_t)job->in, job->in_len, job->out, &len);
 	if (rv == CKR_OK && len != job->out_len)
@@ -26,51 +30,88 @@ static CK_RV sign_with(
 	return rv;
 }
 
-static CK_RV mac_work(const struct sr_hsm_turn *turn, void *job)
+static CK_RV mac_work(const struct sr_hsm_turn *turn, void *job_)
 {
-	return sign_with(turn, job, CKM_SHA256_HMAC, SR_ROLE_MAC);
+	struct bytes_job *job = job_;
+	CK_OBJECT_HANDLE key = sr_keys_mac(&turn->keys, job->generation);
+	job->absent = key == 0;
+	return key ? sign_with(turn, job, CKM_SHA256_HMAC, key) : CKR_OK;
 }
 
-static CK_RV sign_work(const struct sr_hsm_turn *turn, void *job)
+static CK_RV sign_work(const struct sr_hsm_turn *turn, void *job_)
 {
-	return sign_with(turn, job, CKM_ECDSA, SR_ROLE_AUDIT);
+	struct bytes_job *job = job_;
+	job->generation = turn->keys.generation;
+	return sign_with(turn, job, CKM_ECDSA, turn->keys.use[SR_ROLE_AUDIT]);
 }
 
 CK_RV sr_hsm_mac(struct sr_hsm *hsm, const void *data, size_t len, uint8_t mac[SR_HSM_MAC_LEN], struct sr_error *err)
 {
-	struct bytes_job job = { data, len, mac, SR_HSM_MAC_LEN };
+	return sr_hsm_mac_by(hsm, 0, data, len, mac, err);
+}
+
+/* The HSM may lose its sessions, and with them what was found, between the finding and the use. */
+CK_RV sr_hsm_mac_by(struct sr_hsm *hsm, unsigned generation, const void *data, size_t len, uint8_t mac[SR_HSM_MAC_LEN],
+	struct sr_error *err)
+{
+	struct bytes_job job = { data, len, mac, SR_HSM_MAC_LEN, generation, false };
 	CK_RV rv = sr_hsm_need_keys(hsm, err);
 	if (rv != CKR_OK)
 		return rv;
 	if (len == 0)
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_INTERNAL, "MAC refused: no data, so no domain label");
-	return sr_hsm_run(hsm, "compute a MAC", mac_work, &job, err);
+	for (int tries = 0; tries < 3; tries++) {
+		rv = sr_hsm_run(hsm, "compute a MAC", mac_work, &job, err);
+		if (rv != CKR_OK || !job.absent)
+			return rv;
+		rv = sr_hsm_need_keys_of(hsm, generation, err);
+		if (rv != CKR_OK)
+			return rv;
+	}
+	return sr_hsm_fail(err, CKR_DEVICE_REMOVED, "compute a MAC");
+}
+
+CK_RV sr_hsm_sign_as(struct sr_hsm *hsm, const uint8_t digest[32], uint8_t signature[SR_HSM_SIGNATURE_LEN],
+	unsigned *generation, struct sr_error *err)
+{
+	struct bytes_job job = { digest, 32, signature, SR_HSM_SIGNATURE_LEN, 0, false };
+	CK_RV rv = sr_hsm_need_keys(hsm, err);
+	if (rv == CKR_OK)
+		rv = sr_hsm_run(hsm, "sign a checkpoint", sign_work, &job, err);
+	*generation = job.generation;
+	return rv;
 }
 
 CK_RV sr_hsm_sign(
 	struct sr_hsm *hsm, const uint8_t digest[32], uint8_t signature[SR_HSM_SIGNATURE_LEN], struct sr_error *err)
 {
-	struct bytes_job job = { digest, 32, signature, SR_HSM_SIGNATURE_LEN };
-	CK_RV rv = sr_hsm_need_keys(hsm, err);
-	return rv == CKR_OK ? sr_hsm_run(hsm, "sign a checkpoint", sign_work, &job, err) : rv;
+	unsigned generation;
+	return sr_hsm_sign_as(hsm, digest, signature, &generation, err);
 }
 
 CK_RV sr_hsm_audit_key(struct sr_hsm *hsm, struct sr_buf *spki, struct sr_error *err)
+{
+	return sr_hsm_audit_key_of(hsm, 0, spki, err);
+}
+
+CK_RV sr_hsm_audit_key_of(struct sr_hsm *hsm, unsigned generation, struct sr_buf *spki, struct sr_error *err)
 {
 	/* SubjectPublicKeyInfo of every P-256 key, up to the point (RFC 5480) */
 	static const uint8_t head[] = { 0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01,
 		0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00 };
 	CK_RV rv = sr_hsm_need_keys(hsm, err);
+	if (rv == CKR_OK && generation)
+		rv = sr_hsm_need_keys_of(hsm, generation, err);
 	if (rv != CKR_OK)
 		return rv;
 	pthread_mutex_lock(&hsm->lock);
-	bool known = hsm->keys.generation != 0;
-	if (known) {
+	const uint8_t *point = hsm->keys.generation ? sr_keys_point(&hsm->keys, generation) : NULL;
+	if (point) {
 		sr_buf_append(spki, head, sizeof(head));
-		sr_buf_append(spki, hsm->keys.point, sizeof(hsm->keys.point));
+		sr_buf_append(spki, point, SR_HSM_POINT_LEN);
 	}
 	pthread_mutex_unlock(&hsm->lock);
-	if (!known)
+	if (!point)
 		return sr_fail(
 			err, CKR_DEVICE_REMOVED, SR_REASON_HSM_MISSING, "the HSM was lost; its audit key is not known");
 	return spki->failed ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "out of memory") : CKR_OK;
@@ -90,7 +131,7 @@ static CK_RV random_work(const struct sr_hsm_turn *turn, void *job_)
 
 CK_RV sr_hsm_random(struct sr_hsm *hsm, void *out, size_t len, struct sr_error *err)
 {
-	struct bytes_job job = { NULL, 0, out, len };
+	struct bytes_job job = { NULL, 0, out, len, 0, false };
 	return sr_hsm_run(hsm, "give random bytes", random_work, &job, err);
 }
 

@@ -88,6 +88,8 @@ static CK_RV reopen(struct sr_hsm *hsm, struct sr_error *err)
 		return rv;
 	struct sr_error why = SR_ERROR_INIT;
 	rv = sr_keys_find(hsm, &why);
+	if (rv != CKR_OK && why.reason == SR_REASON_HSM_KEY_REFUSED)
+		rv = sr_keys_find_newer(hsm, rv, &why);
 	if (rv == CKR_OK)
 		return CKR_OK;
 	sr_pool_drop(hsm, rv);

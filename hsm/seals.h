@@ -1,5 +1,5 @@
 /* Generations of the seal key. Each sealed value says which one it is under; the newest seals, the others open, until
- * no value needs them any more (docs/backup.md). The other three keys have one generation. */
+ * no value needs them any more (docs/backup.md). The other three keys have generations of their own (generations.h). */
 #ifndef SR_HSM_SEALS_H
 #define SR_HSM_SEALS_H
 

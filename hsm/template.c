@@ -1,5 +1,6 @@
 /* Templates as the HSM is given them, and the few questions that are asked of users' objects there. */
 #include "hsm/cache.h"
+#include "hsm/generations.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -208,15 +209,15 @@ CK_RV sr_resident_destroy(
 /* RFC 5649 has had two numbers: the old one by which SoftHSM2 knows it, and that of PKCS#11 3.0. */
 static const CK_MECHANISM_TYPE paddings[] = { CKM_AES_KEY_WRAP_PAD, CKM_AES_KEY_WRAP_KWP };
 
-static CK_RV wrap_once(const struct sr_hsm_turn *turn, CK_MECHANISM_TYPE type, CK_OBJECT_HANDLE object,
-	struct sr_buf *blob, size_t room)
+static CK_RV wrap_once(const struct sr_hsm_turn *turn, CK_MECHANISM_TYPE type, CK_OBJECT_HANDLE key,
+	CK_OBJECT_HANDLE object, struct sr_buf *blob, size_t room)
 {
 	CK_MECHANISM mechanism = { type, NULL, 0 };
 	CK_ULONG len = room;
 	uint8_t *out = sr_buf_reserve(blob, room);
 	if (!out)
 		return CKR_HOST_MEMORY;
-	CK_RV rv = turn->module->C_WrapKey(turn->session, &mechanism, turn->keys.use[SR_ROLE_WRAP], object, out, &len);
+	CK_RV rv = turn->module->C_WrapKey(turn->session, &mechanism, key, object, out, &len);
 	if (rv == CKR_OK && len > room)
 		rv = CKR_FUNCTION_FAILED;
 	if (rv == CKR_OK)
@@ -224,13 +225,15 @@ static CK_RV wrap_once(const struct sr_hsm_turn *turn, CK_MECHANISM_TYPE type, C
 	return rv;
 }
 
-CK_RV sr_wrap_with_vault(const struct sr_hsm_turn *turn, CK_OBJECT_HANDLE object, struct sr_buf *blob)
+CK_RV sr_wrap_with_vault(
+	const struct sr_hsm_turn *turn, unsigned generation, CK_OBJECT_HANDLE object, struct sr_buf *blob)
 {
-	CK_RV rv = CKR_MECHANISM_INVALID;
+	CK_OBJECT_HANDLE key = sr_keys_wrap(&turn->keys, generation);
+	CK_RV rv = key ? CKR_MECHANISM_INVALID : CKR_KEY_FUNCTION_NOT_PERMITTED;
 	for (size_t i = 0; rv == CKR_MECHANISM_INVALID && i < 2; i++) {
-		rv = wrap_once(turn, paddings[i], object, blob, BLOB_ROOM);
+		rv = wrap_once(turn, paddings[i], key, object, blob, BLOB_ROOM);
 		if (rv == CKR_BUFFER_TOO_SMALL)
-			rv = wrap_once(turn, paddings[i], object, blob, BLOB_MAX);
+			rv = wrap_once(turn, paddings[i], key, object, blob, BLOB_MAX);
 	}
 	return rv;
 }
@@ -238,11 +241,13 @@ CK_RV sr_wrap_with_vault(const struct sr_hsm_turn *turn, CK_OBJECT_HANDLE object
 CK_RV sr_unwrap_with_vault(const struct sr_hsm_turn *turn, CK_SESSION_HANDLE session, const struct sr_buf *blob,
 	struct sr_template *template, CK_OBJECT_HANDLE *object)
 {
-	CK_RV rv = CKR_MECHANISM_INVALID;
+	const struct sr_buf bare = sr_wrapped_bare(blob);
+	CK_OBJECT_HANDLE key = sr_keys_wrap(&turn->keys, sr_hsm_wrapped_generation(blob));
+	CK_RV rv = key ? CKR_MECHANISM_INVALID : CKR_KEY_FUNCTION_NOT_PERMITTED;
 	for (size_t i = 0; rv == CKR_MECHANISM_INVALID && i < 2; i++) {
 		CK_MECHANISM mechanism = { paddings[i], NULL, 0 };
-		rv = turn->module->C_UnwrapKey(session, &mechanism, turn->keys.use[SR_ROLE_WRAP], blob->data, blob->len,
-			template->rows, template->count, object);
+		rv = turn->module->C_UnwrapKey(
+			session, &mechanism, key, bare.data, bare.len, template->rows, template->count, object);
 	}
 	return rv;
 }

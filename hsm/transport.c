@@ -217,20 +217,29 @@ static CK_RV wrap_out(const struct end *from, const struct sr_attrs *template, c
 	return rv;
 }
 
-/** struct wrapping: an object that the vault's wrap key is to wrap. */
+/** struct wrapping: an object that the vault's newest wrap key is to wrap, and what it is recognised by. */
 struct wrapping {
 	CK_OBJECT_HANDLE object;
-	struct sr_buf *blob;
+	struct sr_buf *blob, *material;
 };
 
 static CK_RV wrap_work(const struct sr_hsm_turn *turn, void *job)
 {
 	const struct wrapping *wrapping = job;
-	return sr_wrap_with_vault(turn, wrapping->object, wrapping->blob);
+	struct sr_buf bare = SR_BUF_INIT;
+	sr_buf_clear(wrapping->blob);
+	sr_buf_clear(wrapping->material);
+	CK_RV rv = sr_wrap_with_vault(turn, turn->keys.generation, wrapping->object, &bare);
+	if (rv == CKR_OK)
+		sr_wrapped_tag(turn->keys.generation, &bare, wrapping->blob);
+	if (rv == CKR_OK)
+		rv = sr_wrap_material(turn, wrapping->object, &bare, wrapping->material);
+	sr_buf_clear(&bare);
+	return rv == CKR_OK && (wrapping->blob->failed || wrapping->material->failed) ? CKR_HOST_MEMORY : rv;
 }
 
 static CK_RV wrap_in(const struct end *to, const struct sr_attrs *template, const struct sr_buf *wrapped,
-	struct sr_buf *blob, struct sr_error *err)
+	struct sr_buf *blob, struct sr_buf *material, struct sr_error *err)
 {
 	const CK_MECHANISM unwrap = { to->padding, NULL, 0 };
 	struct sr_hsm_place place = in_nest(to);
@@ -239,7 +248,7 @@ static CK_RV wrap_in(const struct end *to, const struct sr_attrs *template, cons
 		sr_hsm_unwrap_key(to->hsm, &place, &unwrap, to->aes, wrapped->data, wrapped->len, template, &made, err);
 	if (rv != CKR_OK)
 		return rv;
-	struct wrapping wrapping = { made.key->handle, blob };
+	struct wrapping wrapping = { made.key->handle, blob, material };
 	struct sr_error ignored = SR_ERROR_INIT;
 	rv = sr_hsm_run(to->hsm, "wrap a key that has come", wrap_work, &wrapping, err);
 	(void)sr_hsm_key_destroy(to->hsm, made.key, &ignored);
@@ -248,7 +257,7 @@ static CK_RV wrap_in(const struct end *to, const struct sr_attrs *template, cons
 }
 
 CK_RV sr_transport_move(struct sr_transport *transport, CK_OBJECT_CLASS object_class, CK_KEY_TYPE type,
-	const struct sr_buf *blob, struct sr_buf *moved, struct sr_error *err)
+	const struct sr_buf *blob, struct sr_buf *moved, struct sr_buf *material, struct sr_error *err)
 {
 	struct sr_attrs template = SR_ATTRS_INIT;
 	struct sr_buf wrapped = SR_BUF_INIT;
@@ -256,7 +265,7 @@ CK_RV sr_transport_move(struct sr_transport *transport, CK_OBJECT_CLASS object_c
 	CK_RV rv = template.failed ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to move a key")
 				   : wrap_out(&transport->from, &template, blob, &wrapped, err);
 	if (rv == CKR_OK)
-		rv = wrap_in(&transport->to, &template, &wrapped, moved, err);
+		rv = wrap_in(&transport->to, &template, &wrapped, moved, material, err);
 	sr_buf_clear(&wrapped);
 	sr_attrs_clear(&template);
 	return rv;

@@ -29,6 +29,10 @@ bool sr_event_sets_clock(const struct sr_event *event);
 uint64_t sr_head_number(const struct sr_head *head);
 void sr_head_set_number(struct sr_head *head, uint64_t number);
 
+/** The generation of the wrap, mac and audit keys that makes what is new: of the store's meta texts: decimal;
+ * absent: 1. It is only said there: what it says is the truth where the standing's MAC is of that generation. */
+#define SR_KEYS_META "key-generation"
+
 /** sr_checkpoint_digest(chain_id, head, digest): what the audit key signs. */
 bool sr_checkpoint_digest(const char *chain_id, const struct sr_head *head, uint8_t digest[SR_SHA256_LEN]);
 

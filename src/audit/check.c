@@ -171,8 +171,8 @@ CK_RV sr_witness_check(const struct sr_place *place, struct sr_tx *tx, uint64_t 
 }
 
 /* HEAD becomes the checkpoint's, where there is one that holds. */
-static CK_RV check_checkpoint(
-	const struct sr_place *place, struct sr_tx *tx, uint64_t end, struct sr_head *head, struct sr_error *err)
+static CK_RV check_checkpoint(const struct sr_place *place, struct sr_tx *tx, struct sr_standing *standing,
+	struct sr_head *head, struct sr_error *err)
 {
 	struct sr_checkpoint_row last;
 	struct sr_audit_keys keys;
@@ -184,6 +184,7 @@ static CK_RV check_checkpoint(
 	if (rv != CKR_OK)
 		return rv;
 	bool fits = !found || sr_audit_keys_fit(&keys, place->chain_id, &last);
+	standing->generation = (unsigned)keys.count;
 	sr_audit_keys_clear(&keys);
 	if (!fits)
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_CHAIN_BROKEN,
@@ -196,14 +197,14 @@ static CK_RV check_checkpoint(
 	memcpy(witness.head.hash, last.head, sizeof witness.head.hash);
 	witness.head.epoch = place->epoch;
 	*head = witness.head;
-	return sr_witness_check(place, tx, end, &witness, err);
+	return sr_witness_check(place, tx, standing->head.seq, &witness, err);
 }
 
 static CK_RV check_tail(
 	const struct sr_place *place, struct sr_tx *tx, struct sr_standing *standing, struct sr_error *err)
 {
 	struct sr_scan scan = { .bad = 0 };
-	CK_RV rv = check_checkpoint(place, tx, standing->head.seq, &scan.head, err);
+	CK_RV rv = check_checkpoint(place, tx, standing, &scan.head, err);
 	if (rv != CKR_OK)
 		return rv;
 	standing->sealed = scan.head.seq;
@@ -212,6 +213,12 @@ static CK_RV check_tail(
 		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_CHAIN_BROKEN,
 			"the audit chain is broken: %.160s; restore the right database", scan.finding);
 	return rv;
+}
+
+static CK_RV refuse_generation(struct sr_error *err)
+{
+	return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_CHAIN_BROKEN,
+		"the database says another generation of the HSM's keys than it stands under; restore the right one");
 }
 
 /* What the database says of itself counts from here on by what the HSM vouches for alone. */
@@ -223,7 +230,7 @@ static CK_RV check_standing(const struct sr_place *place, struct sr_trust *trust
 	if (rv == CKR_OK)
 		rv = sr_standing_fits(place, tx, &row, err);
 	standing->newest_ms = row.newest_ms;
-	return rv;
+	return rv == CKR_OK && row.generation != standing->generation ? refuse_generation(err) : rv;
 }
 
 static CK_RV look_in(const struct sr_place *place, struct sr_trust *trust, struct sr_tx *tx,

@@ -52,6 +52,7 @@ struct sr_standing {
 	struct sr_head head;
 	int64_t newest_ms;
 	uint64_t sealed;
+	unsigned generation; /* of the audit key: how many of them the database tells */
 	struct sr_anchor anchor;
 };
 

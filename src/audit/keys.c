@@ -1,6 +1,9 @@
 /* The chain of audit keys. */
 #include "audit/keys.h"
 
+#include "hsm/generations.h"
+#include "util/text.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,21 +46,41 @@ static bool load_one(const struct sr_audit_key_row *row, void *ctx)
 	return !loading->memory;
 }
 
-static CK_RV check_newest(struct sr_hsm *hsm, const struct loading *loading, struct sr_error *err)
+static CK_RV not_ours(struct sr_error *err)
+{
+	return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_CHAIN_BROKEN,
+		"the audit keys in the database are not those of the HSM; put the right database back");
+}
+
+static CK_RV check_newest(struct sr_hsm *hsm, const struct loading *loading, unsigned generation, struct sr_error *err)
 {
 	const struct sr_audit_keys *keys = loading->keys;
+	struct sr_error why = SR_ERROR_INIT;
 	struct sr_buf spki = SR_BUF_INIT;
 	if (loading->memory)
 		return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory for the audit keys");
-	CK_RV rv = sr_hsm_audit_key(hsm, &spki, err);
-	if (rv == CKR_OK) {
-		const struct sr_buf *newest = keys->count > 0 ? &keys->items[keys->count - 1] : NULL;
-		if (loading->broken || !newest || keys->count != sr_hsm_generation(hsm) || newest->len != spki.len ||
-			memcmp(newest->data, spki.data, spki.len) != 0)
-			rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_CHAIN_BROKEN,
-				"the audit keys in the database are not those of the HSM; put the right database back");
-	}
+	if (loading->broken || keys->count != generation)
+		return not_ours(err);
+	CK_RV rv = sr_hsm_audit_key_of(hsm, generation, &spki, &why);
+	const struct sr_buf *newest = &keys->items[keys->count - 1];
+	bool same = rv == CKR_OK && newest->len == spki.len && memcmp(newest->data, spki.data, spki.len) == 0;
 	sr_buf_clear(&spki);
+	if (rv != CKR_OK && why.reason != SR_REASON_HSM_KEY_REFUSED)
+		return sr_fail(err, why.rv, why.reason, "%s", why.text);
+	return same ? CKR_OK : not_ours(err);
+}
+
+CK_RV sr_keys_said(struct sr_store *store, struct sr_tx *tx, unsigned *generation, struct sr_error *err)
+{
+	struct sr_buf text = SR_BUF_INIT;
+	uint64_t value = 1;
+	CK_RV rv = store->ops->meta_get(tx, SR_KEYS_META, &text, err);
+	if (rv == CKR_OK && text.len > 0 &&
+		(!sr_text_u64((const char *)text.data, text.len, SR_KEYS_GENERATION_MAX, &value) || value == 0))
+		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT,
+			"the vault's key generation cannot be read; restore the right database");
+	*generation = (unsigned)value;
+	sr_buf_clear(&text);
 	return rv;
 }
 
@@ -66,9 +89,12 @@ CK_RV sr_audit_keys_load(struct sr_store *store, struct sr_tx *tx, struct sr_hsm
 {
 	*keys = (struct sr_audit_keys){ 0, NULL };
 	struct loading loading = { .keys = keys, .chain_id = chain_id };
-	CK_RV rv = store->ops->audit_key_list(tx, load_one, &loading, err);
+	unsigned generation = 1;
+	CK_RV rv = sr_keys_said(store, tx, &generation, err);
 	if (rv == CKR_OK)
-		rv = check_newest(hsm, &loading, err);
+		rv = store->ops->audit_key_list(tx, load_one, &loading, err);
+	if (rv == CKR_OK)
+		rv = check_newest(hsm, &loading, generation, err);
 	if (rv != CKR_OK)
 		sr_audit_keys_clear(keys);
 	return rv;

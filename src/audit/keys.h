@@ -14,9 +14,12 @@ struct sr_audit_keys {
 	struct sr_buf *items;
 };
 
-/** sr_audit_keys_load(store, tx, hsm, chain_id, keys, err): every generation from 1 to the HSM's, without a gap, each
- *  signed by the one before, the last the HSM's own key. CKR_DEVICE_ERROR / SR_REASON_CHAIN_BROKEN otherwise. KEYS is
- *  empty on failure. */
+/** sr_keys_said(store, tx, generation, err): what SR_KEYS_META says. */
+CK_RV sr_keys_said(struct sr_store *store, struct sr_tx *tx, unsigned *generation, struct sr_error *err);
+
+/** sr_audit_keys_load(store, tx, hsm, chain_id, keys, err): every generation from 1 to the one that is said to be the
+ *  newest, without a gap, each signed by the one before, the last the HSM's own key. CKR_DEVICE_ERROR /
+ *  SR_REASON_CHAIN_BROKEN otherwise. KEYS is empty on failure. Whether it is the newest shows the standing. */
 CK_RV sr_audit_keys_load(struct sr_store *store, struct sr_tx *tx, struct sr_hsm *hsm, const char *chain_id,
 	struct sr_audit_keys *keys, struct sr_error *err);
 

@@ -93,7 +93,8 @@ static CK_RV run_job(
 		.not_before_ms = running->stands.newest_ms,
 		.event_id = running->stands.head.seq + 1,
 		.chain_id = ledger->place.chain_id,
-		.proven = ledger->proven };
+		.proven = ledger->proven,
+		.generation = running->stands.generation };
 	memcpy(moment.root, running->stands.root, sizeof moment.root);
 	const struct sr_store_ops *ops = running->store->ops;
 	entry->rv = job->refuse;
@@ -112,6 +113,7 @@ static CK_RV run_job(
 		return ops->undo(running->tx, err);
 	running->firm = running->firm || memcmp(running->stands.root, moment.root, sizeof moment.root) != 0;
 	memcpy(running->stands.root, moment.root, sizeof moment.root);
+	running->stands.generation = moment.generation;
 	return ops->keep(running->tx, err);
 }
 
@@ -319,7 +321,7 @@ static void keep_outcome(
 	struct sr_ledger *ledger, const struct running *running, struct sr_entry *const *entries, size_t count)
 {
 	sr_ledger_staged(ledger);
-	sr_trust_keep(&ledger->trust, &running->stands);
+	sr_standing_kept(&ledger->trust, &ledger->place, &running->stands);
 	for (size_t i = 0; i < count; i++) {
 		const struct sr_event *event = entries[i]->job ? entries[i]->job->event : NULL;
 		ledger->changed = ledger->changed || (event && (event->counted || event->subject[0]));

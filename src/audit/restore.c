@@ -127,6 +127,7 @@ CK_RV sr_writer_look_copy(const struct sr_writer_config *config, const struct sr
 	sr_clock_now(&moment->now);
 	moment->not_before_ms = row.newest_ms;
 	memcpy(moment->root, row.root, sizeof moment->root);
+	moment->generation = row.generation;
 	return CKR_OK;
 }
 

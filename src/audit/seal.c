@@ -1,6 +1,7 @@
 /* What follows a commit: the heads file, checkpoints, the anchor. */
 #include "audit/heads.h"
 #include "audit/ledger.h"
+#include "hsm/generations.h"
 
 #include <string.h>
 
@@ -64,16 +65,16 @@ void sr_ledger_staged(struct sr_ledger *ledger)
 static CK_RV sign(struct sr_ledger *ledger, const struct sr_now *now, struct sr_error *err)
 {
 	const struct sr_head *head = &ledger->standing.head;
-	struct sr_checkpoint_row row = {
-		.seq = head->seq, .generation = sr_hsm_generation(ledger->place.hsm), .created_ms = now->wall_ms
-	};
+	struct sr_checkpoint_row row = { .seq = head->seq, .created_ms = now->wall_ms };
+	unsigned generation;
 	uint8_t digest[SR_SHA256_LEN];
 	memcpy(row.head, head->hash, sizeof row.head);
 	if (!sr_checkpoint_digest(ledger->place.chain_id, head, digest))
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_AUDIT_FAILED, "the checkpoint cannot be hashed");
-	CK_RV rv = sr_hsm_sign(ledger->place.hsm, digest, row.signature, err);
+	CK_RV rv = sr_hsm_sign_as(ledger->place.hsm, digest, row.signature, &generation, err);
 	if (rv != CKR_OK)
 		return rv;
+	row.generation = generation;
 	ledger->next = row;
 	ledger->waiting = true;
 	ledger->signed_seq = row.seq;

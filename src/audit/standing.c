@@ -1,12 +1,14 @@
 /* The standing, sealed and confirmed. */
 #include "audit/standing.h"
 
+#include "audit/keys.h"
+#include "hsm/generations.h"
 #include "util/pack.h"
 
 #include <string.h>
 
-static CK_RV compute(
-	const struct sr_place *place, const struct sr_standing_row *row, uint8_t mac[SR_MAC_LEN], struct sr_error *err)
+static CK_RV compute(const struct sr_place *place, const struct sr_standing_row *row, unsigned generation,
+	uint8_t mac[SR_MAC_LEN], struct sr_error *err)
 {
 	struct sr_buf packed = SR_BUF_INIT;
 	sr_pack_text(&packed, place->epoch ? "strongroom/standing/2" : "strongroom/standing/1");
@@ -19,14 +21,16 @@ static CK_RV compute(
 	sr_pack_u64(&packed, (uint64_t)row->newest_ms);
 	sr_pack_bytes(&packed, row->root, sizeof row->root);
 	CK_RV rv = packed.failed ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to seal the standing")
-				 : sr_hsm_mac(place->hsm, packed.data, packed.len, mac, err);
+				 : sr_hsm_mac_by(place->hsm, generation, packed.data, packed.len, mac, err);
 	sr_buf_clear(&packed);
 	return rv;
 }
 
 CK_RV sr_standing_seal(const struct sr_place *place, struct sr_standing_row *row, struct sr_error *err)
 {
-	return compute(place, row, row->mac, err);
+	if (row->generation == 0)
+		row->generation = sr_hsm_generation(place->hsm);
+	return compute(place, row, row->generation, row->mac, err);
 }
 
 static bool same_row(const struct sr_standing_row *a, const struct sr_standing_row *b)
@@ -36,7 +40,7 @@ static bool same_row(const struct sr_standing_row *a, const struct sr_standing_r
 	       memcmp(a->root, b->root, sizeof a->root) == 0 && sr_equal(a->mac, b->mac, sizeof a->mac);
 }
 
-void sr_trust_keep(struct sr_trust *trust, const struct sr_standing_row *row)
+static void keep(struct sr_trust *trust, const struct sr_standing_row *row)
 {
 	pthread_mutex_lock(&trust->lock);
 	if (!trust->any || row->head.seq >= trust->row.head.seq)
@@ -62,32 +66,107 @@ bool sr_trust_row(struct sr_trust *trust, struct sr_standing_row *row)
 	return any;
 }
 
-static bool is_known(struct sr_trust *trust, const struct sr_standing_row *row)
+static bool is_known(struct sr_trust *trust, struct sr_standing_row *row)
 {
 	pthread_mutex_lock(&trust->lock);
 	bool known = trust->any && same_row(&trust->row, row);
+	if (known)
+		row->generation = trust->row.generation;
 	pthread_mutex_unlock(&trust->lock);
 	return known;
 }
 
-CK_RV sr_standing_confirm(struct sr_trust *trust, const struct sr_place *place, const struct sr_standing_row *row,
-	bool found, struct sr_error *err)
+/* -- generations of the mac key ---------------------------------------------------------------------------------- */
+
+/* Before the HSM's newest is another one: a thread that reads what was finds that it may. */
+static CK_RV follow(
+	struct sr_trust *trust, const struct sr_place *place, const struct sr_standing_row *row, struct sr_error *err)
 {
+	if (row->generation <= sr_hsm_generation(place->hsm))
+		return CKR_OK;
+	pthread_mutex_lock(&trust->lock);
+	if (row->generation > trust->generation) {
+		trust->generation = row->generation;
+		trust->since = row->head.seq;
+	}
+	pthread_mutex_unlock(&trust->lock);
+	return sr_hsm_advance(place->hsm, row->generation, err);
+}
+
+void sr_standing_kept(struct sr_trust *trust, const struct sr_place *place, const struct sr_standing_row *row)
+{
+	struct sr_error ignored = SR_ERROR_INIT; /* the next look tries again */
+	(void)follow(trust, place, row, &ignored);
+	keep(trust, row);
+}
+
+/* Whether ROW is by that generation. One that the HSM does not have has made nothing. */
+static CK_RV try_by(const struct sr_place *place, struct sr_standing_row *row, unsigned generation, bool *fits,
+	struct sr_error *err)
+{
+	struct sr_error why = SR_ERROR_INIT;
 	uint8_t mac[SR_MAC_LEN];
+	CK_RV rv = compute(place, row, generation, mac, &why);
+	*fits = rv == CKR_OK && sr_equal(mac, row->mac, sizeof mac);
+	if (*fits)
+		row->generation = generation;
+	return rv == CKR_OK || why.reason == SR_REASON_HSM_KEY_REFUSED
+		       ? CKR_OK
+		       : sr_fail(err, why.rv, why.reason, "%s", why.text);
+}
+
+static CK_RV said_generation(const struct sr_place *place, struct sr_tx *tx, unsigned *generation, struct sr_error *err)
+{
+	struct sr_store *store = place->store;
+	struct sr_tx *own = NULL;
+	CK_RV rv = tx ? CKR_OK : store->ops->begin_read(store, &own, err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = sr_keys_said(store, tx ? tx : own, generation, err);
+	if (own)
+		store->ops->rollback(own);
+	return rv;
+}
+
+/* Another process has begun a newer generation; or this one has, and what is read was before. */
+static CK_RV try_others(struct sr_trust *trust, const struct sr_place *place, struct sr_tx *tx,
+	struct sr_standing_row *row, unsigned known, bool *fits, struct sr_error *err)
+{
+	unsigned said = 1, before = 0;
+	pthread_mutex_lock(&trust->lock);
+	if (row->head.seq < trust->since)
+		before = trust->generation - 1;
+	pthread_mutex_unlock(&trust->lock);
+	CK_RV rv = said_generation(place, tx, &said, err);
+	if (rv == CKR_OK && said > known)
+		rv = try_by(place, row, said, fits, err);
+	if (rv == CKR_OK && !*fits && before)
+		rv = try_by(place, row, before, fits, err);
+	return rv;
+}
+
+CK_RV sr_standing_confirm(struct sr_trust *trust, const struct sr_place *place, struct sr_tx *tx,
+	struct sr_standing_row *row, bool found, struct sr_error *err)
+{
+	unsigned known = sr_hsm_generation(place->hsm);
+	bool fits = false;
 	if (!found)
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_CHAIN_BROKEN,
 			"the database lacks its standing record; run strongroom doctor, and restore the right "
 			"database");
 	if (is_known(trust, row))
-		return CKR_OK;
-	CK_RV rv = compute(place, row, mac, err);
-	if (rv != CKR_OK)
-		return rv;
-	if (!sr_equal(mac, row->mac, sizeof mac))
-		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_CHAIN_BROKEN,
+		return follow(trust, place, row, err);
+	CK_RV rv = try_by(place, row, known, &fits, err);
+	if (rv == CKR_OK && !fits)
+		rv = try_others(trust, place, tx, row, known, &fits, err);
+	if (rv == CKR_OK && !fits)
+		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_CHAIN_BROKEN,
 			"the database's standing record was changed outside Strongroom; restore the right database");
-	sr_trust_keep(trust, row);
-	return CKR_OK;
+	if (rv == CKR_OK)
+		rv = follow(trust, place, row, err);
+	if (rv == CKR_OK)
+		keep(trust, row);
+	return rv;
 }
 
 CK_RV sr_standing_read(struct sr_trust *trust, const struct sr_place *place, struct sr_tx *tx,
@@ -95,7 +174,7 @@ CK_RV sr_standing_read(struct sr_trust *trust, const struct sr_place *place, str
 {
 	bool found;
 	CK_RV rv = place->store->ops->standing_get(tx, row, &found, err);
-	return rv == CKR_OK ? sr_standing_confirm(trust, place, row, found, err) : rv;
+	return rv == CKR_OK ? sr_standing_confirm(trust, place, tx, row, found, err) : rv;
 }
 
 CK_RV sr_standing_fits(

@@ -14,6 +14,7 @@ struct verifying {
 	struct sr_tx *tx;
 	struct sr_witness witnesses[2];
 	struct sr_audit_keys keys;
+	size_t generation; /* how many of them there are; 0: they are broken */
 	uint64_t scan_bad; /* what the pass over the records named */
 	struct sr_verdict *verdict;
 	CK_RV rv; /* of a look-up inside a callback */
@@ -127,6 +128,7 @@ static CK_RV check_checkpoints(struct verifying *verifying)
 		place->store, verifying->tx, place->hsm, place->chain_id, &verifying->keys, verifying->err);
 	if (rv != CKR_OK)
 		return found_broken(verifying->verdict, rv, verifying->err);
+	verifying->generation = verifying->keys.count;
 	rv = place->store->ops->checkpoint_list(verifying->tx, check_one, verifying, verifying->err);
 	sr_audit_keys_clear(&verifying->keys);
 	return rv == CKR_OK ? verifying->rv : rv;
@@ -166,6 +168,8 @@ static CK_RV check_standing(struct verifying *verifying)
 	CK_RV rv = sr_standing_read(&trust, &verifying->place, verifying->tx, &row, verifying->err);
 	if (rv != CKR_OK)
 		return found_broken(verdict, rv, verifying->err);
+	if (verifying->generation && row.generation != verifying->generation)
+		report(verdict, 0, "the database says another generation of the HSM's keys than it stands under");
 	if (verifying->scan_bad && row.head.seq >= verifying->scan_bad)
 		return CKR_OK;
 	if (row.head.seq > verdict->records) {
@@ -199,7 +203,7 @@ static CK_RV verify_in(struct verifying *verifying)
 	return rv;
 }
 
-CK_RV sr_audit_verify(const struct sr_writer_config *config, struct sr_verdict *verdict, struct sr_error *err)
+static CK_RV verify_once(const struct sr_writer_config *config, struct sr_verdict *verdict, struct sr_error *err)
 {
 	struct sr_error own = SR_ERROR_INIT;
 	struct verifying verifying = { .verdict = verdict, .err = err ? err : &own };
@@ -213,5 +217,18 @@ CK_RV sr_audit_verify(const struct sr_writer_config *config, struct sr_verdict *
 		return rv;
 	rv = verify_in(&verifying);
 	config->store->ops->rollback(verifying.tx);
+	return rv;
+}
+
+/* What is read while another generation of keys begins is of the one before. */
+CK_RV sr_audit_verify(const struct sr_writer_config *config, struct sr_verdict *verdict, struct sr_error *err)
+{
+	CK_RV rv = CKR_OK;
+	for (int tries = 0; tries < 3; tries++) {
+		unsigned generation = sr_hsm_generation(config->hsm);
+		rv = verify_once(config, verdict, err);
+		if (rv != CKR_OK || verdict->ok || generation == sr_hsm_generation(config->hsm))
+			break;
+	}
 	return rv;
 }

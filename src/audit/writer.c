@@ -209,6 +209,7 @@ static CK_RV fill_moment(struct sr_writer *writer, struct sr_head seen, const st
 	sr_clock_now(&moment->now);
 	moment->chain_id = writer->ledger.place.chain_id;
 	moment->proven = writer->ledger.proven;
+	moment->generation = row->generation;
 	moment->not_before_ms = row->newest_ms;
 	memcpy(moment->root, row->root, sizeof moment->root);
 	return CKR_OK;
@@ -236,7 +237,8 @@ static CK_RV read_standing(struct sr_writer *writer, struct sr_standing_row *row
 	struct sr_store *store = writer->ledger.place.store;
 	bool found;
 	CK_RV rv = store->ops->standing_now(store, row, &found, err);
-	return rv == CKR_OK ? sr_standing_confirm(&writer->ledger.trust, &writer->ledger.place, row, found, err) : rv;
+	return rv == CKR_OK ? sr_standing_confirm(&writer->ledger.trust, &writer->ledger.place, NULL, row, found, err)
+			    : rv;
 }
 
 /* Where only this process commits, it knows what the database stands at. Whatever else happened to the file is found by

@@ -39,7 +39,8 @@ void sr_writer_abandon(struct sr_writer *writer);
 /** struct sr_moment: a transaction, and what holds in it: the clock's reading, the newest record's time (NOT_BEFORE_MS)
  * and the root of the state tree (audit/state.h), which moves with what a job changes. EVENT_ID: the id that the job's
  * event will have (what row MACs are bound to); 0 where it is only looked. PROVEN: what has been proven under a root
- * before (audit/proven.h); NULL has everything walked. */
+ * before (audit/proven.h); NULL has everything walked. GENERATION: of the mac key that vouches for it, and makes the
+ * MACs of rows that are written; a job that begins a newer one moves it. */
 struct sr_moment {
 	struct sr_tx *tx;
 	struct sr_now now;
@@ -48,6 +49,7 @@ struct sr_moment {
 	const char *chain_id;
 	uint8_t root[SR_HASH_LEN];
 	struct sr_proven *proven;
+	unsigned generation;
 };
 
 /** sr_writer_look(writer, moment, err): begins a read transaction whose root the HSM has confirmed (once for each

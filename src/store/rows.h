@@ -98,6 +98,7 @@ struct sr_key_row {
 	int64_t created_ms, updated_ms;
 	struct sr_buf id, attrs, blob, material;
 	struct sr_mark mark;
+	unsigned material_generation; /* not stored: of the wrap key that has made MATERIAL, where that is new */
 };
 void sr_key_row_clear(struct sr_key_row *row);
 
@@ -121,6 +122,7 @@ struct sr_token_row {
 	int64_t created_ms, ttl_ms;
 	struct sr_end end;
 	struct sr_mark mark;
+	unsigned hash_generation; /* not stored: of the mac key that has made HASH, where that is new; likewise below */
 };
 void sr_token_row_clear(struct sr_token_row *row);
 
@@ -143,6 +145,7 @@ struct sr_member_row {
 	struct sr_end fresh;
 	uint64_t cut;
 	struct sr_mark mark;
+	unsigned hash_generation;
 };
 
 enum sr_agent_state { SR_AGENT_ACTIVE, SR_AGENT_SUSPENDED, SR_AGENT_REVOKED, SR_AGENT_STATE_COUNT };
@@ -166,6 +169,7 @@ struct sr_agent_row {
 	int64_t created_ms;
 	uint64_t cut;
 	struct sr_mark mark;
+	unsigned hash_generation;
 };
 void sr_agent_row_clear(struct sr_agent_row *row);
 
@@ -277,6 +281,7 @@ struct sr_standing_row {
 	int64_t newest_ms;
 	uint8_t root[SR_HASH_LEN];
 	uint8_t mac[SR_MAC_LEN];
+	unsigned generation; /* not stored: of the mac key that has made MAC; 0: that is not known */
 };
 
 /** struct sr_node_row: a node of the state tree. */

@@ -113,7 +113,8 @@ static CK_RV add(
 	if (rv == CKR_OK)
 		snprintf(act.event.metadata, sizeof(act.event.metadata), "{\"agent\":\"%s\"}", adding.row.name);
 	if (rv == CKR_OK)
-		rv = sr_agent_make_key(caller->vault, &created->once, adding.row.hash, err);
+		rv = sr_agent_make_key(
+			caller->vault, &created->once, adding.row.hash, &adding.row.hash_generation, err);
 	snprintf(adding.row.owner, sizeof(adding.row.owner), "%s", sr_who_owner(caller->identity));
 	act.run = add_run;
 	act.arg = &adding;

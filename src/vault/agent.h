@@ -12,9 +12,10 @@
 /** sr_agent_looks_like(pin, len): whether a PIN is meant as an agent's key. */
 bool sr_agent_looks_like(const void *pin, size_t len);
 
-/** sr_agent_hash(vault, string, len, hash, err): the keyed hash that is stored and looked up. */
-CK_RV sr_agent_hash(
-	struct sr_vault *vault, const void *string, size_t len, uint8_t hash[SR_HASH_LEN], struct sr_error *err);
+/** sr_agent_hash(vault, generation, string, len, hash, err): the keyed hash that is stored and looked up, by that
+ *  generation of the mac key. */
+CK_RV sr_agent_hash(struct sr_vault *vault, unsigned generation, const void *string, size_t len,
+	uint8_t hash[SR_HASH_LEN], struct sr_error *err);
 
 /** sr_agent_key_fits(row, hash, old): whether HASH is the present key's; OLD: that of the one before, which is good
  *  until row->old_end. Takes the same time whichever it is. */
@@ -25,8 +26,9 @@ bool sr_agent_key_fits(const struct sr_agent_row *row, const uint8_t hash[SR_HAS
 bool sr_agent_lose_key(struct sr_agent_row *row);
 bool sr_agent_has_key(const struct sr_agent_row *row);
 
-/** sr_agent_make_key(vault, string, hash, err): a new key from the HSM. */
-CK_RV sr_agent_make_key(struct sr_vault *vault, struct sr_buf *string, uint8_t hash[SR_HASH_LEN], struct sr_error *err);
+/** sr_agent_make_key(vault, string, hash, generation, err): a new key from the HSM; HASH is by GENERATION. */
+CK_RV sr_agent_make_key(struct sr_vault *vault, struct sr_buf *string, uint8_t hash[SR_HASH_LEN], unsigned *generation,
+	struct sr_error *err);
 
 /** sr_agent_rotate(caller, grant, created, err): an agent.updated event: the agent that the template names has a new
  *  key. */

@@ -1,6 +1,7 @@
 /* The keys of agents: made, kept as a hash, replaced. */
 #include "vault/agent.h"
 
+#include "hsm/generations.h"
 #include "util/pack.h"
 #include "util/text.h"
 #include "vault/objects.h"
@@ -18,15 +19,15 @@ bool sr_agent_looks_like(const void *pin, size_t len)
 	return len == SR_AGENT_STRING_LEN && memcmp(pin, SR_AGENT_PREFIX, strlen(SR_AGENT_PREFIX)) == 0;
 }
 
-CK_RV sr_agent_hash(
-	struct sr_vault *vault, const void *string, size_t len, uint8_t hash[SR_HASH_LEN], struct sr_error *err)
+CK_RV sr_agent_hash(struct sr_vault *vault, unsigned generation, const void *string, size_t len,
+	uint8_t hash[SR_HASH_LEN], struct sr_error *err)
 {
 	struct sr_buf packed = SR_BUF_INIT;
 	sr_pack_text(&packed, "strongroom/agent-key/1");
 	sr_pack_text(&packed, vault->id);
 	sr_pack_bytes(&packed, string, len);
 	CK_RV rv = packed.failed ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory for a login")
-				 : sr_hsm_mac(vault->hsm, packed.data, packed.len, hash, err);
+				 : sr_hsm_mac_by(vault->hsm, generation, packed.data, packed.len, hash, err);
 	sr_buf_clear(&packed);
 	return rv;
 }
@@ -60,7 +61,8 @@ bool sr_agent_has_key(const struct sr_agent_row *row)
 	return !no_key(row->name, hash) || !sr_equal(hash, row->hash, sizeof(hash));
 }
 
-CK_RV sr_agent_make_key(struct sr_vault *vault, struct sr_buf *string, uint8_t hash[SR_HASH_LEN], struct sr_error *err)
+CK_RV sr_agent_make_key(struct sr_vault *vault, struct sr_buf *string, uint8_t hash[SR_HASH_LEN], unsigned *generation,
+	struct sr_error *err)
 {
 	char *at = (char *)sr_buf_reserve(string, SR_AGENT_STRING_LEN + 1);
 	if (!at)
@@ -70,7 +72,8 @@ CK_RV sr_agent_make_key(struct sr_vault *vault, struct sr_buf *string, uint8_t h
 	if (rv != CKR_OK)
 		return rv;
 	string->len = SR_AGENT_STRING_LEN;
-	return sr_agent_hash(vault, string->data, string->len, hash, err);
+	*generation = sr_hsm_generation(vault->hsm);
+	return sr_agent_hash(vault, *generation, string->data, string->len, hash, err);
 }
 
 /* -- a new key --------------------------------------------------------------------------------------------------- */
@@ -79,6 +82,7 @@ struct rotation {
 	char name[SR_NAME_MAX];
 	uint64_t grace;
 	uint8_t hash[SR_HASH_LEN];
+	unsigned hash_generation;
 };
 
 static CK_RV take_rotation(const struct sr_grant *grant, struct rotation *rotation, struct sr_error *err)
@@ -162,6 +166,7 @@ static CK_RV rotate_run(struct sr_act *act, struct sr_moment *at, struct sr_erro
 		row.old_end = sr_end_after(&now, (int64_t)rotation->grace * 1000);
 	}
 	memcpy(row.hash, rotation->hash, sizeof(row.hash));
+	row.hash_generation = rotation->hash_generation;
 	if (rv == CKR_OK)
 		rv = sr_rows_put_agent(act->caller->vault, at, &act->event, &row, err);
 	sr_agent_row_clear(&row);
@@ -181,7 +186,7 @@ CK_RV sr_agent_rotate(
 		snprintf(act.event.metadata, sizeof(act.event.metadata),
 			"{\"agent\":\"%s\",\"change\":\"key\",\"grace\":%" PRIu64 "}", rotation.name, rotation.grace);
 	if (rv == CKR_OK)
-		rv = sr_agent_make_key(caller->vault, &created->once, rotation.hash, err);
+		rv = sr_agent_make_key(caller->vault, &created->once, rotation.hash, &rotation.hash_generation, err);
 	act.run = rotate_run;
 	act.arg = &rotation;
 	act.policy_change = true;

@@ -7,6 +7,7 @@
 #include "util/text.h"
 #include "vault/member.h"
 #include "vault/rekey.h"
+#include "vault/rekey_keys.h"
 #include "vault/report.h"
 #include "vault/token.h"
 #include "vault/who.h"
@@ -41,6 +42,7 @@ struct sr_backups {
 	struct sr_buf head, box;
 	uint64_t bytes;
 	struct sr_seal_counts counts; /* of what is in it */
+	struct sr_keys_span keys;
 	unsigned seal_generation;
 };
 
@@ -160,6 +162,8 @@ static CK_RV copy_now(struct sr_vault *vault, const char *path, struct sr_backup
 	if (rv == CKR_OK)
 		rv = sr_seal_generation(vault, &at, &backups->seal_generation, err);
 	if (rv == CKR_OK)
+		rv = sr_keys_span(vault, &at, &backups->keys, err);
+	if (rv == CKR_OK)
 		rv = copy_as(vault, at.tx, path, &backups->fd, err);
 	sr_writer_look_end(vault->writer, &at);
 	return rv;
@@ -257,6 +261,7 @@ static CK_RV make(struct sr_vault *vault, const struct sr_attr *pass, struct sr_
 		(rv = fill_header(vault, header, err)) == CKR_OK && pass)
 		rv = close_box(vault, pass, &backups->box, header, err);
 	header->seal_generation = backups->seal_generation;
+	header->generation = backups->keys.newest;
 	if (rv == CKR_OK)
 		rv = sr_backup_header_sign(vault->hsm, header, &backups->head, err);
 	backups->bytes = header->bytes;
@@ -332,11 +337,13 @@ static void note(struct sr_event *event, const struct sr_backup_header *header)
 		(unsigned long long)header->bytes, sha256, header->generation, header->box_bytes ? "true" : "false");
 }
 
-/* Which generations of the seal key it needs, so that none of them is retired unawares. */
+/* Which generations of the keys it needs, so that none of them is retired unawares. */
 static CK_RV note_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
 {
 	const struct sr_backups *backups = act->arg;
-	return sr_seal_note_backup(act->caller->vault, at, &backups->counts, backups->seal_generation, err);
+	struct sr_vault *vault = act->caller->vault;
+	CK_RV rv = sr_seal_note_backup(vault, at, &backups->counts, backups->seal_generation, err);
+	return rv == CKR_OK ? sr_keys_note_backup(vault, at, &backups->keys, err) : rv;
 }
 
 static CK_RV may_back_up(const struct sr_caller *caller, struct sr_error *err)

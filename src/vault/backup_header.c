@@ -1,6 +1,7 @@
 /* A backup's header: written, read, signed, and laid beside an HSM. */
 #include "vault/backup.h"
 
+#include "hsm/generations.h"
 #include "hsm/seals.h"
 #include "util/pack.h"
 #include "util/text.h"
@@ -48,14 +49,16 @@ static CK_RV mac_of(
 {
 	struct sr_buf packed = SR_BUF_INIT;
 	pack(header, &packed);
-	CK_RV rv = packed.failed ? no_memory(err) : sr_hsm_mac(hsm, packed.data, packed.len, mac, err);
+	CK_RV rv = packed.failed ? no_memory(err)
+				 : sr_hsm_mac_by(hsm, header->generation, packed.data, packed.len, mac, err);
 	sr_buf_clear(&packed);
 	return rv;
 }
 
-static CK_RV key_of(struct sr_hsm *hsm, uint8_t fingerprint[SR_SHA256_LEN], struct sr_buf *spki, struct sr_error *err)
+static CK_RV key_of(struct sr_hsm *hsm, unsigned generation, uint8_t fingerprint[SR_SHA256_LEN], struct sr_buf *spki,
+	struct sr_error *err)
 {
-	CK_RV rv = sr_hsm_audit_key(hsm, spki, err);
+	CK_RV rv = sr_hsm_audit_key_of(hsm, generation, spki, err);
 	return rv == CKR_OK && !sr_sha256(spki->data, spki->len, fingerprint) ? no_memory(err) : rv;
 }
 
@@ -78,8 +81,7 @@ static CK_RV ask_hsm(struct sr_hsm *hsm, struct sr_backup_header *header, struct
 	sr_hsm_identity(hsm, &who);
 	memcpy(header->token, who.label, sizeof(header->token));
 	memcpy(header->serial, who.serial, sizeof(header->serial));
-	header->generation = sr_hsm_generation(hsm);
-	CK_RV rv = key_of(hsm, header->audit_key, &spki, err);
+	CK_RV rv = key_of(hsm, header->generation, header->audit_key, &spki, err);
 	if (rv == CKR_OK)
 		rv = mac_of(hsm, header, header->mac, err);
 	pack(header, &packed);
@@ -119,6 +121,18 @@ static char *as_text(const struct sr_backup_header *header)
 	return text;
 }
 
+/* The audit key that signs is the newest; a database of before it would not be opened with that. */
+static CK_RV sign_by(struct sr_hsm *hsm, unsigned generation, const uint8_t digest[SR_SHA256_LEN],
+	uint8_t signature[SR_HSM_SIGNATURE_LEN], struct sr_error *err)
+{
+	unsigned by;
+	CK_RV rv = sr_hsm_sign_as(hsm, digest, signature, &by, err);
+	if (rv == CKR_OK && by != generation)
+		rv = sr_fail(err, CKR_FUNCTION_FAILED, SR_REASON_CHANGED_MEANWHILE,
+			"no backup: a rekey has begun meanwhile; try again");
+	return rv;
+}
+
 CK_RV sr_backup_header_sign(
 	struct sr_hsm *hsm, struct sr_backup_header *header, struct sr_buf *out, struct sr_error *err)
 {
@@ -128,7 +142,7 @@ CK_RV sr_backup_header_sign(
 	if (rv == CKR_OK && (!text || !digest_of(text, strlen(text), digest)))
 		rv = no_memory(err);
 	if (rv == CKR_OK)
-		rv = sr_hsm_sign(hsm, digest, signature, err);
+		rv = sign_by(hsm, header->generation, digest, signature, err);
 	if (rv == CKR_OK) {
 		size_t len = strlen(text);
 		for (int i = 0; i < 4; i++)
@@ -250,7 +264,7 @@ CK_RV sr_backup_header_verify(struct sr_hsm *hsm, const char *text, size_t len, 
 {
 	struct sr_buf spki = SR_BUF_INIT;
 	uint8_t fingerprint[SR_SHA256_LEN], digest[SR_SHA256_LEN], mac[SR_HSM_MAC_LEN];
-	CK_RV rv = key_of(hsm, fingerprint, &spki, err);
+	CK_RV rv = key_of(hsm, header->generation, fingerprint, &spki, err);
 	if (rv == CKR_OK && !sr_equal(fingerprint, header->audit_key, sizeof(fingerprint)))
 		rv = other_keys(err, header, "audit key");
 	if (rv == CKR_OK && (!digest_of(text, len, digest) || !sr_p256_verify(spki.data, spki.len, digest, signature)))

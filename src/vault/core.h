@@ -143,6 +143,11 @@ CK_RV sr_rows_put_freeze(struct sr_vault *vault, struct sr_moment *at, struct sr
 CK_RV sr_rows_put_approval(struct sr_vault *vault, struct sr_moment *at, struct sr_event *event,
 	struct sr_approval_row *row, struct sr_error *err);
 
+/** sr_rows_same_member(vault, at, row, err): ROW in the place of the one that is the same but for what is keyed in it:
+ * by the event that it has already. */
+CK_RV sr_rows_same_member(
+	struct sr_vault *vault, struct sr_moment *at, struct sr_member_row *row, struct sr_error *err);
+
 /** sr_rows_subject_of_key(part, path, subject): a key row's subject. */
 void sr_rows_subject_of_key(enum sr_part part, const char *path, char subject[SR_SUBJECT_MAX]);
 

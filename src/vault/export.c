@@ -5,6 +5,7 @@
 #include "audit/export.h"
 #include "util/text.h"
 #include "vault/criteria.h"
+#include "vault/generations.h"
 #include "vault/report.h"
 #include "vault/who.h"
 
@@ -129,6 +130,7 @@ struct reading {
 	bool csv;
 	uint64_t first, through;
 	struct sr_checkpoint_row last;
+	unsigned signed_by; /* the audit key's generation, once it has sealed the end */
 };
 
 /** struct page: TEXT from behind a cursor; AFTER is the next one. NEXT: the checkpoint to come. RECORDS in full. */
@@ -309,13 +311,20 @@ static CK_RV digest_all(struct page *page, uint8_t content[SR_SHA256_LEN])
 	return rv;
 }
 
-static CK_RV sign_end(
-	const struct reading *reading, const struct sr_export_seal *end, char seal[], struct sr_error *err)
+static CK_RV rekeyed_meanwhile(struct sr_error *err)
+{
+	return sr_fail(err, CKR_FUNCTION_FAILED, SR_REASON_CHANGED_MEANWHILE,
+		"not exported: a rekey has begun meanwhile; export again");
+}
+
+static CK_RV sign_end(struct reading *reading, const struct sr_export_seal *end, char seal[], struct sr_error *err)
 {
 	uint8_t digest[SR_SHA256_LEN], signature[SR_HSM_SIGNATURE_LEN];
 	if (!sr_export_digest(reading->at.chain_id, end, digest))
 		return no_memory(err);
-	CK_RV rv = sr_hsm_sign(reading->caller->vault->hsm, digest, signature, err);
+	CK_RV rv = sr_hsm_sign_as(reading->caller->vault->hsm, digest, signature, &reading->signed_by, err);
+	if (rv == CKR_OK && reading->signed_by != reading->at.generation)
+		rv = rekeyed_meanwhile(err);
 	if (rv == CKR_OK)
 		sr_text_hex(signature, sizeof(signature), seal);
 	return rv;
@@ -343,10 +352,18 @@ static CK_RV put_end(struct reading *reading, struct sr_buf *text, struct sr_err
 	if (rv != CKR_OK)
 		return rv;
 	sr_text_hex(end.content, sizeof(end.content), sum);
-	sr_export_line(text, json_pack("{s:{s:I, s:I, s:s, s:i, s:s}}", "end", "seq", (json_int_t)end.seq, "records",
-				     (json_int_t)end.records, "sha256", sum, "generation",
-				     (int)sr_hsm_generation(reading->caller->vault->hsm), "seal", seal));
+	sr_export_line(text,
+		json_pack("{s:{s:I, s:I, s:s, s:i, s:s}}", "end", "seq", (json_int_t)end.seq, "records",
+			(json_int_t)end.records, "sha256", sum, "generation", (int)reading->signed_by, "seal", seal));
 	return text->failed ? no_memory(err) : CKR_OK;
+}
+
+/* The pages before have told the audit keys that there were. */
+static CK_RV check_keys(struct reading *reading, struct sr_error *err)
+{
+	uint64_t begun = 0;
+	CK_RV rv = sr_keys_begun(reading->caller->vault, &reading->at, reading->at.generation, &begun, err);
+	return rv == CKR_OK && begun > reading->event.id ? rekeyed_meanwhile(err) : rv;
 }
 
 static CK_RV export_page(struct reading *reading, const uint64_t *cursor, char **result, struct sr_error *err)
@@ -354,6 +371,8 @@ static CK_RV export_page(struct reading *reading, const uint64_t *cursor, char *
 	struct page page = { .reading = reading, .text = SR_BUF_INIT, .err = err };
 	struct sr_buf end = SR_BUF_INIT;
 	CK_RV rv = find_end(reading, err);
+	if (rv == CKR_OK)
+		rv = check_keys(reading, err);
 	bool done = rv == CKR_OK && cursor && *cursor >= reading->last.seq;
 	if (rv == CKR_OK)
 		rv = done ? put_end(reading, &end, err) : make_page(&page, cursor);

@@ -127,6 +127,7 @@ static const struct {
 	{ "backup-end", NULL, sr_backup_end },
 	{ "rekey", NULL, sr_rekey_begin },
 	{ "rekey-step", NULL, sr_rekey_step },
+	{ "rekey-rows", NULL, sr_rekey_rows },
 	{ "hsm-status", NULL, sr_rekey_status },
 	{ "hsm-retire", NULL, sr_rekey_retire },
 };

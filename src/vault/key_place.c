@@ -235,10 +235,10 @@ CK_RV sr_place_material(const struct sr_caller *caller, const struct sr_moment *
 	const struct sr_plan *plan, struct sr_error *err)
 {
 	struct twin_search search = { caller, at, plan, CKR_OK, err };
-	if (material->len == 0)
-		return CKR_OK;
-	CK_RV rv = caller->vault->store->ops->key_by_material(
-		at->tx, material->data, material->len, judge_twin, &search, err);
+	CK_RV rv = CKR_OK;
+	for (size_t i = 0; rv == CKR_OK && search.rv == CKR_OK && i + SR_HASH_LEN <= material->len; i += SR_HASH_LEN)
+		rv = caller->vault->store->ops->key_by_material(
+			at->tx, material->data + i, SR_HASH_LEN, judge_twin, &search, err);
 	return search.rv != CKR_OK ? search.rv : rv;
 }
 
@@ -269,7 +269,10 @@ static void fill_row(const struct sr_placing *placing, const struct sr_placed *i
 	if (!item->made)
 		return;
 	append(&row->blob, item->made->blob.data, item->made->blob.len);
-	append(&row->material, item->made->material.data, item->made->material.len);
+	/* by the newest generation; what follows is for a look-up */
+	if (item->made->material.len >= SR_HASH_LEN)
+		append(&row->material, item->made->material.data, SR_HASH_LEN);
+	row->material_generation = row->material.len ? item->made->generation : 0;
 }
 
 static CK_RV check_row(const struct sr_key_row *row, struct sr_error *err)

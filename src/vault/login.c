@@ -2,6 +2,7 @@
 #include "util/pack.h"
 #include "vault/agent.h"
 #include "vault/each_use.h"
+#include "vault/generations.h"
 #include "vault/keys.h"
 #include "vault/member.h"
 #include "vault/refused.h"
@@ -109,13 +110,11 @@ static CK_RV judge(struct sr_act *act, struct sr_identity *who, struct sr_moment
 }
 
 static CK_RV find_token(struct sr_act *act, struct sr_identity *who, const uint8_t hash[SR_HASH_LEN],
-	struct sr_moment *at, struct sr_error *err)
+	struct sr_moment *at, bool *found, struct sr_error *err)
 {
-	bool found = false;
-	CK_RV rv = sr_rows_token_by_hash(act->caller->vault, at, hash, &who->token, &found, err);
-	if (rv == CKR_OK && (!found || !sr_equal(hash, who->token.hash, SR_HASH_LEN)))
-		return refuse_login(act, err, CKR_PIN_INCORRECT, SR_REASON_UNKNOWN_TOKEN);
-	if (rv != CKR_OK)
+	CK_RV rv = sr_rows_token_by_hash(act->caller->vault, at, hash, &who->token, found, err);
+	*found = *found && sr_equal(hash, who->token.hash, SR_HASH_LEN);
+	if (rv != CKR_OK || !*found)
 		return rv;
 	snprintf(act->event.token_id, sizeof(act->event.token_id), "%s", who->token.id);
 	atomic_init(&who->known, who->token.mark.event_id);
@@ -150,13 +149,12 @@ static CK_RV settle_and_judge(struct sr_act *act, struct sr_identity *who, struc
 
 /* The key before the present one ends by its grace, whatever else the agent's end is. */
 static CK_RV find_agent(struct sr_act *act, struct sr_identity *who, const uint8_t hash[SR_HASH_LEN],
-	struct sr_moment *at, struct sr_error *err)
+	struct sr_moment *at, bool *found, struct sr_error *err)
 {
-	bool found = false, old = false;
-	CK_RV rv = sr_rows_agent_by_hash(act->caller->vault, at, hash, &who->agent, &found, err);
-	if (rv == CKR_OK && (!found || !sr_agent_key_fits(&who->agent, hash, &old)))
-		return refuse_login(act, err, CKR_PIN_INCORRECT, SR_REASON_UNKNOWN_TOKEN);
-	if (rv != CKR_OK)
+	bool old = false;
+	CK_RV rv = sr_rows_agent_by_hash(act->caller->vault, at, hash, &who->agent, found, err);
+	*found = *found && sr_agent_key_fits(&who->agent, hash, &old);
+	if (rv != CKR_OK || !*found)
 		return rv;
 	snprintf(act->event.actor_type, sizeof(act->event.actor_type), "agent");
 	snprintf(act->event.actor_id, sizeof(act->event.actor_id), "%s", who->agent.name);
@@ -171,29 +169,43 @@ static CK_RV find_agent(struct sr_act *act, struct sr_identity *who, const uint8
 struct string_kind {
 	enum sr_identity_type type;
 	CK_RV(*hash)
-	(struct sr_vault *vault, const void *string, size_t len, uint8_t hash[SR_HASH_LEN], struct sr_error *err);
+	(struct sr_vault *vault, unsigned generation, const void *string, size_t len, uint8_t hash[SR_HASH_LEN],
+		struct sr_error *err);
 	CK_RV(*find)
 	(struct sr_act *act, struct sr_identity *who, const uint8_t hash[SR_HASH_LEN], struct sr_moment *at,
-		struct sr_error *err);
+		bool *found, struct sr_error *err);
 };
 static const struct string_kind token_string = { SR_IDENTITY_TOKEN, sr_token_hash, find_token };
 static const struct string_kind agent_string = { SR_IDENTITY_AGENT, sr_agent_hash, find_agent };
+
+/* By whichever generation of the mac key that is not retired. */
+static CK_RV find_string(struct sr_act *act, const struct string_kind *kind, const void *pin, size_t pin_len,
+	struct sr_identity *who, struct sr_moment *at, struct sr_error *err)
+{
+	struct sr_keys_span span;
+	uint8_t hash[SR_HASH_LEN];
+	bool found = false;
+	CK_RV rv = sr_keys_span(act->caller->vault, at, &span, err);
+	for (unsigned i = span.newest; rv == CKR_OK && !found && i >= span.oldest; i--) {
+		rv = kind->hash(act->caller->vault, i, pin, pin_len, hash, err);
+		if (rv == CKR_OK)
+			rv = kind->find(act, who, hash, at, &found, err);
+	}
+	return rv == CKR_OK && !found ? refuse_login(act, err, CKR_PIN_INCORRECT, SR_REASON_UNKNOWN_TOKEN) : rv;
+}
 
 static CK_RV login_string(struct sr_act *act, const struct string_kind *kind, const void *pin, size_t pin_len,
 	struct sr_identity **identity, struct sr_error *err)
 {
 	struct sr_vault *vault = act->caller->vault;
-	uint8_t hash[SR_HASH_LEN];
 	struct sr_moment at;
 	*identity = identity_new(kind->type);
 	if (!*identity)
 		return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory for a login");
-	CK_RV rv = kind->hash(vault, pin, pin_len, hash, err);
-	if (rv == CKR_OK)
-		rv = sr_writer_look(vault->writer, &at, err);
+	CK_RV rv = sr_writer_look(vault->writer, &at, err);
 	if (rv != CKR_OK)
 		return rv;
-	rv = kind->find(act, *identity, hash, &at, err);
+	rv = find_string(act, kind, pin, pin_len, *identity, &at, err);
 	sr_writer_look_end(vault->writer, &at);
 	return may_settle(*identity, rv, err) ? settle_and_judge(act, *identity, err) : rv;
 }
@@ -229,17 +241,12 @@ static CK_RV judge_member(
 	return CKR_OK;
 }
 
-/** struct keeping: what the login leaves beside the member's row; "" for nothing. */
-struct keeping {
-	struct sr_stretched kept;
-};
-
 /* Where there is no such member the work is done all the same. */
 static CK_RV try_member(struct sr_act *act, const char *name, const void *pass, size_t pass_len,
 	struct sr_identity *who, struct sr_error *err)
 {
 	struct sr_vault *vault = act->caller->vault;
-	struct keeping *keeping = act->arg;
+	struct sr_member_anew *anew = act->arg;
 	struct sr_moment at;
 	bool found = false, right = false, known = false;
 	CK_RV rv = sr_writer_look(vault->writer, &at, err);
@@ -249,9 +256,9 @@ static CK_RV try_member(struct sr_act *act, const char *name, const void *pass, 
 	if (rv == CKR_OK)
 		rv = sr_stretched_known(vault, &at, name, &known, err);
 	sr_writer_look_end(vault->writer, &at);
+	anew->keep = !known;
 	if (rv == CKR_OK)
-		rv = sr_member_passphrase_fits(
-			vault, found ? &who->member : NULL, pass, pass_len, &right, known ? NULL : &keeping->kept, err);
+		rv = sr_member_passphrase_tried(vault, found ? &who->member : NULL, pass, pass_len, &right, anew, err);
 	if (rv != CKR_OK)
 		return rv;
 	if (!found)
@@ -318,25 +325,36 @@ static CK_RV record_refusal(struct sr_act *act, const char *named, CK_RV rv, str
 	return sr_refused_record(act, &source, rv, err);
 }
 
-/* Of members who were there before it was kept, and after a new generation of the seal key. */
-static CK_RV keep_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
+/* A member whose hash an older generation of the mac key has made: now it can be made anew. The row is the same as it
+ * was: its event stays, and logins of before with it. And what is kept of the passphrase, of members who were there
+ * before it was, and after a new generation of the seal key. */
+static CK_RV login_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
 {
 	const struct sr_member_row *who = &act->caller->identity->member;
-	const struct keeping *keeping = act->arg;
-	struct sr_member_row now;
+	const struct sr_member_anew *anew = act->arg;
+	struct sr_vault *vault = act->caller->vault;
+	struct sr_member_row row = { .cut = 0 };
 	bool found = false;
-	if (!keeping->kept.text[0])
+	if (!anew->hash_generation && !anew->kept.text[0])
 		return CKR_OK;
-	CK_RV rv = sr_rows_member(act->caller->vault, at, who->name, &now, &found, err);
-	if (rv != CKR_OK || !found || memcmp(now.hash, who->hash, sizeof(now.hash)) != 0)
+	CK_RV rv = sr_rows_member(vault, at, who->name, &row, &found, err);
+	bool same = rv == CKR_OK && found && row.mark.event_id == who->mark.event_id &&
+		    memcmp(row.hash, who->hash, sizeof(row.hash)) == 0;
+	if (!same || (anew->hash_generation && anew->hash_generation != at->generation))
 		return rv;
-	return sr_stretched_put(act->caller->vault, at->tx, who->name, &keeping->kept, err);
+	if (anew->hash_generation) {
+		memcpy(row.hash, anew->hash, sizeof(row.hash));
+		row.hash_generation = anew->hash_generation;
+		rv = sr_rows_same_member(vault, at, &row, err);
+	}
+	sr_cleanse(&row, sizeof(row));
+	return rv == CKR_OK ? sr_stretched_put(vault, at->tx, who->name, &anew->kept, err) : rv;
 }
 
 CK_RV sr_login(const struct sr_caller *caller, CK_USER_TYPE user_type, const void *name, size_t name_len,
 	const void *pin, size_t pin_len, struct sr_identity **identity, struct sr_error *err)
 {
-	struct keeping keeping = { .kept = { "" } };
+	struct sr_member_anew anew = { .keep = false };
 	struct sr_act act;
 	struct sr_caller as = *caller;
 	char named[SR_NAME_MAX] = "";
@@ -344,13 +362,13 @@ CK_RV sr_login(const struct sr_caller *caller, CK_USER_TYPE user_type, const voi
 	if (user_type != CKU_USER)
 		return sr_fail(err, CKR_USER_TYPE_INVALID, SR_REASON_NONE, "only CKU_USER logs in to a vault");
 	sr_act_begin(&act, caller, SR_EVENT_SESSION_LOGIN, NULL);
-	act.arg = &keeping;
+	act.arg = &anew;
 	CK_RV rv = find_identity(&act, name, name_len, pin, pin_len, named, identity, err);
 	if (rv == CKR_OK) {
 		as.identity = *identity;
 		sr_act_begin(&act, &as, SR_EVENT_SESSION_LOGIN, NULL);
-		act.run = keep_run;
-		act.arg = &keeping;
+		act.run = login_run;
+		act.arg = &anew;
 		rv = sr_act_commit(&act, err);
 	} else {
 		rv = record_refusal(&act, named, rv, err);
@@ -367,8 +385,14 @@ CK_RV sr_login(const struct sr_caller *caller, CK_USER_TYPE user_type, const voi
 static CK_RV same_token(struct sr_act *act, const void *pin, size_t pin_len, struct sr_error *err)
 {
 	uint8_t hash[SR_HASH_LEN];
-	CK_RV rv = sr_token_hash(act->caller->vault, pin, pin_len, hash, err);
-	if (rv == CKR_OK && !sr_equal(hash, act->caller->identity->token.hash, sizeof(hash)))
+	struct sr_keys_span span;
+	bool same = false;
+	CK_RV rv = sr_keys_span_now(act->caller->vault, &span, err);
+	for (unsigned i = span.newest; rv == CKR_OK && !same && i >= span.oldest; i--) {
+		rv = sr_token_hash(act->caller->vault, i, pin, pin_len, hash, err);
+		same = rv == CKR_OK && sr_equal(hash, act->caller->identity->token.hash, sizeof(hash));
+	}
+	if (rv == CKR_OK && !same)
 		rv = refuse_login(act, err, CKR_PIN_INCORRECT, SR_REASON_UNKNOWN_TOKEN);
 	return rv;
 }
@@ -384,7 +408,7 @@ static CK_RV try_same(struct sr_act *act, const void *pass, size_t len, struct s
 	struct sr_member_row row = { .name = "" };
 	CK_RV rv = sr_member_current(act->caller, &row, err);
 	if (rv == CKR_OK)
-		rv = sr_member_passphrase_fits(act->caller->vault, &row, pass, len, &right, NULL, err);
+		rv = sr_member_passphrase_fits(act->caller->vault, &row, pass, len, &right, err);
 	if (rv == CKR_OK && !right)
 		rv = refuse_login(act, err, CKR_PIN_INCORRECT, SR_REASON_WRONG_PASSPHRASE);
 	return rv;

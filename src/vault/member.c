@@ -2,6 +2,7 @@
 #include "vault/member.h"
 
 #include "util/text.h"
+#include "vault/generations.h"
 #include "vault/slow.h"
 #include "vault/who.h"
 
@@ -35,6 +36,11 @@ CK_RV sr_member_passphrase_ok(const void *pass, size_t len, struct sr_error *err
 	return CKR_OK;
 }
 
+static CK_RV no_memory(struct sr_error *err)
+{
+	return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to check a passphrase");
+}
+
 /* Few at once; the others wait. */
 static bool stretch(struct sr_vault *vault, const struct sr_member_row *row, const void *pass, size_t len,
 	uint8_t *stretched, size_t size)
@@ -47,14 +53,6 @@ static bool stretch(struct sr_vault *vault, const struct sr_member_row *row, con
 }
 
 /* scrypt here, then the HSM's mac key: who has the database alone has nothing to guess against. */
-static CK_RV passphrase_hash(struct sr_vault *vault, const struct sr_member_row *row, const void *pass, size_t len,
-	uint8_t stretched[SR_STRETCHED_LEN], uint8_t hash[SR_HASH_LEN], struct sr_error *err)
-{
-	if (!stretch(vault, row, pass, len, stretched, SR_STRETCHED_LEN))
-		return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to check a passphrase");
-	return sr_stretched_hash(vault, stretched, hash, err);
-}
-
 CK_RV sr_member_set_passphrase(struct sr_vault *vault, struct sr_member_row *row, const void *pass, size_t len,
 	struct sr_stretched *kept, struct sr_error *err)
 {
@@ -62,13 +60,66 @@ CK_RV sr_member_set_passphrase(struct sr_vault *vault, struct sr_member_row *row
 	CK_RV rv = sr_member_passphrase_ok(pass, len, err);
 	if (rv == CKR_OK)
 		rv = sr_hsm_random(vault->hsm, row->salt, sizeof(row->salt), err);
+	if (rv != CKR_OK)
+		return rv;
 	row->log2n = SCRYPT_LOG2N;
 	row->r = SCRYPT_R;
 	row->p = SCRYPT_P;
+	row->hash_generation = sr_hsm_generation(vault->hsm);
+	rv = stretch(vault, row, pass, len, stretched, sizeof(stretched)) ? CKR_OK : no_memory(err);
 	if (rv == CKR_OK)
-		rv = passphrase_hash(vault, row, pass, len, stretched, row->hash, err);
+		rv = sr_stretched_hash(vault, row->hash_generation, stretched, row->hash, err);
 	if (rv == CKR_OK)
 		rv = sr_stretched_seal(vault, row, stretched, kept, err);
+	sr_cleanse(stretched, sizeof(stretched));
+	return rv;
+}
+
+/* By whichever generation that is not retired. */
+static CK_RV try_generations(struct sr_vault *vault, const struct sr_member_row *row,
+	const uint8_t stretched[SR_STRETCHED_LEN], bool *fits, struct sr_member_anew *anew, struct sr_error *err)
+{
+	struct sr_keys_span span;
+	uint8_t hash[SR_HASH_LEN];
+	CK_RV rv = sr_keys_span_now(vault, &span, err);
+	for (unsigned i = span.newest; rv == CKR_OK && !*fits && i >= span.oldest; i--) {
+		rv = sr_stretched_hash(vault, i, stretched, hash, err);
+		*fits = rv == CKR_OK && row && sr_equal(hash, row->hash, sizeof(hash));
+		if (i == span.newest)
+			memcpy(anew->hash, hash, sizeof(hash));
+		else if (*fits)
+			anew->hash_generation = span.newest;
+	}
+	sr_cleanse(hash, sizeof(hash));
+	return rv;
+}
+
+/* What is kept is bound to the hash that the row will have. */
+static CK_RV keep(struct sr_vault *vault, const struct sr_member_row *row, const uint8_t stretched[SR_STRETCHED_LEN],
+	struct sr_member_anew *anew, struct sr_error *err)
+{
+	struct sr_member_row fresh = *row;
+	if (anew->hash_generation)
+		memcpy(fresh.hash, anew->hash, sizeof(fresh.hash));
+	CK_RV rv = sr_stretched_seal(vault, &fresh, stretched, &anew->kept, err);
+	sr_cleanse(&fresh, sizeof(fresh));
+	return rv;
+}
+
+CK_RV sr_member_passphrase_tried(struct sr_vault *vault, const struct sr_member_row *row, const void *pass, size_t len,
+	bool *fits, struct sr_member_anew *anew, struct sr_error *err)
+{
+	static const struct sr_member_row nobody = { .log2n = SCRYPT_LOG2N, .r = SCRYPT_R, .p = SCRYPT_P };
+	uint8_t stretched[SR_STRETCHED_LEN];
+	*fits = false;
+	anew->hash_generation = 0;
+	anew->kept.text[0] = '\0';
+	CK_RV rv =
+		stretch(vault, row ? row : &nobody, pass, len, stretched, sizeof(stretched)) ? CKR_OK : no_memory(err);
+	if (rv == CKR_OK)
+		rv = try_generations(vault, row, stretched, fits, anew, err);
+	if (rv == CKR_OK && *fits && (anew->keep || anew->hash_generation))
+		rv = keep(vault, row, stretched, anew, err);
 	sr_cleanse(stretched, sizeof(stretched));
 	return rv;
 }
@@ -76,15 +127,9 @@ CK_RV sr_member_set_passphrase(struct sr_vault *vault, struct sr_member_row *row
 CK_RV sr_member_passphrase_fits(struct sr_vault *vault, const struct sr_member_row *row, const void *pass, size_t len,
 	bool *fits, struct sr_stretched *kept, struct sr_error *err)
 {
-	static const struct sr_member_row nobody = { .log2n = SCRYPT_LOG2N, .r = SCRYPT_R, .p = SCRYPT_P };
-	uint8_t stretched[SR_STRETCHED_LEN], hash[SR_HASH_LEN];
-	const struct sr_member_row *against = row ? row : &nobody;
-	CK_RV rv = passphrase_hash(vault, against, pass, len, stretched, hash, err);
-	*fits = rv == CKR_OK && row && sr_equal(hash, row->hash, sizeof(hash));
-	if (*fits && kept)
-		rv = sr_stretched_seal(vault, row, stretched, kept, err);
-	sr_cleanse(stretched, sizeof(stretched));
-	sr_cleanse(hash, sizeof(hash));
+	struct sr_member_anew ignored = { .keep = false };
+	CK_RV rv = sr_member_passphrase_tried(vault, row, pass, len, fits, &ignored, err);
+	sr_cleanse(&ignored, sizeof(ignored));
 	return rv;
 }
 
@@ -152,7 +197,7 @@ static CK_RV try_old(struct sr_act *act, struct sr_member_row *row, const void *
 	if (rv != CKR_OK)
 		return rv;
 	without_name(row->name, &pin, &len);
-	rv = sr_member_passphrase_fits(act->caller->vault, row, pin, len, &fits, NULL, err);
+	rv = sr_member_passphrase_fits(act->caller->vault, row, pin, len, &fits, err);
 	return rv == CKR_OK && !fits ? wrong(act, SR_REASON_WRONG_PASSPHRASE, err) : rv;
 }
 

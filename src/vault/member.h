@@ -17,10 +17,20 @@ CK_RV sr_member_passphrase_ok(const void *pass, size_t len, struct sr_error *err
 CK_RV sr_member_set_passphrase(struct sr_vault *vault, struct sr_member_row *row, const void *pass, size_t len,
 	struct sr_stretched *kept, struct sr_error *err);
 
-/** sr_member_passphrase_fits(vault, row, pass, len, fits, kept, err): with ROW NULL the same work for nothing. KEPT, if
- *  not NULL, is filled where it fits. */
+/** sr_member_passphrase_fits(vault, row, pass, len, fits, err): with ROW NULL the same work for nothing.
+ *  sr_member_passphrase_tried(vault, row, pass, len, fits, anew, err): the same; ANEW gets what is to take the place of
+ *  what stands there: HASH of one that an older generation of the mac key has made, else its HASH_GENERATION is 0; KEPT
+ *  where HASH is new or KEEP asks for it, else it is "". */
 CK_RV sr_member_passphrase_fits(struct sr_vault *vault, const struct sr_member_row *row, const void *pass, size_t len,
-	bool *fits, struct sr_stretched *kept, struct sr_error *err);
+	bool *fits, struct sr_error *err);
+struct sr_member_anew {
+	bool keep;
+	uint8_t hash[SR_HASH_LEN];
+	unsigned hash_generation;
+	struct sr_stretched kept;
+};
+CK_RV sr_member_passphrase_tried(struct sr_vault *vault, const struct sr_member_row *row, const void *pass, size_t len,
+	bool *fits, struct sr_member_anew *anew, struct sr_error *err);
 
 /** sr_member_current(caller, row, err): the row of the member who is logged in as it is stored now: the identity's copy
  *  is from its login, and the passphrase may have changed since. */

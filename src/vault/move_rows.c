@@ -41,28 +41,31 @@ static CK_RV end_step(struct sr_moving *moving, CK_RV rv, struct sr_error *err)
 
 /* -- what changes in a row --------------------------------------------------------------------------------------- */
 
+static CK_RV no_way(const struct sr_key_row *row, const struct sr_error *why, struct sr_error *err)
+{
+	return sr_fail(err, CKR_DEVICE_ERROR, why->reason, "%s key %.120s does not go over: %.120s",
+		sr_part_word(row->part), row->path, why->text);
+}
+
 static CK_RV move_key(struct sr_moving *moving, struct sr_key_row *row, struct sr_error *err)
 {
-	uint8_t material[SR_SHA256_LEN];
 	struct sr_error why = SR_ERROR_INIT;
-	struct sr_buf moved = SR_BUF_INIT;
+	struct sr_buf moved = SR_BUF_INIT, material = SR_BUF_INIT;
 	if (row->state != SR_KEY_ACTIVE || row->custody != SR_CUSTODY_WRAPPED)
 		return CKR_OK;
-	CK_RV rv = sr_transport_move(
-		moving->transport, sr_part_class(row->part), (CK_KEY_TYPE)row->key_type, &row->blob, &moved, &why);
+	CK_RV rv = sr_transport_move(moving->transport, sr_part_class(row->part), (CK_KEY_TYPE)row->key_type,
+		&row->blob, &moved, &material, &why);
+	if (rv == CKR_OK && row->material.len && material.len >= SR_HASH_LEN) {
+		sr_buf_clear(&row->material);
+		sr_buf_append(&row->material, material.data, SR_HASH_LEN);
+	}
+	sr_buf_clear(&material);
 	if (rv != CKR_OK) {
 		sr_buf_clear(&moved);
-		return sr_fail(err, CKR_DEVICE_ERROR, why.reason, "%s key %.120s does not go over: %.120s",
-			sr_part_word(row->part), row->path, why.text);
+		return no_way(row, &why, err);
 	}
 	sr_buf_clear(&row->blob);
 	row->blob = moved;
-	if (row->material.len) {
-		sr_buf_clear(&row->material);
-		if (!sr_sha256(row->blob.data, row->blob.len, material))
-			return no_memory(err);
-		sr_buf_append(&row->material, material, sizeof(material));
-	}
 	moving->wrapped++;
 	return row->blob.failed || row->material.failed ? no_memory(err) : CKR_OK;
 }
@@ -81,7 +84,7 @@ static CK_RV move_member(struct sr_moving *moving, struct sr_member_row *row, st
 		return sr_stretched_drop(moving->to, moving->at.tx, row->name, err);
 	}
 	if (rv == CKR_OK)
-		rv = sr_stretched_hash(moving->to, bytes, row->hash, err);
+		rv = sr_stretched_hash(moving->to, moving->keys, bytes, row->hash, err);
 	if (rv == CKR_OK)
 		rv = sr_stretched_seal(moving->to, row, bytes, &stretched, err);
 	sr_cleanse(bytes, sizeof(bytes));

@@ -1,10 +1,12 @@
 /* A new generation of the seal key, and everything sealed anew under it, in bounded steps. */
 #include "vault/rekey.h"
 
+#include "audit/keys.h"
 #include "audit/state.h"
 #include "hsm/seals.h"
 #include "store/reseal.h"
 #include "util/text.h"
+#include "vault/rekey_keys.h"
 #include "vault/report.h"
 #include "vault/who.h"
 
@@ -56,7 +58,7 @@ CK_RV sr_generations_opening(struct sr_vault *vault, unsigned *keys, unsigned *s
 	CK_RV rv = vault->store->ops->begin_read(vault->store, &tx, err);
 	if (rv != CKR_OK)
 		return rv;
-	rv = read_opening(vault, tx, SR_KEYS_META, keys, err);
+	rv = sr_keys_said(vault->store, tx, keys, err);
 	if (rv == CKR_OK)
 		rv = read_opening(vault, tx, SR_SEAL_META, seal, err);
 	vault->store->ops->rollback(tx);
@@ -79,7 +81,9 @@ CK_RV sr_generations_move(
 		rv = put_opening(vault, at->tx, SR_SEAL_META, seal, err);
 	if (rv == CKR_OK)
 		rv = sr_state_put(vault->store, at, NEWEST, seal, err);
-	return rv == CKR_OK ? sr_state_put(vault->store, at, OLDEST, seal, err) : rv;
+	if (rv == CKR_OK)
+		rv = sr_state_put(vault->store, at, OLDEST, seal, err);
+	return rv == CKR_OK ? sr_keys_moved(vault, at, keys, err) : rv;
 }
 
 static bool add_count(unsigned generation, uint64_t rows, void *ctx)
@@ -141,17 +145,6 @@ static CK_RV read_standing(
 	return rv == CKR_OK ? sr_seal_count(at->tx, &standing->counts, err) : rv;
 }
 
-static CK_RV look(struct sr_vault *vault, struct standing *standing, struct sr_error *err)
-{
-	struct sr_moment at;
-	CK_RV rv = sr_writer_look(vault->writer, &at, err);
-	if (rv != CKR_OK)
-		return rv;
-	rv = read_standing(vault, &at, standing, err);
-	sr_writer_look_end(vault->writer, &at);
-	return rv;
-}
-
 static CK_RV may_rekey(const struct sr_caller *caller, struct sr_error *err)
 {
 	return sr_need_duty(caller, SR_DUTY_HSM, CKR_TOKEN_WRITE_PROTECTED, "change the HSM's keys", err);
@@ -159,15 +152,20 @@ static CK_RV may_rekey(const struct sr_caller *caller, struct sr_error *err)
 
 /* -- a new generation -------------------------------------------------------------------------------------------- */
 
-/* FROM is what it was when the key of the next one was made. */
-static CK_RV begin_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
+/** struct beginning: ALL: of the other three keys too. SEAL and KEYS: a new generation is to be made, and not one that
+ *  was begun to be gone on with. STANDING and NEXT.from are what they were when the keys of the next ones were made. */
+struct beginning {
+	bool all, seal, keys;
+	struct standing standing;
+	struct sr_keys_begin next;
+};
+
+static CK_RV begin_seal(struct sr_vault *vault, struct sr_moment *at, unsigned from, struct sr_error *err)
 {
-	struct sr_vault *vault = act->caller->vault;
-	const unsigned *from = act->arg;
 	unsigned newest;
 	char text[16];
 	CK_RV rv = sr_seal_generation(vault, at, &newest, err);
-	if (rv == CKR_OK && newest != *from)
+	if (rv == CKR_OK && newest != from)
 		rv = sr_fail(err, CKR_TOKEN_WRITE_PROTECTED, SR_REASON_CHANGED_MEANWHILE,
 			"not rekeyed: another rekey has begun; run it again to go on with that one");
 	if (rv != CKR_OK)
@@ -177,43 +175,109 @@ static CK_RV begin_run(struct sr_act *act, struct sr_moment *at, struct sr_error
 	return rv == CKR_OK ? sr_state_put(vault->store, at, NEWEST, newest + 1, err) : rv;
 }
 
-static CK_RV begin(const struct sr_caller *caller, struct standing *standing, CK_RV rv, struct sr_error *err)
+static CK_RV begin_run(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
+{
+	struct sr_vault *vault = act->caller->vault;
+	const struct beginning *beginning = act->arg;
+	CK_RV rv = beginning->seal ? begin_seal(vault, at, beginning->standing.newest, err) : CKR_OK;
+	return rv == CKR_OK && beginning->keys ? sr_keys_begin_run(vault, at, &beginning->next, err) : rv;
+}
+
+static CK_RV make_keys(struct sr_vault *vault, struct beginning *beginning, struct sr_error *err)
+{
+	CK_RV rv = CKR_OK;
+	if (beginning->seal && beginning->standing.newest >= SR_SEAL_GENERATION_MAX)
+		rv = sr_fail(err, CKR_TOKEN_WRITE_PROTECTED, SR_REASON_TOO_LARGE, "not rekeyed: no generation is left");
+	if (rv == CKR_OK && beginning->seal)
+		rv = sr_hsm_make_seal(vault->hsm, beginning->standing.newest + 1, err);
+	return rv == CKR_OK && beginning->keys ? sr_keys_prepare(vault, &beginning->next, err) : rv;
+}
+
+static void note_begun(const struct beginning *beginning, struct sr_event *event)
+{
+	unsigned seal = beginning->standing.newest + beginning->seal;
+	if (beginning->keys)
+		snprintf(event->metadata, sizeof(event->metadata), "{\"step\":\"begun\",\"generation\":%u,\"keys\":%u}",
+			seal, beginning->next.from + 1);
+	else
+		snprintf(event->metadata, sizeof(event->metadata), "{\"step\":\"begun\",\"generation\":%u}", seal);
+}
+
+static CK_RV begin(const struct sr_caller *caller, struct beginning *beginning, CK_RV rv, struct sr_error *err)
 {
 	struct sr_act act;
-	unsigned next = standing->newest + 1;
 	sr_act_begin(&act, caller, SR_EVENT_HSM_REKEYED, NULL);
-	if (rv == CKR_OK && next > SR_SEAL_GENERATION_MAX)
-		rv = sr_fail(err, CKR_TOKEN_WRITE_PROTECTED, SR_REASON_TOO_LARGE, "not rekeyed: no generation is left");
 	if (rv == CKR_OK)
-		rv = sr_hsm_make_seal(caller->vault->hsm, next, err);
-	snprintf(act.event.metadata, sizeof(act.event.metadata), "{\"step\":\"begun\",\"generation\":%u}", next);
+		rv = make_keys(caller->vault, beginning, err);
+	note_begun(beginning, &act.event);
 	act.run = begin_run;
-	act.arg = &standing->newest;
+	act.arg = beginning;
 	act.policy_change = true;
 	rv = sr_act_record(&act, rv, err);
-	standing->newest += rv == CKR_OK;
+	if (rv == CKR_OK && beginning->seal)
+		beginning->standing.newest++;
+	if (rv == CKR_OK && beginning->keys)
+		beginning->next.from++;
 	return rv;
 }
 
 /* One that was begun is gone on with: a new generation only once nothing needs an older one. */
+static CK_RV look_begun(struct sr_vault *vault, struct beginning *beginning, struct sr_error *err)
+{
+	struct sr_keys_span span = { 0, 0 };
+	struct sr_moment at;
+	bool unfinished = false;
+	CK_RV rv = sr_writer_look(vault->writer, &at, err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = read_standing(vault, &at, &beginning->standing, err);
+	if (rv == CKR_OK && beginning->all)
+		rv = sr_keys_unfinished(vault, &at, &span, &unfinished, err);
+	sr_writer_look_end(vault->writer, &at);
+	beginning->next.from = span.newest;
+	beginning->keys = beginning->all && !unfinished;
+	/* the new one of the seal key was begun with that of the others */
+	beginning->seal = !unfinished && rows_of(&beginning->standing.counts, beginning->standing.newest, true) == 0;
+	return rv;
+}
+
+static CK_RV take_all(const struct sr_attrs *template, bool *all, struct sr_error *err)
+{
+	const struct sr_attr *change = sr_attrs_find(template, CKA_SR_CHANGE);
+	*all = change && change->len == strlen("all") && memcmp(change->value, "all", change->len) == 0;
+	if (!change || *all)
+		return CKR_OK;
+	return sr_fail(err, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_BAD_TEMPLATE,
+		"not rekeyed: which keys can only be all, or nothing for the seal key");
+}
+
+static CK_RV tell_begun(const struct beginning *beginning, bool resumed, char **result, struct sr_error *err)
+{
+	const struct standing *standing = &beginning->standing;
+	json_t *told = json_pack("{s:i, s:I, s:b}", "generation", (int)standing->newest, "left",
+		(json_int_t)rows_of(&standing->counts, standing->newest, true), "resumed", (int)resumed);
+	if (told && beginning->all)
+		json_object_set_new(told, "keys", json_integer(beginning->next.from));
+	return sr_report_text(told, result, err);
+}
+
 CK_RV sr_rekey_begin(const struct sr_caller *caller, const struct sr_attrs *template, struct sr_attrs *held,
 	char **result, struct sr_error *err)
 {
-	struct standing standing = { .newest = 0 };
-	(void)template;
+	struct beginning beginning = { .all = false };
 	(void)held;
 	CK_RV rv = may_rekey(caller, err);
 	if (rv == CKR_OK)
-		rv = look(caller->vault, &standing, err);
-	bool resumed = rv == CKR_OK && rows_of(&standing.counts, standing.newest, true) > 0;
+		rv = take_all(template, &beginning.all, err);
+	if (rv == CKR_OK)
+		rv = look_begun(caller->vault, &beginning, err);
+	bool resumed = rv == CKR_OK && !beginning.seal && !beginning.keys;
 	if (!resumed)
-		rv = begin(caller, &standing, rv, err);
-	if (rv != CKR_OK)
-		return rv;
-	return sr_report_text(
-		json_pack("{s:i, s:I, s:b}", "generation", (int)standing.newest, "left",
-			(json_int_t)rows_of(&standing.counts, standing.newest, true), "resumed", (int)resumed),
-		result, err);
+		rv = begin(caller, &beginning, rv, err);
+	if (rv == CKR_OK)
+		rv = tell_begun(&beginning, resumed, result, err);
+	sr_keys_begin_clear(&beginning.next);
+	return rv;
 }
 
 /* -- a step ------------------------------------------------------------------------------------------------------ */
@@ -418,21 +482,25 @@ CK_RV sr_rekey_status(const struct sr_caller *caller, const struct sr_attrs *tem
 	char **result, struct sr_error *err)
 {
 	struct standing standing = { .oldest = 1 };
-	json_t *list = json_array();
+	json_t *list = json_array(), *keys = json_array();
 	struct sr_hsm_identity who;
+	unsigned newest = 1;
 	(void)template;
 	(void)held;
 	CK_RV rv = sr_need_duty(caller, SR_DUTY_STATUS, CKR_TOKEN_WRITE_PROTECTED, "see the status", err);
 	if (rv == CKR_OK)
 		rv = describe(caller->vault, list, &standing, err);
+	if (rv == CKR_OK)
+		rv = sr_keys_describe(caller->vault, keys, &newest, err);
 	if (rv != CKR_OK) {
 		json_decref(list);
+		json_decref(keys);
 		return rv;
 	}
 	sr_hsm_identity(caller->vault->hsm, &who);
-	return sr_report_text(json_pack("{s:s, s:s, s:i, s:i, s:o}", "token", who.label, "serial", who.serial,
-				      "generation", (int)sr_hsm_generation(caller->vault->hsm), "seal_generation",
-				      (int)standing.newest, "seals", list),
+	return sr_report_text(
+		json_pack("{s:s, s:s, s:i, s:i, s:o, s:o}", "token", who.label, "serial", who.serial, "generation",
+			(int)newest, "seal_generation", (int)standing.newest, "seals", list, "keys", keys),
 		result, err);
 }
 
@@ -500,41 +568,87 @@ static CK_RV retire_run(struct sr_act *act, struct sr_moment *at, struct sr_erro
 	return sr_state_put(act->caller->vault->store, at, OLDEST, retiring->generation + 1, err);
 }
 
-static CK_RV take_retiring(const struct sr_attrs *template, struct retiring *retiring, struct sr_error *err)
+/** struct wish: what is to be retired, and what may be lost with it. KEYS: of the wrap, mac and audit keys. */
+struct wish {
+	bool keys, lose_backups, lose_material;
+};
+
+static bool take_word(struct wish *wish, const char *word, size_t len)
+{
+	const struct {
+		const char *word;
+		bool *flag;
+	} words[] = { { "keys", &wish->keys }, { "lose-backups", &wish->lose_backups },
+		{ "lose-recognition", &wish->lose_material } };
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+		if (strlen(words[i].word) == len && memcmp(words[i].word, word, len) == 0)
+			return *words[i].flag = true;
+	}
+	return false;
+}
+
+/* Words with commas between. */
+static CK_RV take_wish(const struct sr_attrs *template, struct wish *wish, struct sr_error *err)
+{
+	const struct sr_attr *change = sr_attrs_find(template, CKA_SR_CHANGE);
+	const char *at = change ? (const char *)change->value : NULL, *end = change ? at + change->len : NULL;
+	bool good = true;
+	while (change && good) {
+		const char *comma = memchr(at, ',', (size_t)(end - at));
+		good = take_word(wish, at, (size_t)((comma ? comma : end) - at));
+		if (!comma)
+			break;
+		at = comma + 1;
+	}
+	if (good && (wish->keys || !wish->lose_material))
+		return CKR_OK;
+	return sr_fail(err, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_BAD_TEMPLATE,
+		"not retired: what may be lost with it can only be lose-backups, and with keys lose-recognition");
+}
+
+static CK_RV take_generation(const struct sr_attrs *template, uint64_t max, unsigned *generation, struct sr_error *err)
 {
 	const struct sr_attr *attr = sr_attrs_find(template, CKA_SR_VERSION);
-	const struct sr_attr *change = sr_attrs_find(template, CKA_SR_CHANGE);
-	static const char lose[] = "lose-backups";
 	uint64_t value;
-	if (!attr || !sr_text_u64((const char *)attr->value, attr->len, SR_SEAL_GENERATION_MAX, &value) || value == 0)
+	if (!attr || !sr_text_u64((const char *)attr->value, attr->len, max, &value) || value == 0)
 		return sr_fail(err, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_BAD_NUMBER,
 			"not retired: a generation is a number from 1");
-	retiring->generation = (unsigned)value;
-	retiring->lose_backups = change && change->len == strlen(lose) && memcmp(change->value, lose, change->len) == 0;
-	if (change && !retiring->lose_backups)
-		return sr_fail(err, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_BAD_TEMPLATE,
-			"not retired: what may be lost with it can only be lose-backups");
+	*generation = (unsigned)value;
 	return CKR_OK;
 }
 
 /* The record first: what it says is done, if need be by running it again. */
+static CK_RV retire_seal(const struct sr_caller *caller, struct retiring *retiring, CK_RV rv, struct sr_error *err)
+{
+	struct sr_act act;
+	sr_act_begin(&act, caller, SR_EVENT_HSM_RETIRED, NULL);
+	snprintf(act.event.metadata, sizeof(act.event.metadata), "{\"generation\":%u,\"lose_backups\":%s}",
+		retiring->generation, retiring->lose_backups ? "true" : "false");
+	act.run = retire_run;
+	act.arg = retiring;
+	act.policy_change = true;
+	rv = sr_act_record(&act, rv, err);
+	return rv == CKR_OK ? sr_hsm_drop_seal(caller->vault->hsm, retiring->generation, err) : rv;
+}
+
 CK_RV sr_rekey_retire(const struct sr_caller *caller, const struct sr_attrs *template, struct sr_attrs *held,
 	char **result, struct sr_error *err)
 {
-	struct retiring retiring = { .generation = 0 };
-	struct sr_act act;
+	struct wish wish = { .keys = false };
+	unsigned generation = 0;
 	(void)held;
-	sr_act_begin(&act, caller, SR_EVENT_HSM_RETIRED, NULL);
 	CK_RV rv = may_rekey(caller, err);
 	if (rv == CKR_OK)
-		rv = take_retiring(template, &retiring, err);
-	snprintf(act.event.metadata, sizeof(act.event.metadata), "{\"generation\":%u,\"lose_backups\":%s}",
-		retiring.generation, retiring.lose_backups ? "true" : "false");
-	act.run = retire_run;
-	act.arg = &retiring;
-	act.policy_change = true;
-	rv = sr_act_record(&act, rv, err);
+		rv = take_wish(template, &wish, err);
 	if (rv == CKR_OK)
-		rv = sr_hsm_drop_seal(caller->vault->hsm, retiring.generation, err);
-	return rv == CKR_OK ? sr_report_text(json_pack("{s:i}", "retired", (int)retiring.generation), result, err) : rv;
+		rv = take_generation(
+			template, wish.keys ? SR_KEYS_GENERATION_MAX : SR_SEAL_GENERATION_MAX, &generation, err);
+	if (wish.keys) {
+		struct sr_keys_retiring keys = { generation, wish.lose_backups, wish.lose_material, false, 0, NULL };
+		rv = sr_keys_retire(caller, &keys, rv, err);
+	} else {
+		struct retiring seal = { generation, wish.lose_backups, false };
+		rv = retire_seal(caller, &seal, rv, err);
+	}
+	return rv == CKR_OK ? sr_report_text(json_pack("{s:i}", "retired", (int)generation), result, err) : rv;
 }

@@ -16,10 +16,6 @@
 CK_RV sr_seal_generation(
 	struct sr_vault *vault, const struct sr_moment *at, unsigned *generation, struct sr_error *err);
 
-#define SR_KEYS_META                                                                                     \
-	"key-generation" /* the same of the wrap, mac and audit keys, which have one generation together \
-			  */
-
 /** sr_generations_opening(vault, keys, seal, err): what SR_KEYS_META and SR_SEAL_META say, 1 without them: before the
  *  HSM's keys are loaded. */
 CK_RV sr_generations_opening(struct sr_vault *vault, unsigned *keys, unsigned *seal, struct sr_error *err);
@@ -45,10 +41,12 @@ CK_RV sr_seal_count(struct sr_tx *tx, struct sr_seal_counts *counts, struct sr_e
 CK_RV sr_seal_note_backup(struct sr_vault *vault, struct sr_moment *at, const struct sr_seal_counts *counts,
 	unsigned generation, struct sr_error *err);
 
-/** sr_rekey_begin, _step, _status, _retire: jobs (vault/job.c). */
+/** sr_rekey_begin, _step, _rows (rekey_keys.c), _status, _retire: jobs (vault/job.c). */
 CK_RV sr_rekey_begin(const struct sr_caller *caller, const struct sr_attrs *template, struct sr_attrs *held,
 	char **result, struct sr_error *err);
 CK_RV sr_rekey_step(const struct sr_caller *caller, const struct sr_attrs *template, struct sr_attrs *held,
+	char **result, struct sr_error *err);
+CK_RV sr_rekey_rows(const struct sr_caller *caller, const struct sr_attrs *template, struct sr_attrs *held,
 	char **result, struct sr_error *err);
 CK_RV sr_rekey_status(const struct sr_caller *caller, const struct sr_attrs *template, struct sr_attrs *held,
 	char **result, struct sr_error *err);

@@ -2,6 +2,7 @@
 #include "vault/rows.h"
 
 #include "audit/state.h"
+#include "vault/generations.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -29,18 +30,19 @@ static CK_RV check_fresh(struct sr_vault *vault, const struct sr_moment *at, con
 }
 
 /* The HSM is asked once for each row that it has not confirmed yet. */
-static CK_RV check_mac(struct sr_vault *vault, const char *subject, const struct sr_buf *packed,
-	const struct sr_mark *mark, struct sr_error *err)
+static CK_RV check_mac(struct sr_vault *vault, const struct sr_moment *at, const char *subject,
+	const struct sr_buf *packed, const struct sr_mark *mark, struct sr_error *err)
 {
-	uint8_t digest[SR_SHA256_LEN], mac[SR_HSM_MAC_LEN];
+	uint8_t digest[SR_SHA256_LEN];
+	unsigned generation;
 	if (packed->failed || !sr_sha256_2(packed->data, packed->len, mark->mac, sizeof(mark->mac), digest))
 		return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to check a row");
 	if (sr_seen_has(vault->seen, digest))
 		return CKR_OK;
-	CK_RV rv = sr_hsm_mac(vault->hsm, packed->data, packed->len, mac, err);
+	CK_RV rv = sr_rows_mac_generation(vault, at, packed, mark->mac, &generation, err);
 	if (rv != CKR_OK)
 		return rv;
-	if (!sr_equal(mac, mark->mac, sizeof(mac)))
+	if (generation == 0)
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROW_FORGED,
 			"%.150s: the row was changed outside Strongroom (its MAC does not fit); restore it from a "
 			"backup",
@@ -52,7 +54,7 @@ static CK_RV check_mac(struct sr_vault *vault, const char *subject, const struct
 CK_RV sr_rows_check_mark(struct sr_vault *vault, const struct sr_moment *at, const char *subject,
 	const struct sr_buf *packed, const struct sr_mark *mark, struct sr_error *err)
 {
-	CK_RV rv = check_mac(vault, subject, packed, mark, err);
+	CK_RV rv = check_mac(vault, at, subject, packed, mark, err);
 	return rv == CKR_OK ? check_fresh(vault, at, subject, mark, err) : rv;
 }
 
@@ -343,8 +345,9 @@ static void bind_row(
 static CK_RV seal_row(struct sr_vault *vault, struct sr_moment *at, const char *subject, struct sr_buf *packed,
 	struct sr_mark *mark, struct sr_error *err)
 {
-	CK_RV rv = packed->failed ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to seal a row")
-				  : sr_hsm_mac(vault->hsm, packed->data, packed->len, mark->mac, err);
+	CK_RV rv = packed->failed
+			   ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to seal a row")
+			   : sr_hsm_mac_by(vault->hsm, at->generation, packed->data, packed->len, mark->mac, err);
 	sr_buf_clear(packed);
 	return rv != CKR_OK ? rv : sr_state_put(vault->store, at, subject, at->event_id, err);
 }
@@ -377,6 +380,8 @@ CK_RV sr_rows_put_key(struct sr_vault *vault, struct sr_moment *at, struct sr_ev
 	subject_of(key_kind(row->part), row->path, subject);
 	sr_rows_pack_key(vault, row, &packed);
 	CK_RV rv = seal_row(vault, at, subject, &packed, &row->mark, err);
+	if (rv == CKR_OK)
+		rv = sr_keys_note_key(vault, at, row, err);
 	return rv != CKR_OK ? rv : vault->store->ops->key_put(at->tx, row, err);
 }
 
@@ -387,6 +392,8 @@ CK_RV sr_rows_put_token(struct sr_vault *vault, struct sr_moment *at, struct sr_
 	bind_row(at, event, "token", row->id, &row->mark);
 	sr_rows_pack_token(vault, row, &packed);
 	CK_RV rv = seal_row(vault, at, event->subject, &packed, &row->mark, err);
+	if (rv == CKR_OK)
+		rv = sr_keys_note_token(vault, at, row, err);
 	return rv != CKR_OK ? rv : vault->store->ops->token_put(at->tx, row, err);
 }
 
@@ -397,6 +404,21 @@ CK_RV sr_rows_put_member(struct sr_vault *vault, struct sr_moment *at, struct sr
 	bind_row(at, event, "member", row->name, &row->mark);
 	sr_rows_pack_member(vault, row, &packed);
 	CK_RV rv = seal_row(vault, at, event->subject, &packed, &row->mark, err);
+	if (rv == CKR_OK)
+		rv = sr_keys_note_member(vault, at, row, err);
+	return rv != CKR_OK ? rv : vault->store->ops->member_put(at->tx, row, err);
+}
+
+CK_RV sr_rows_same_member(struct sr_vault *vault, struct sr_moment *at, struct sr_member_row *row, struct sr_error *err)
+{
+	struct sr_buf packed = SR_BUF_INIT;
+	sr_rows_pack_member(vault, row, &packed);
+	CK_RV rv = packed.failed
+			   ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to seal a row")
+			   : sr_hsm_mac_by(vault->hsm, at->generation, packed.data, packed.len, row->mark.mac, err);
+	sr_buf_clear(&packed);
+	if (rv == CKR_OK)
+		rv = sr_keys_note_member(vault, at, row, err);
 	return rv != CKR_OK ? rv : vault->store->ops->member_put(at->tx, row, err);
 }
 
@@ -407,6 +429,8 @@ CK_RV sr_rows_put_agent(struct sr_vault *vault, struct sr_moment *at, struct sr_
 	bind_row(at, event, "agent", row->name, &row->mark);
 	sr_rows_pack_agent(vault, row, &packed);
 	CK_RV rv = seal_row(vault, at, event->subject, &packed, &row->mark, err);
+	if (rv == CKR_OK)
+		rv = sr_keys_note_agent(vault, at, row, err);
 	return rv != CKR_OK ? rv : vault->store->ops->agent_put(at->tx, row, err);
 }
 

@@ -1,4 +1,4 @@
-/* What is packed of a deciding row for its MAC. Private to rows.c, rows_pack.c and remac.c. */
+/* What is packed of a deciding row for its MAC. Private to rows.c, rows_pack.c, remac.c and rekey_keys.c. */
 #ifndef SR_VAULT_ROWS_H
 #define SR_VAULT_ROWS_H
 

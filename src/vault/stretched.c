@@ -4,6 +4,7 @@
 #include "hsm/seals.h"
 #include "util/pack.h"
 #include "util/text.h"
+#include "vault/generations.h"
 #include "vault/rekey.h"
 
 #include <stdio.h>
@@ -31,14 +32,14 @@ static void pack_aad(const struct sr_vault *vault, const struct sr_member_row *r
 	sr_pack_bytes(aad, row->hash, sizeof(row->hash));
 }
 
-CK_RV sr_stretched_hash(
-	struct sr_vault *vault, const uint8_t bytes[SR_STRETCHED_LEN], uint8_t hash[SR_HASH_LEN], struct sr_error *err)
+CK_RV sr_stretched_hash(struct sr_vault *vault, unsigned generation, const uint8_t bytes[SR_STRETCHED_LEN],
+	uint8_t hash[SR_HASH_LEN], struct sr_error *err)
 {
 	struct sr_buf packed = SR_BUF_INIT;
 	sr_pack_text(&packed, "strongroom/passphrase/1");
 	sr_pack_text(&packed, vault->id);
 	sr_pack_bytes(&packed, bytes, SR_STRETCHED_LEN);
-	CK_RV rv = packed.failed ? no_memory(err) : sr_hsm_mac(vault->hsm, packed.data, packed.len, hash, err);
+	CK_RV rv = packed.failed ? no_memory(err) : sr_hsm_mac_by(vault->hsm, generation, packed.data, packed.len, hash, err);
 	sr_buf_clear(&packed);
 	return rv;
 }
@@ -116,15 +117,13 @@ static CK_RV unseal(struct sr_vault *vault, const struct sr_member_row *row, con
 CK_RV sr_stretched_open(struct sr_vault *vault, struct sr_tx *tx, const struct sr_member_row *row,
 	uint8_t bytes[SR_STRETCHED_LEN], bool *found, struct sr_error *err)
 {
-	uint8_t sealed[SEALED_LEN], hash[SR_HASH_LEN];
+	uint8_t sealed[SEALED_LEN];
 	struct sr_error why = SR_ERROR_INIT;
 	CK_RV rv = get(vault, tx, row->name, sealed, found, err);
 	if (rv != CKR_OK || !*found)
 		return rv;
 	rv = unseal(vault, row, sealed, bytes, &why);
-	if (rv == CKR_OK)
-		rv = sr_stretched_hash(vault, bytes, hash, &why);
-	*found = rv == CKR_OK && sr_equal(hash, row->hash, sizeof(hash));
+	*found = rv == CKR_OK;
 	/* retired with its generation, or changed outside */
 	if (rv == CKR_OK || why.reason == SR_REASON_SEAL_BROKEN || why.reason == SR_REASON_HSM_KEY_REFUSED)
 		return CKR_OK;

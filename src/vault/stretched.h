@@ -2,8 +2,8 @@
  * passphrase's hash is the mac key's over what scrypt makes of it, and that key never leaves its HSM; so what scrypt
  * made is kept beside the row, under the seal key. Private to this folder.
  *
- * It decides nothing. What authenticates it is the member's name, salt and hash, and whoever opens it sees whether the
- * hash is that of what came out. One that is missing costs its member a new passphrase where the mac key changes. */
+ * It decides nothing. What authenticates it is the member's name, salt and hash, so that it opens for the passphrase of
+ * that hash alone. One that is missing costs its member a new passphrase where the mac key changes. */
 #ifndef SR_VAULT_STRETCHED_H
 #define SR_VAULT_STRETCHED_H
 
@@ -16,9 +16,9 @@ struct sr_stretched {
 	char text[2 * (SR_STRETCHED_LEN + SR_HSM_SEALED_OVERHEAD) + 1];
 };
 
-/** sr_stretched_hash(vault, bytes, hash, err): the member's hash. */
-CK_RV sr_stretched_hash(
-	struct sr_vault *vault, const uint8_t bytes[SR_STRETCHED_LEN], uint8_t hash[SR_HASH_LEN], struct sr_error *err);
+/** sr_stretched_hash(vault, generation, bytes, hash, err): the member's hash, by that generation of the mac key. */
+CK_RV sr_stretched_hash(struct sr_vault *vault, unsigned generation, const uint8_t bytes[SR_STRETCHED_LEN],
+	uint8_t hash[SR_HASH_LEN], struct sr_error *err);
 
 /** sr_stretched_seal(vault, row, bytes, stretched, err): ROW has its name, salt and hash.
  */
@@ -37,8 +37,8 @@ CK_RV sr_stretched_drop(struct sr_vault *vault, struct sr_tx *tx, const char *na
 CK_RV sr_stretched_known(
 	struct sr_vault *vault, const struct sr_moment *at, const char *name, bool *known, struct sr_error *err);
 
-/** sr_stretched_open(vault, tx, row, bytes, found, err): BYTES, whose hash is ROW's, are the caller's to cleanse. FOUND
- *  false where there is none, it does not open, or it is another passphrase's. */
+/** sr_stretched_open(vault, tx, row, bytes, found, err): BYTES, of the passphrase whose hash is ROW's, are the caller's to
+ *  cleanse. FOUND false where there is none, or it does not open, being another passphrase's or changed. */
 CK_RV sr_stretched_open(struct sr_vault *vault, struct sr_tx *tx, const struct sr_member_row *row,
 	uint8_t bytes[SR_STRETCHED_LEN], bool *found, struct sr_error *err);
 

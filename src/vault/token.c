@@ -1,6 +1,7 @@
 /* Token strings, their hashes, and ids. */
 #include "vault/token.h"
 
+#include "hsm/generations.h"
 #include "util/pack.h"
 #include "util/text.h"
 
@@ -12,15 +13,15 @@ bool sr_token_looks_like(const void *pin, size_t len)
 	return len == SR_TOKEN_STRING_LEN && memcmp(pin, SR_TOKEN_PREFIX, strlen(SR_TOKEN_PREFIX)) == 0;
 }
 
-CK_RV sr_token_hash(
-	struct sr_vault *vault, const void *string, size_t len, uint8_t hash[SR_HASH_LEN], struct sr_error *err)
+CK_RV sr_token_hash(struct sr_vault *vault, unsigned generation, const void *string, size_t len,
+	uint8_t hash[SR_HASH_LEN], struct sr_error *err)
 {
 	struct sr_buf packed = SR_BUF_INIT;
 	sr_pack_text(&packed, "strongroom/token-string/1");
 	sr_pack_text(&packed, vault->id);
 	sr_pack_bytes(&packed, string, len);
 	CK_RV rv = packed.failed ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory for a login")
-				 : sr_hsm_mac(vault->hsm, packed.data, packed.len, hash, err);
+				 : sr_hsm_mac_by(vault->hsm, generation, packed.data, packed.len, hash, err);
 	sr_buf_clear(&packed);
 	return rv;
 }
@@ -46,8 +47,9 @@ CK_RV sr_token_draw(struct sr_vault *vault, struct sr_token_row *row, struct sr_
 	memcpy(row->id, "t-", 2);
 	if (rv == CKR_OK)
 		rv = sr_random_text(vault, 10, row->id + 2, err);
+	row->hash_generation = sr_hsm_generation(vault->hsm);
 	if (rv == CKR_OK)
-		rv = sr_token_hash(vault, string->data, string->len, row->hash, err);
+		rv = sr_token_hash(vault, row->hash_generation, string->data, string->len, row->hash, err);
 	return rv;
 }
 

@@ -15,9 +15,10 @@
 /** sr_token_looks_like(pin, len): whether a PIN is meant as a token string. */
 bool sr_token_looks_like(const void *pin, size_t len);
 
-/** sr_token_hash(vault, string, len, hash, err): the keyed hash that is stored and looked up. */
-CK_RV sr_token_hash(
-	struct sr_vault *vault, const void *string, size_t len, uint8_t hash[SR_HASH_LEN], struct sr_error *err);
+/** sr_token_hash(vault, generation, string, len, hash, err): the keyed hash that is stored and looked up, by that
+ *  generation of the mac key. */
+CK_RV sr_token_hash(struct sr_vault *vault, unsigned generation, const void *string, size_t len,
+	uint8_t hash[SR_HASH_LEN], struct sr_error *err);
 
 /** sr_token_draw(vault, row, string, err): a new string, and ROW's id and hash. */
 CK_RV sr_token_draw(struct sr_vault *vault, struct sr_token_row *row, struct sr_buf *string, struct sr_error *err);

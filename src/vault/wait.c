@@ -1,5 +1,6 @@
 /* A token that waits for its approval, asked about now and then by who waits with it. */
 #include "vault/approval.h"
+#include "vault/generations.h"
 #include "vault/token.h"
 #include "vault/who.h"
 
@@ -67,10 +68,14 @@ static bool look(const struct sr_caller *caller, struct sr_wait *wait)
 struct sr_wait *sr_wait_begin(const struct sr_caller *caller, const void *pin, size_t pin_len)
 {
 	struct sr_error err = SR_ERROR_INIT;
-	struct sr_wait *wait = calloc(1, sizeof(*wait));
-	if (wait && sr_token_looks_like(pin, pin_len) &&
-		sr_token_hash(caller->vault, pin, pin_len, wait->hash, &err) == CKR_OK && look(caller, wait))
-		return wait;
+	struct sr_wait *wait = sr_token_looks_like(pin, pin_len) ? calloc(1, sizeof(*wait)) : NULL;
+	struct sr_keys_span span = { 0, 1 };
+	if (wait && sr_keys_span_now(caller->vault, &span, &err) != CKR_OK)
+		span.newest = 0;
+	for (unsigned i = span.newest; wait && i >= span.oldest; i--) {
+		if (sr_token_hash(caller->vault, i, pin, pin_len, wait->hash, &err) == CKR_OK && look(caller, wait))
+			return wait;
+	}
 	sr_wait_end(wait);
 	return NULL;
 }
