@@ -78,7 +78,7 @@ static const struct sr_command commands[] = {
 	{ "incident", "list", sr_run_incident_list, "list the paths that are frozen" },
 	{ "run", NULL, sr_run_run, "run a command with secrets in its environment" },
 	{ "hsm", "status", sr_run_hsm_status, "the generations of its keys, and what needs each" },
-	{ "hsm", "rekey", sr_run_hsm_rekey, "seal everything under a new key" },
+	{ "hsm", "rekey", sr_run_hsm_rekey, "bring everything under new keys" },
 	{ "hsm", "retire", sr_run_hsm_retire, "destroy a key that nothing needs any more" },
 	{ "hsm", "move", sr_run_hsm_move, "a copy of the vault under new keys in another HSM" },
 	{ "hsm", "probe", sr_run_hsm_probe, "what the HSM can do" },

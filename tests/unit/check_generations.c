@@ -297,6 +297,7 @@ START_TEST(so_many_are_kept_and_no_more)
 	for (unsigned i = 2; i <= SR_KEYS_ALIVE_MAX; i++)
 		rekey_all();
 	expect(begin(), CKR_TOKEN_WRITE_PROTECTED, TOO_LARGE);
+	vault_login_admin(&keys_place);
 	expect(retire("1", "keys"), CKR_OK, NONE);
 	rekey_all();
 	reopen();
@@ -433,7 +434,7 @@ END_TEST
 
 START_TEST(what_is_needed_is_not_retired)
 {
-	char token[64], agent[64];
+	char token[64], agent[64], id[SR_OBJECT_ID_MAX];
 	long wrapped = 0;
 	fill(2);
 	make_wrapped("k/aes");
@@ -452,8 +453,8 @@ START_TEST(what_is_needed_is_not_retired)
 	finish_seals();
 	finish_rows(&wrapped);
 	expect_kept(retire("1", "keys,lose-backups"), "1 tokens need it");
-	vault_find_one(&keys_place, CKO_SR_TOKEN, 0, NULL, token);
-	expect(sr_class_find(CKO_SR_TOKEN)->destroy(&keys_place.caller, token, &keys_place.err), CKR_OK, NONE);
+	vault_find_one(&keys_place, CKO_SR_TOKEN, 0, NULL, id);
+	expect(sr_class_find(CKO_SR_TOKEN)->destroy(&keys_place.caller, id, &keys_place.err), CKR_OK, NONE);
 	expect_kept(retire("1", "keys,lose-backups"), "agents need it (bot)");
 	make_agent("bot", "60", agent);
 	expect_kept(retire("1", "keys,lose-backups"), "agents need it (bot)"); /* the one before, in its grace */
