@@ -430,7 +430,7 @@ static bool meet_key(const struct sr_key_row *row, void *ctx)
 	struct names *names = ctx;
 	if (row->state != SR_KEY_ACTIVE || row->custody != SR_CUSTODY_RESIDENT)
 		return true;
-	sr_buf_append(&names->text, row->part == SR_PART_SECRET ? "s" : "p", 1);
+	sr_buf_append(&names->text, sr_part_base(row->part) == SR_PART_SECRET ? "s" : "p", 1);
 	sr_buf_append(&names->text, row->uid, strlen(row->uid) + 1);
 	sr_buf_append(&names->text, row->path, strlen(row->path) + 1);
 	return true;
