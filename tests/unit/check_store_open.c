@@ -59,7 +59,7 @@ static const struct {
 	{ "PRAGMA trusted_schema", "0" },
 	{ "PRAGMA cell_size_check", "1" },
 	{ "PRAGMA temp_store", "2" },
-	{ "PRAGMA user_version", "4" },
+	{ "PRAGMA user_version", "5" },
 	{ "PRAGMA application_id", "1399999793" },
 	{ "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND strict = 0 "
 	  "AND name NOT LIKE 'sqlite_%'",
@@ -169,7 +169,7 @@ static void version_zero(void)
 
 static void newer(void)
 {
-	store_sql("PRAGMA user_version = 5");
+	store_sql("PRAGMA user_version = 6");
 }
 
 static void garbage(void)
@@ -244,7 +244,7 @@ static const struct {
 	{ half_made, CKR_DEVICE_ERROR, SR_REASON_VAULT_INCOMPLETE, "no tables" },
 	{ somebody_elses, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "not a Strongroom vault" },
 	{ version_zero, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "not a Strongroom vault" },
-	{ newer, CKR_DEVICE_ERROR, SR_REASON_VAULT_SCHEMA, "schema 5" },
+	{ newer, CKR_DEVICE_ERROR, SR_REASON_VAULT_SCHEMA, "schema 6" },
 	{ garbage, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "not a database" },
 	{ cut_short, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "damaged" },
 	{ world_readable_database, CKR_DEVICE_ERROR, SR_REASON_VAULT_PERMISSIONS, "chmod 0600" },
