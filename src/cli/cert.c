@@ -110,7 +110,7 @@ static int match(const struct request *request, const struct sr_certificate *cer
 
 static int report_put(const struct request *request, CK_OBJECT_HANDLE handle)
 {
-	const struct sr_part part = { handle, CKO_CERTIFICATE };
+	const struct sr_part part = { handle, CKO_CERTIFICATE, false };
 	json_t *rows = json_object();
 	CK_RV rv = sr_key_add(request->tool, &part, rows);
 	int exit_code = rv == CKR_OK ? SR_EXIT_DONE : sr_refuse(request->tool, rv);

@@ -2,6 +2,7 @@
 #include "cli/incident.h"
 
 #include "cli/approval.h"
+#include "cli/key.h"
 #include "cli/output.h"
 #include "cli/refusal.h"
 #include "cli/token.h"
@@ -200,7 +201,7 @@ static void end_kind(struct sr_incident *incident, const struct kind *kind)
 			"%zu %s, and not all: see standard error, and let an admin run it again", count, kind->done);
 }
 
-/* -- the secret ------------------------------------------------------------------------------------------------ */
+/* -- the secret or key ------------------------------------------------------------------------------------------- */
 
 static int read_file(const char *file, struct sr_locked *value)
 {
@@ -235,13 +236,21 @@ static int put_value(struct sr_incident *incident)
 	return exit_code;
 }
 
-/** struct held: what the path holds: a secret's HANDLE, or a key. */
+/** struct held: what the path holds: a secret's HANDLE, or parts of a key. */
 struct held {
 	bool secret, key;
 	CK_OBJECT_HANDLE handle;
+	struct sr_part parts[SR_PARTS_MAX];
+	size_t count;
 };
 
-/* By the label alone: a search for each class would leave a refusal in the audit for each that is not there. */
+static bool is_key(CK_OBJECT_CLASS object_class)
+{
+	return object_class == CKO_PRIVATE_KEY || object_class == CKO_PUBLIC_KEY || object_class == CKO_SECRET_KEY;
+}
+
+/* By the label alone: a search for each class would leave a refusal in the audit for each that is not there. A former
+ * key stands behind the one that is current. */
 static int look_held(struct sr_incident *incident, struct held *held)
 {
 	struct sr_tool *tool = incident->tool;
@@ -259,8 +268,9 @@ static int look_held(struct sr_incident *incident, struct held *held)
 		if (object_class == CKO_DATA)
 			held->handle = handles[i];
 		held->secret = held->secret || object_class == CKO_DATA;
-		held->key = held->key || object_class == CKO_PRIVATE_KEY || object_class == CKO_PUBLIC_KEY ||
-			    object_class == CKO_SECRET_KEY;
+		held->key = held->key || is_key(object_class);
+		if (is_key(object_class) && held->count < SR_PARTS_MAX)
+			held->parts[held->count++] = (struct sr_part){ handles[i], object_class, false };
 	}
 	free(handles);
 	return exit_code;
@@ -272,6 +282,19 @@ static void say_secret(struct sr_incident *incident, int exit_code, const char *
 		exit_code == SR_EXIT_DONE ? done : "it keeps its value, frozen; see standard error");
 }
 
+/* Nothing of the former key is left, its public key included. */
+static void replace_key(struct sr_incident *incident, const struct held *held)
+{
+	int exit_code = SR_EXIT_FAILED;
+	if (incident->file)
+		sr_complain("the path holds a key, which is made anew in the HSM: --file is not for it");
+	else
+		exit_code = sr_key_rotate(incident->tool, incident->path, held->parts, held->count, "0");
+	sr_incident_step(incident, "secret", exit_code, NULL, "%s",
+		exit_code == SR_EXIT_DONE ? "the key is rotated, and the former one is destroyed"
+					  : "the key stays as it was, frozen; see standard error");
+}
+
 static void replace(struct sr_incident *incident)
 {
 	struct held held = { .secret = false };
@@ -279,8 +302,7 @@ static void replace(struct sr_incident *incident)
 	if (exit_code != SR_EXIT_DONE)
 		say_secret(incident, exit_code, "");
 	else if (held.key && !held.secret)
-		sr_incident_step(incident, "secret", incident->file ? SR_EXIT_FAILED : SR_EXIT_NOT_FOUND, NULL,
-			"the path holds a key, which stays frozen; make another one at another path");
+		replace_key(incident, &held);
 	else if (incident->file)
 		say_secret(incident, put_value(incident), "it has the new value");
 	else if (held.secret)

@@ -5,8 +5,10 @@
 #include "cli/output.h"
 #include "cli/refusal.h"
 #include "cli/session.h"
+#include "policy/path.h"
 #include "util/text.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,10 +68,17 @@ CK_OBJECT_CLASS sr_part_named(const char *word)
 	return CK_UNAVAILABLE_INFORMATION;
 }
 
-static CK_RV read_class(struct sr_tool *tool, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS *object_class)
+/* A secret that a path holds has a grace of another kind. */
+static CK_RV read_part(struct sr_tool *tool, CK_OBJECT_HANDLE handle, struct sr_part *part)
 {
-	CK_ATTRIBUTE attr = { CKA_CLASS, object_class, sizeof *object_class };
-	return tool->p11->C_GetAttributeValue(tool->session, handle, &attr, 1);
+	CK_ATTRIBUTE attr = { CKA_CLASS, &part->object_class, sizeof part->object_class };
+	CK_ATTRIBUTE grace = { CKA_SR_GRACE_UNTIL, NULL, 0 };
+	part->handle = handle;
+	part->former = false;
+	CK_RV rv = tool->p11->C_GetAttributeValue(tool->session, handle, &attr, 1);
+	if (rv == CKR_OK && class_word(part->object_class))
+		part->former = tool->p11->C_GetAttributeValue(tool->session, handle, &grace, 1) == CKR_OK;
+	return rv;
 }
 
 /* Of the objects at a path those of one class, behind what is in PARTS. */
@@ -88,8 +97,7 @@ static int sort_parts(struct sr_tool *tool, const CK_OBJECT_HANDLE *handles, siz
 	struct sr_part all[SR_PARTS_MAX];
 	size_t seen = found < SR_PARTS_MAX ? found : SR_PARTS_MAX;
 	for (size_t i = 0; i < seen; i++) {
-		all[i].handle = handles[i];
-		CK_RV rv = read_class(tool, handles[i], &all[i].object_class);
+		CK_RV rv = read_part(tool, handles[i], &all[i]);
 		if (rv != CKR_OK)
 			return sr_refuse(tool, rv);
 	}
@@ -129,6 +137,7 @@ enum {
 	TIER,
 	CUSTODY,
 	CREATED_AT,
+	GRACE_UNTIL,
 	RIGHTS,
 	WANTED = RIGHTS + SR_USAGES
 };
@@ -136,7 +145,7 @@ enum {
 static void want(CK_ATTRIBUTE attrs[WANTED])
 {
 	static const CK_ATTRIBUTE_TYPE types[RIGHTS] = { CKA_LABEL, CKA_ID, CKA_KEY_TYPE, CKA_EC_PARAMS, CKA_MODULUS,
-		CKA_VALUE_LEN, CKA_SR_TIER, CKA_SR_CUSTODY, CKA_SR_CREATED_AT };
+		CKA_VALUE_LEN, CKA_SR_TIER, CKA_SR_CUSTODY, CKA_SR_CREATED_AT, CKA_SR_GRACE_UNTIL };
 	for (size_t i = 0; i < WANTED; i++)
 		attrs[i] = (CK_ATTRIBUTE){ i < RIGHTS ? types[i] : sr_usage_types[i - RIGHTS], NULL, 0 };
 }
@@ -196,14 +205,19 @@ static void set_absent(json_t *row, const char *key, json_t *value)
 	json_decref(value);
 }
 
-static json_t *row_of(json_t *rows, const char *path)
+/* No path has a control character: a former key stands behind its path, and before every other. */
+#define FORMER "\001"
+
+static json_t *row_of(json_t *rows, const char *path, bool former)
 {
-	json_t *row = json_object_get(rows, path);
+	char key[SR_PATH_MAX + sizeof FORMER];
+	snprintf(key, sizeof key, "%s%s", path, former ? FORMER : "");
+	json_t *row = json_object_get(rows, key);
 	if (row)
 		return row;
-	row = json_pack("{s:s, s:[], s:n, s:n, s:n, s:i, s:n, s:n}", "path", path, "parts", "kind", "custody", "tier",
-		"usage", 0, "id", "created_at");
-	json_object_set_new(rows, path, row);
+	row = json_pack("{s:s, s:[], s:n, s:n, s:n, s:i, s:n, s:n, s:n}", "path", path, "parts", "kind", "custody",
+		"tier", "usage", 0, "id", "created_at", "former_until");
+	json_object_set_new(rows, key, row);
 	return row;
 }
 
@@ -216,6 +230,7 @@ static void fill_row(json_t *row, CK_OBJECT_CLASS object_class, const CK_ATTRIBU
 	set_absent(row, "tier", text_value(&attrs[TIER]));
 	set_absent(row, "id", hex_value(&attrs[ID]));
 	set_absent(row, "created_at", text_value(&attrs[CREATED_AT]));
+	set_absent(row, "former_until", text_value(&attrs[GRACE_UNTIL]));
 	json_integer_set(usage, json_integer_value(usage) | usage_value(attrs));
 }
 
@@ -226,7 +241,7 @@ CK_RV sr_key_add(struct sr_tool *tool, const struct sr_part *part, json_t *rows)
 	CK_RV rv = sr_read_attributes(tool, part->handle, attrs, WANTED);
 	json_t *path = rv == CKR_OK ? text_value(&attrs[LABEL]) : NULL;
 	if (json_is_string(path))
-		fill_row(row_of(rows, json_string_value(path)), part->object_class, attrs);
+		fill_row(row_of(rows, json_string_value(path), attrs[GRACE_UNTIL].pValue), part->object_class, attrs);
 	json_decref(path);
 	sr_free_attributes(attrs, WANTED);
 	return rv;
@@ -272,7 +287,7 @@ static int collect(struct sr_tool *tool, const CK_OBJECT_CLASS *object_class, js
 	sr_template_token(&template);
 	int exit_code = sr_find(tool, &template, &handles, &found);
 	for (size_t i = 0; i < found && exit_code == SR_EXIT_DONE; i++) {
-		CK_RV rv = sr_key_add(tool, &(struct sr_part){ handles[i], *object_class }, rows);
+		CK_RV rv = sr_key_add(tool, &(struct sr_part){ handles[i], *object_class, false }, rows);
 		if (rv != CKR_OK && rv != CKR_OBJECT_HANDLE_INVALID) /* deleted meanwhile */
 			exit_code = sr_refuse(tool, rv);
 	}
@@ -291,6 +306,7 @@ static int report_list(const struct request *request, json_t *rows)
 		{ "usage", "usage", NULL },
 		{ "id", "id", NULL },
 		{ "created_at", "created_at", NULL },
+		{ "former_until", "former_until", NULL },
 	};
 	json_t *all = sr_key_rows(rows), *wanted = json_array(), *row;
 	size_t i;
@@ -337,13 +353,15 @@ CK_RV sr_key_public_info(struct sr_tool *tool, const struct sr_part *part, struc
 	return rv;
 }
 
-/* Any part tells it. */
+/* Any part of the key that is current tells it. */
 static int read_public(struct sr_tool *tool, const char *path, struct sr_buf *der)
 {
 	struct sr_part parts[SR_PARTS_MAX];
 	size_t count;
 	int exit_code = sr_key_parts(tool, path, parts, &count);
 	for (size_t i = 0; i < count && exit_code == SR_EXIT_DONE && der->len == 0; i++) {
+		if (parts[i].former)
+			continue;
 		CK_RV rv = sr_key_public_info(tool, &parts[i], der);
 		if (rv != CKR_OK)
 			exit_code = sr_refuse(tool, rv);
@@ -356,20 +374,28 @@ static int read_public(struct sr_tool *tool, const char *path, struct sr_buf *de
 	return exit_code;
 }
 
-static int put_public(struct sr_tool *tool, const char *path, const struct sr_buf *der)
+int sr_key_put_public(struct sr_tool *tool, json_t *object, const struct sr_buf *der)
 {
 	struct sr_buf pem = SR_BUF_INIT;
-	int exit_code = SR_EXIT_FAILED;
-	if (!sr_pem_text("PUBLIC KEY", der->data, der->len, &pem)) {
+	int exit_code = SR_EXIT_DONE;
+	if (der->len > 0 && !sr_pem_text("PUBLIC KEY", der->data, der->len, &pem)) {
 		sr_complain("there is no memory for the public key");
+		exit_code = SR_EXIT_FAILED;
 	} else if (tool->json) {
-		json_t *object = json_pack("{s:s, s:s}", "path", path, "public_key", sr_buf_string(&pem));
+		json_object_set_new(object, "public_key", pem.len ? json_string(sr_buf_string(&pem)) : json_null());
 		exit_code = sr_put_json(object);
-		json_decref(object);
 	} else {
 		exit_code = sr_put_bytes(pem.data, pem.len);
 	}
 	sr_buf_clear(&pem);
+	return exit_code;
+}
+
+static int put_public(struct sr_tool *tool, const char *path, const struct sr_buf *der)
+{
+	json_t *object = json_pack("{s:s}", "path", path);
+	int exit_code = sr_key_put_public(tool, object, der);
+	json_decref(object);
 	return exit_code;
 }
 
@@ -417,11 +443,13 @@ static int delete_parts(const struct request *request, json_t *deleted)
 	size_t count;
 	int exit_code = sr_key_parts(request->tool, request->path, parts, &count);
 	for (size_t i = 0; i < count && exit_code == SR_EXIT_DONE; i++) {
-		if (request->part != CK_UNAVAILABLE_INFORMATION && parts[i].object_class != request->part)
+		if (request->part != CK_UNAVAILABLE_INFORMATION &&
+			(parts[i].object_class != request->part || parts[i].former))
 			continue;
 		exit_code = sr_destroy(request->tool, parts[i].handle);
 		if (exit_code == SR_EXIT_DONE)
-			json_array_append_new(deleted, json_string(class_word(parts[i].object_class)));
+			json_array_append_new(deleted, json_sprintf("%s%s", parts[i].former ? "former " : "",
+							       class_word(parts[i].object_class)));
 	}
 	if (exit_code == SR_EXIT_DONE && json_array_size(deleted) == 0) {
 		sr_complain("%s: %s has no %s part; `strongroom key list' shows what there is", request->tool->what,
@@ -449,7 +477,7 @@ static int report_delete(const struct request *request, json_t *deleted)
 int sr_run_key_delete(struct sr_tool *tool, int argc, char **argv)
 {
 	static const struct argp argp = { delete_options, parse_delete, "PATH",
-		"Delete the key at PATH with its public key and its certificate, or one part of them.",
+		"Delete the key at PATH with its public key, its certificate and its former key, or one part of them.",
 		sr_global_children, NULL, NULL };
 	struct request request = { .tool = tool, .part = CK_UNAVAILABLE_INFORMATION };
 	int exit_code = sr_parse(&argp, argc, argv, 0, &request);

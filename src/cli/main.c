@@ -32,6 +32,7 @@ static const struct sr_command commands[] = {
 	{ "key", "import", sr_run_key_import, "import a key from a file" },
 	{ "key", "list", sr_run_key_list, "list keys and certificates" },
 	{ "key", "public", sr_run_key_public, "write a public key to standard output" },
+	{ "key", "rotate", sr_run_key_rotate, "make a key anew at its path" },
 	{ "key", "delete", sr_run_key_delete, "delete a key and its certificate" },
 	{ "cert", "put", sr_run_cert_put, "store a key's certificate" },
 	{ "cert", "get", sr_run_cert_get, "write a certificate to standard output" },

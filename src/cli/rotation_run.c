@@ -172,6 +172,9 @@ static int sweep(struct run *run)
 	json_int_t count = json_integer_value(json_object_get(result, "versions"));
 	if (count)
 		sr_say("%" JSON_INTEGER_FORMAT " old versions were destroyed, as [vault] keep-versions says", count);
+	count = json_integer_value(json_object_get(result, "former_keys"));
+	if (count)
+		sr_say("%" JSON_INTEGER_FORMAT " former keys were destroyed, whose grace is over", count);
 	json_decref(result);
 	return exit_code;
 }

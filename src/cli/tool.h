@@ -89,6 +89,7 @@ int sr_run_key_generate(struct sr_tool *tool, int argc, char **argv);
 int sr_run_key_import(struct sr_tool *tool, int argc, char **argv);
 int sr_run_key_list(struct sr_tool *tool, int argc, char **argv);
 int sr_run_key_public(struct sr_tool *tool, int argc, char **argv);
+int sr_run_key_rotate(struct sr_tool *tool, int argc, char **argv);
 int sr_run_key_delete(struct sr_tool *tool, int argc, char **argv);
 int sr_run_cert_put(struct sr_tool *tool, int argc, char **argv);
 int sr_run_cert_get(struct sr_tool *tool, int argc, char **argv);

@@ -162,6 +162,12 @@ static CK_RV find_key(struct sr_call *call, struct sr_operation *op, CK_OBJECT_H
 	return rv == CKR_OK ? sr_key_check(call, op->key, op->mechanism.row) : rv;
 }
 
+/* The handle stands for the key that its path has now: who asks again gets it. */
+static bool is_rotated(const struct sr_call *call, CK_RV rv)
+{
+	return rv == CKR_FUNCTION_CANCELED && call->err.reason == SR_REASON_KEY_ROTATED;
+}
+
 /* A message operation is checked by a use that is not used. */
 static CK_RV begin(struct sr_call *call, enum sr_operation_kind kind, CK_OBJECT_HANDLE handle)
 {
@@ -171,7 +177,8 @@ static CK_RV begin(struct sr_call *call, enum sr_operation_kind kind, CK_OBJECT_
 		rv = find_key(call, op, handle);
 		if (rv == CKR_OK)
 			rv = sr_operation_use(call, kind, &op->mechanism, &op->use);
-	} while (sr_call_again(call, rv));
+	} while (sr_call_again(call, rv) || is_rotated(call, rv));
+	op->handle = handle;
 	if (rv != CKR_OK)
 		return rv;
 	if (kinds[kind].message) {
@@ -398,16 +405,25 @@ static bool length_is_known(const struct sr_step *step)
 	}
 }
 
+/* What is to be made with the key that there is now, in the place of one that was rotated before it was done. */
+static bool gives(enum sr_operation_kind kind)
+{
+	return kind == SR_OPERATION_SIGN || kind == SR_OPERATION_SIGN_RECOVER || kind == SR_OPERATION_ENCRYPT;
+}
+
 /* A slot that has logged itself in again repeats the call, once: with a use of the new login. What was given in parts
  * before is gone with the old one. */
 static bool again(struct sr_call *call, enum sr_operation_kind kind, enum sr_part part, CK_RV *rv)
 {
 	struct sr_operation *op = &call->session->operations[kind];
-	if (!sr_call_again(call, *rv) || part != SR_WHOLE)
+	bool rotated = gives(kind) && is_rotated(call, *rv) && !op->key->always_authenticate;
+	if (!(sr_call_again(call, *rv) || rotated) || part != SR_WHOLE)
 		return false;
 	sr_use_end(op->use);
 	op->use = NULL;
-	*rv = sr_operation_use(call, kind, &op->mechanism, &op->use);
+	*rv = rotated ? find_key(call, op, op->handle) : CKR_OK;
+	if (*rv == CKR_OK)
+		*rv = sr_operation_use(call, kind, &op->mechanism, &op->use);
 	return *rv == CKR_OK;
 }
 

@@ -43,7 +43,7 @@ struct sr_counter_iv {
  *  parts          an Update was called
  *  authenticated  CKU_CONTEXT_SPECIFIC has been done, or is not asked for
  *  pending        a result that was computed, recorded and not released yet, because the buffer was too small
- *  key, mechanism what it works with
+ *  key, mechanism what it works with; HANDLE is the key's
  *  use            NULL in a message operation, which begins one for each message */
 struct sr_operation {
 	bool active;
@@ -58,6 +58,7 @@ struct sr_operation {
 	uint8_t pending_input[32]; /* SHA-256 of what PENDING is the answer to */
 	struct sr_mechanism mechanism;
 	struct sr_key *key;
+	CK_OBJECT_HANDLE handle;
 	bool message_open;     /* between MessageBegin and the last Next */
 	struct sr_buf message; /* its parts until now */
 	struct sr_counter_iv counter;

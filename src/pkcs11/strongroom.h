@@ -47,6 +47,8 @@
 
 /* of keys */
 #define CKA_SR_CUSTODY SR_VENDOR(0x110) /* "resident", "wrapped"; of public keys and certificates "open" */
+/* CKA_SR_GRACE (seconds, "0" to "31536000") alone in a C_SetAttributeValue template on a private or secret key: a
+ * rotation; the former key may do that long what receives. CKA_SR_GRACE_UNTIL of a former key: when it ends. */
 
 /* of tokens */
 #define CKA_SR_ID SR_VENDOR(0x120)          /* the id, never secret: "t-" and 16 base32 characters */
@@ -211,6 +213,9 @@
 	X(VERSION_CURRENT, 81, "version_current") /* what is current cannot be destroyed or rolled back to */    \
 	X(GRACES_FULL, 82, "graces_full")         /* too many graces of one secret run at once */                \
 	X(NOT_DELETED, 83, "not_deleted")         /* there is nothing to undelete */                             \
+	X(KEY_ROTATED, 94, "key_rotated")         /* begun with a key that was rotated meanwhile */              \
+	X(FORMER_KEY, 95, "former_key")           /* a key from before a rotation: it is read-only */            \
+	X(NOT_GENERATED, 96, "not_generated")     /* a key of this kind cannot be made here */                   \
 	X(KEY_NEEDED, 114, "key_needed")          /* the agent has none since the vault was moved */             \
 	X(HSM_TAKEN, 115, "hsm_taken")            /* the HSM to move to is the vault's, or has keys of it */
 

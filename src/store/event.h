@@ -24,6 +24,7 @@
 	X(KEY_WRAPPED, "key.wrapped")                     \
 	X(KEY_UNWRAPPED, "key.unwrapped")                 \
 	X(KEY_DERIVED, "key.derived")                     \
+	X(KEY_ROTATED, "key.rotated")                     \
 	X(TOKEN_ISSUED, "token.issued")                   \
 	X(TOKEN_REVOKED, "token.revoked")                 \
 	X(TOKEN_EXPIRED, "token.expired")                 \

@@ -3,8 +3,37 @@
 
 const char *sr_part_word(unsigned part)
 {
-	static const char *const words[SR_PART_COUNT] = { "private", "public", "secret", "certificate" };
+	static const char *const words[SR_PART_COUNT] = { "private", "public", "secret", "certificate",
+		"former-private", "former-public", "former-secret" };
 	return part < SR_PART_COUNT ? words[part] : "unknown";
+}
+
+enum sr_part sr_part_base(enum sr_part part)
+{
+	switch (part) {
+	case SR_PART_FORMER_PRIVATE:
+		return SR_PART_PRIVATE;
+	case SR_PART_FORMER_PUBLIC:
+		return SR_PART_PUBLIC;
+	case SR_PART_FORMER_SECRET:
+		return SR_PART_SECRET;
+	default:
+		return part;
+	}
+}
+
+enum sr_part sr_part_former(enum sr_part part)
+{
+	switch (part) {
+	case SR_PART_PRIVATE:
+		return SR_PART_FORMER_PRIVATE;
+	case SR_PART_PUBLIC:
+		return SR_PART_FORMER_PUBLIC;
+	case SR_PART_SECRET:
+		return SR_PART_FORMER_SECRET;
+	default:
+		return part;
+	}
 }
 
 const char *sr_custody_word(unsigned custody)

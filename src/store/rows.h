@@ -70,9 +70,24 @@ struct sr_version_place {
 	int64_t created_ms;
 };
 
-/* What a key object of a path is; one row each. The words are those of CKO_*. */
-enum sr_part { SR_PART_PRIVATE, SR_PART_PUBLIC, SR_PART_SECRET, SR_PART_CERTIFICATE, SR_PART_COUNT };
-const char *sr_part_word(unsigned part); /* "private", "public", "secret", "certificate" */
+/* What a key object of a path is; one row each. The words are those of CKO_*. A former part is what the current one was
+ * before its key was rotated, as long as the grace lasts: docs/rotation.md. */
+enum sr_part {
+	SR_PART_PRIVATE,
+	SR_PART_PUBLIC,
+	SR_PART_SECRET,
+	SR_PART_CERTIFICATE,
+	SR_PART_FORMER_PRIVATE,
+	SR_PART_FORMER_PUBLIC,
+	SR_PART_FORMER_SECRET,
+	SR_PART_COUNT
+};
+const char *sr_part_word(unsigned part); /* "private", "public", "secret", "certificate", "former-private", ... */
+
+/** sr_part_base(part): what a former part was; itself of others. sr_part_former(part): what it becomes by a rotation; a
+ * certificate stays. */
+enum sr_part sr_part_base(enum sr_part part);
+enum sr_part sr_part_former(enum sr_part part);
 
 enum sr_custody { SR_CUSTODY_RESIDENT, SR_CUSTODY_WRAPPED, SR_CUSTODY_OPEN, SR_CUSTODY_COUNT };
 const char *sr_custody_word(unsigned custody);
@@ -86,7 +101,7 @@ enum sr_key_state { SR_KEY_ACTIVE, SR_KEY_DELETED };
 /** struct sr_key_row: a key object (docs/keys.md). KEY_TYPE is CKK_*, of a certificate CKC_*. ID is CKA_ID. ATTRS is
  * everything else that the object shows, packed (vault/keyattrs.h); BLOB the wrapped key, empty in other custody;
  * MATERIAL tells equal keys (hsm/key.h), may be empty. A deleted row keeps path, part, uid and tier, and its ID, ATTRS,
- * BLOB and MATERIAL are empty. */
+ * BLOB and MATERIAL are empty. GRACE: of a former part when it ends, 0 of others. */
 struct sr_key_row {
 	char path[SR_PATH_MAX + 1];
 	enum sr_part part;
@@ -97,6 +112,7 @@ struct sr_key_row {
 	enum sr_key_state state;
 	int64_t created_ms, updated_ms;
 	struct sr_buf id, attrs, blob, material;
+	struct sr_end grace;
 	struct sr_mark mark;
 	unsigned material_generation; /* not stored: of the wrap key that has made MATERIAL, where that is new */
 };

@@ -24,6 +24,9 @@ static const struct sr_column key_list[] = {
 	{ AT(attrs), .kind = SR_COLUMN_BLOB, .size = SR_KEY_ATTRS_MAX, .optional = true },
 	{ AT(blob), .kind = SR_COLUMN_BLOB, .size = SR_KEY_BLOB_MAX, .optional = true },
 	{ AT(material), .kind = SR_COLUMN_BLOB, .size = SR_HASH_LEN, .min = SR_HASH_LEN, .optional = true },
+	{ AT(grace.wall_ms), .kind = SR_COLUMN_I64 },
+	{ AT(grace.boot_ms), .kind = SR_COLUMN_I64 },
+	{ SIZED(grace.boot_id), .kind = SR_COLUMN_TEXT, .optional = true },
 	{ AT(mark.event_id), .kind = SR_COLUMN_U64, .min = 1 },
 	{ SIZED(mark.mac), .kind = SR_COLUMN_BYTES },
 };

@@ -326,7 +326,43 @@ static const char schema_3[] =
 
 static const char schema_4[] = SCHEMA_4_AUDIT SCHEMA_4_ROTATION SCHEMA_4_FREEZE;
 
-const char *const sr_sqlite_steps[SR_STORE_SCHEMA] = { schema_1, schema_2, schema_3, schema_4 };
+/* Former parts of keys that were rotated, and when their grace ends: a check is not changed, so the table is made anew.
+ */
+#define KEY_TABLE                                                                           \
+	"CREATE TABLE key ("                                                                \
+	" path TEXT NOT NULL" PATH_CHECK ","                                                \
+	" part TEXT NOT NULL CHECK (part IN ('private', 'public', 'secret', 'certificate'," \
+	" 'former-private', 'former-public', 'former-secret')),"                            \
+	" uid TEXT NOT NULL UNIQUE CHECK (length(uid) BETWEEN 1 AND 32),"                   \
+	" key_type INTEGER NOT NULL CHECK (key_type >= 0),"                                 \
+	" custody TEXT NOT NULL CHECK (custody IN ('resident', 'wrapped', 'open')),"        \
+	" tier TEXT NOT NULL CHECK (tier IN " TIER_WORDS "),"                               \
+	" state TEXT NOT NULL CHECK (state IN ('active', 'deleted')),"                      \
+	" created_ms INTEGER NOT NULL CHECK (created_ms >= 0),"                             \
+	" updated_ms INTEGER NOT NULL CHECK (updated_ms >= 0),"                             \
+	" id BLOB CHECK (length(id) BETWEEN 1 AND 4096),"                                   \
+	" attrs BLOB CHECK (length(attrs) BETWEEN 1 AND 65536),"                            \
+	" blob BLOB CHECK (length(blob) BETWEEN 1 AND 16384),"                              \
+	" material BLOB CHECK (length(material) = 32)," MAC_COLUMNS                         \
+	"," END_COLUMNS("grace") " PRIMARY KEY (path, part)"                                \
+				 ") STRICT, WITHOUT ROWID;"
+#define SCHEMA_5_KEYS                                                                                   \
+	"DROP INDEX key_id;"                                                                            \
+	"DROP INDEX key_part;"                                                                          \
+	"DROP INDEX key_type;"                                                                          \
+	"DROP INDEX key_material;"                                                                      \
+	"DROP INDEX key_tier;"                                                                          \
+	"ALTER TABLE key RENAME TO key_4;" KEY_TABLE "INSERT INTO key SELECT *, 0, 0, NULL FROM key_4;" \
+	"DROP TABLE key_4;"                                                                             \
+	"CREATE INDEX key_id ON key (id) WHERE id IS NOT NULL;"                                         \
+	"CREATE INDEX key_part ON key (part, path);"                                                    \
+	"CREATE INDEX key_type ON key (key_type, path);"                                                \
+	"CREATE INDEX key_material ON key (material) WHERE material IS NOT NULL;"                       \
+	"CREATE INDEX key_tier ON key (path, tier) WHERE tier <> 'standard' AND state = 'active';"
+
+static const char schema_5[] = SCHEMA_5_KEYS;
+
+const char *const sr_sqlite_steps[SR_STORE_SCHEMA] = { schema_1, schema_2, schema_3, schema_4, schema_5 };
 
 CK_RV sr_sqlite_exec(sqlite3 *db, const char *sql, const char *what, struct sr_error *err)
 {

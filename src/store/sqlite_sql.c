@@ -8,7 +8,7 @@
 #define VERSION "path, version, tier, type, created_ms, sealed"
 #define KEY                                                                                                    \
 	"path, part, uid, key_type, custody, tier, state, created_ms, updated_ms, id, attrs, blob, material, " \
-	"event_id, mac"
+	"grace_wall_ms, grace_boot_ms, grace_boot_id, event_id, mac"
 #define TOKEN                                                                                                          \
 	"id, hash, scopes, allowed_ips, description, issuer, parent, clearance, state, max_uses, created_ms, ttl_ms, " \
 	"end_wall_ms, end_boot_ms, end_boot_id, owner, approval, event_id, mac"
@@ -98,11 +98,13 @@ static const char *const texts[SR_SQL_COUNT] = {
 				  "sealed = ?4 RETURNING 1",
 
 	[SR_SQL_KEY_GET] = "SELECT " KEY " FROM key WHERE path = ? AND part = ?",
-	[SR_SQL_KEY_PUT] = "INSERT INTO key (" KEY ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+	[SR_SQL_KEY_PUT] = "INSERT INTO key (" KEY ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
 			   "ON CONFLICT (path, part) DO UPDATE SET uid = excluded.uid, key_type = excluded.key_type, "
 			   "custody = excluded.custody, tier = excluded.tier, state = excluded.state, "
 			   "created_ms = excluded.created_ms, updated_ms = excluded.updated_ms, id = excluded.id, "
 			   "attrs = excluded.attrs, blob = excluded.blob, material = excluded.material, "
+			   "grace_wall_ms = excluded.grace_wall_ms, grace_boot_ms = excluded.grace_boot_ms, "
+			   "grace_boot_id = excluded.grace_boot_id, "
 			   "event_id = excluded.event_id, mac = excluded.mac",
 	[SR_SQL_KEY_LIST] = "SELECT " KEY " FROM key WHERE path >= ? AND path < ? ORDER BY path, part",
 	[SR_SQL_KEY_LIST_PART] = "SELECT " KEY " FROM key WHERE path >= ?1 AND path < ?2 AND part = ?3 ORDER BY path",

@@ -13,7 +13,7 @@
 #include "store/rows.h"
 #include "util/error.h"
 
-#define SR_STORE_SCHEMA 4
+#define SR_STORE_SCHEMA 5
 
 struct sr_tx;
 

@@ -35,7 +35,8 @@ CK_RV sr_each_use_asked(struct sr_vault *vault, const struct sr_moment *at, cons
 	struct sr_error *err)
 {
 	struct sr_need need = { .each_use = false };
-	CK_RV rv = row->part == SR_PART_PRIVATE ? load_need(vault, at, row->path, row->tier, &need, err) : CKR_OK;
+	CK_RV rv = sr_part_base(row->part) == SR_PART_PRIVATE ? load_need(vault, at, row->path, row->tier, &need, err)
+							      : CKR_OK;
 	*asked = rv == CKR_OK && need.each_use;
 	return rv;
 }

@@ -7,6 +7,8 @@
 #define SR_GRACES_MAX 8
 #define SR_GRACE_MAX_MS (24ll * 60 * 60 * 1000) /* no token that was issued before lives longer */
 
+#define SR_KEY_GRACE_MAX_MS (365ll * 24 * 60 * 60 * 1000) /* of a key that was rotated: for what it signed */
+
 /** struct sr_grace: VERSION was the current one until record EVENT rotated it away; tokens that were issued before that
  * record may read it until END. */
 struct sr_grace {

@@ -5,6 +5,7 @@
 #include "vault/backup.h"
 #include "vault/event.h"
 #include "vault/export.h"
+#include "vault/keys.h"
 #include "vault/rekey.h"
 #include "vault/report.h"
 #include "vault/secret.h"
@@ -96,12 +97,16 @@ static CK_RV job_accept_clock(
 static CK_RV job_sweep(
 	const struct sr_caller *caller, const struct sr_attrs *template, char **result, struct sr_error *err)
 {
-	unsigned secrets = 0, versions = 0;
+	unsigned secrets = 0, versions = 0, keys = 0;
 	(void)template;
 	CK_RV rv = sr_secret_sweep(caller, &secrets, &versions, err);
+	if (rv == CKR_OK)
+		rv = sr_key_sweep(caller, &keys, err);
 	if (rv != CKR_OK)
 		return rv;
-	return sr_report_text(json_pack("{s:i, s:i}", "secrets", (int)secrets, "versions", (int)versions), result, err);
+	return sr_report_text(json_pack("{s:i, s:i, s:i}", "secrets", (int)secrets, "versions", (int)versions,
+				      "former_keys", (int)keys),
+		result, err);
 }
 
 /* -- the object -------------------------------------------------------------------------------------------------- */

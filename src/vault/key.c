@@ -2,6 +2,7 @@
 #include "vault/key.h"
 
 #include "util/text.h"
+#include "vault/approval_row.h"
 #include "vault/each_use.h"
 #include "vault/freeze.h"
 #include "vault/keyinfo.h"
@@ -63,7 +64,7 @@ void sr_key_unref(struct sr_key *key)
 
 /* -- ids --------------------------------------------------------------------------------------------------------- */
 
-static const char id_letters[SR_PART_COUNT] = { 'p', 'u', 's', 'c' };
+static const char id_letters[SR_PART_COUNT] = { 'p', 'u', 's', 'c', 'P', 'U', 'S' };
 
 void sr_key_id_make(enum sr_part part, const char *path, char id[SR_OBJECT_ID_MAX])
 {
@@ -75,6 +76,8 @@ const char *sr_key_id_parse(CK_OBJECT_CLASS object_class, const char *id, enum s
 	*of_secret = object_class == CKO_SECRET_KEY && id[0] == 'h';
 	if (!sr_class_part(object_class, part) || id[0] == '\0' || id[1] != ':')
 		return NULL;
+	if (id[0] == id_letters[sr_part_former(*part)])
+		*part = sr_part_former(*part);
 	return id[0] == id_letters[*part] || *of_secret ? id + 2 : NULL;
 }
 
@@ -103,13 +106,15 @@ static void put_row(const struct sr_key_row *row, struct sr_attrs *attrs)
 	sr_attrs_put_text(attrs, CKA_SR_CUSTODY, sr_custody_word(row->custody));
 	sr_attrs_put_time(attrs, CKA_SR_CREATED_AT, row->created_ms);
 	sr_attrs_put_time(attrs, CKA_SR_UPDATED_AT, row->updated_ms);
-	if (row->part == SR_PART_PRIVATE && row->tier == SR_TIER_CRITICAL)
+	if (sr_part_base(row->part) == SR_PART_PRIVATE && row->tier == SR_TIER_CRITICAL)
 		sr_attrs_put_bool(attrs, CKA_ALWAYS_AUTHENTICATE, true);
+	if (row->grace.wall_ms)
+		sr_attrs_put_time(attrs, CKA_SR_GRACE_UNTIL, row->grace.wall_ms);
 }
 
 CK_RV sr_key_row_attrs(const struct sr_key_row *row, struct sr_attrs *attrs, struct sr_error *err)
 {
-	if (!sr_keyattrs_unpack(row->part, row->attrs.data, row->attrs.len, attrs))
+	if (!sr_keyattrs_unpack(sr_part_base(row->part), row->attrs.data, row->attrs.len, attrs))
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT,
 			"%s:%.150s: its attributes cannot be read; restore the database from a backup",
 			sr_part_word(row->part), row->path);
@@ -124,7 +129,7 @@ struct sr_hsm_key *sr_key_row_hsm(const struct sr_key_row *row, const struct sr_
 	uint64_t generation = row->mark.event_id;
 	if (row->custody == SR_CUSTODY_RESIDENT)
 		return sr_hsm_key_resident(row->uid, generation, sr_part_class(row->part));
-	sr_keyattrs_for_hsm(row->part, (CK_KEY_TYPE)row->key_type,
+	sr_keyattrs_for_hsm(sr_part_base(row->part), (CK_KEY_TYPE)row->key_type,
 		row->custody == SR_CUSTODY_OPEN ? SR_HOW_IMPORT : SR_HOW_UNWRAP, attrs, &template);
 	if (!template.failed && row->custody == SR_CUSTODY_OPEN)
 		key = sr_hsm_key_open(row->uid, generation, &template);
@@ -155,6 +160,7 @@ static CK_RV fill_from_row(
 	inside->tier = row->tier;
 	inside->custody = row->custody;
 	inside->made_by = row->mark.event_id;
+	inside->former = row->part != inside->part;
 	CK_RV rv = sr_key_row_attrs(row, &inside->own, err);
 	if (rv != CKR_OK)
 		return rv;
@@ -171,7 +177,7 @@ static CK_RV fill_from_row(
 CK_RV sr_key_of_row(
 	const struct sr_caller *caller, const struct sr_key_row *row, struct sr_key **key, struct sr_error *err)
 {
-	*key = sr_key_new(row->part, (CK_KEY_TYPE)row->key_type);
+	*key = sr_key_new(sr_part_base(row->part), (CK_KEY_TYPE)row->key_type);
 	CK_RV rv = *key ? fill_from_row(caller, row, *key, err) : no_memory(err);
 	if (rv != CKR_OK) {
 		sr_key_unref(*key);
@@ -188,6 +194,17 @@ CK_RV sr_key_ask_each_use(struct sr_key *key, struct sr_error *err)
 	return key->inside->own.failed || key->attrs.failed ? no_memory(err) : CKR_OK;
 }
 
+bool sr_key_row_ended(const struct sr_key_row *row, const struct sr_moment *at)
+{
+	return row->part != sr_part_base(row->part) &&
+	       (sr_who_ended(&row->grace, at) || row->grace.wall_ms - sr_moment_now(at).wall_ms > SR_KEY_GRACE_MAX_MS);
+}
+
+enum sr_part sr_key_row_part(const struct sr_key *key)
+{
+	return key->inside->former ? sr_part_former(key->inside->part) : key->inside->part;
+}
+
 CK_RV sr_key_load(const struct sr_caller *caller, const struct sr_moment *at, const char *path, enum sr_part part,
 	struct sr_key_row *row, struct sr_error *err)
 {
@@ -195,7 +212,8 @@ CK_RV sr_key_load(const struct sr_caller *caller, const struct sr_moment *at, co
 	if (!sr_path_valid(path, strlen(path)) || sr_key_actions(caller, path) == 0)
 		return sr_key_gone(err);
 	CK_RV rv = sr_rows_key(caller->vault, at, path, part, row, &found, err);
-	return rv == CKR_OK && (!found || row->state != SR_KEY_ACTIVE) ? sr_key_gone(err) : rv;
+	bool there = found && row->state == SR_KEY_ACTIVE && !sr_key_row_ended(row, at);
+	return rv == CKR_OK && !there ? sr_key_gone(err) : rv;
 }
 
 static CK_RV make_opened(const struct sr_caller *caller, const struct sr_key_row *row, const struct sr_moment *at,
@@ -227,12 +245,12 @@ static CK_RV open_row(
 	rv = sr_key_load(caller, &at, path, part, &row, err);
 	if (rv == CKR_OK)
 		rv = sr_each_use_asked(caller->vault, &at, &row, &each_use, err);
-	if (rv == CKR_OK && part != SR_PART_PUBLIC)
+	if (rv == CKR_OK && sr_part_base(part) != SR_PART_PUBLIC)
 		rv = sr_freeze_asked(caller->vault, &at, path, &frozen, err);
 	sr_writer_look_end(caller->vault->writer, &at);
 	if (rv == CKR_OK)
 		rv = make_opened(caller, &row, &at, each_use, frozen, key, err);
-	if (rv == CKR_OK)
+	if (rv == CKR_OK && !(*key)->inside->former) /* which ends without a record */
 		sr_kept_add_key(&caller->identity->kept, &at, *key);
 	sr_key_row_clear(&row);
 	return rv;

@@ -5,6 +5,7 @@
 #include "hsm/key.h"
 #include "policy/mechanism.h"
 #include "vault/keyattrs.h"
+#include "vault/grace.h"
 #include "vault/keys.h"
 #include "vault/who.h"
 
@@ -14,13 +15,15 @@
 #define SR_HMAC_KEY_TYPE "hmac-key" /* the type of a secret that secrets:use shows as a key */
 #define SR_HMAC_KEY_MIN 16
 
-/** struct sr_key_inside: OWN is what the key has, whoever looks; UID a session object's too (random). MADE_BY: the
+/** struct sr_key_inside: OWN is what the key has, whoever looks; UID a session object's too (random). FORMER:
+ * its row is that of PART's former part (docs/rotation.md). MADE_BY: the
  * event that made the row, 0 where there is none. OF_SECRET: a
  * secret that is used as a key; HSM NULL, its value comes for each use. FROZEN: its path was, and is not only a public
  * key's, in the look that a vault's key was opened in; ROOT: of that look (audit/writer.h). */
 struct sr_key_inside {
 	atomic_uint refs;
 	enum sr_part part;
+	bool former;
 	bool of_secret;
 	char uid[SR_UID_MAX];
 	enum sr_tier tier;
@@ -63,16 +66,20 @@ CK_RV sr_key_row_attrs(const struct sr_key_row *row, struct sr_attrs *attrs, str
 /** sr_key_row_hsm(row, attrs, err): where the HSM has it; NULL: no memory, or a certificate. */
 struct sr_hsm_key *sr_key_row_hsm(const struct sr_key_row *row, const struct sr_attrs *attrs);
 
+/** sr_key_row_ended(row, at): a former part's, and its grace is over, or longer than there are any. */
+bool sr_key_row_ended(const struct sr_key_row *row, const struct sr_moment *at);
+
+/** sr_key_row_part(key): the part of its row. */
+enum sr_part sr_key_row_part(const struct sr_key *key);
+
 /** sr_key_id_make(part, path, id), sr_key_id_parse(object_class, id, part): "p:PATH" and so on. Parse answers the path,
  * NULL for what is no id of that class; OF_SECRET for "h:PATH". */
 void sr_key_id_make(enum sr_part part, const char *path, char id[SR_OBJECT_ID_MAX]);
 const char *sr_key_id_parse(CK_OBJECT_CLASS object_class, const char *id, enum sr_part *part, bool *of_secret);
 CK_OBJECT_CLASS sr_key_id_class(const char *id); /* the one class that has such an id */
 
-/** sr_key_tombstone(row, ms): deleted at MS: path, part, uid and tier stay. */
-void sr_key_tombstone(struct sr_key_row *row, int64_t ms);
-
-/** sr_key_load(caller, at, path, part, row, err): an active row that the caller may see; else not found. */
+/** sr_key_load(caller, at, path, part, row, err): an active row that the caller may see; else not found. A former part
+ * whose grace has ended is not there. */
 CK_RV sr_key_load(const struct sr_caller *caller, const struct sr_moment *at, const char *path, enum sr_part part,
 	struct sr_key_row *row, struct sr_error *err);
 
@@ -127,6 +134,11 @@ CK_RV sr_place_material(const struct sr_caller *caller, const struct sr_moment *
 CK_RV sr_place_has_key(struct sr_vault *vault, const struct sr_moment *at, const char *path, bool *taken,
 	enum sr_tier *floor, struct sr_error *err);
 
+/** sr_place_replace(act, at, placing, tiers, err): puts the rows over those that are there, each of its tier; nobody is
+ * asked. */
+CK_RV sr_place_replace(struct sr_act *act, struct sr_moment *at, const struct sr_placing *placing,
+	const enum sr_tier tiers[], struct sr_error *err);
+
 /* -- a secret as a key (key_secret.c) ---------------------------------------------------------------------------- */
 CK_RV sr_hmac_view(const struct sr_caller *caller, const char *path, struct sr_view *view, struct sr_error *err);
 CK_RV sr_hmac_open(const struct sr_caller *caller, const char *path, struct sr_key **key, struct sr_error *err);
@@ -148,6 +160,29 @@ CK_RV sr_reject_plain(
 /** sr_reject_select(real, other, use_real, room): REAL becomes OTHER where USE_REAL is not 1, in the same time and by
  * the same steps. Both have at most ROOM bytes. */
 void sr_reject_select(struct sr_buf *real, const struct sr_buf *other, size_t use_real, size_t room);
+
+/* -- rotations (key_rotate.c, key_sweep.c) ----------------------------------------------------------------------- */
+/** sr_key_rotate(caller, path, part, changes, err): a new generation of the key at PATH. CHANGES has CKA_SR_GRACE and
+ * nothing else. One event key.rotated. */
+CK_RV sr_key_rotate(const struct sr_caller *caller, const char *path, enum sr_part part, const struct sr_attrs *changes,
+	struct sr_error *err);
+
+/** struct sr_key_ends: keys that end with an act: their objects in the HSM, which are destroyed when that is durable.
+ * sr_key_ends_add(ends, row, err): where ROW has one. sr_key_ends_now(ends, caller, what, err): WHAT was done, for the
+ * error; clears ENDS. */
+struct sr_key_ends {
+	size_t count;
+	struct {
+		struct sr_hsm_key *hsm;
+		char uid[SR_UID_MAX];
+	} items[4]; /* of one path */
+};
+CK_RV sr_key_ends_add(struct sr_key_ends *ends, const struct sr_key_row *row, struct sr_error *err);
+CK_RV sr_key_ends_now(struct sr_key_ends *ends, const struct sr_caller *caller, const char *what, struct sr_error *err);
+void sr_key_ends_clear(struct sr_key_ends *ends);
+
+/** sr_key_row_bury(row, ms): what is left of a deleted one. */
+void sr_key_row_bury(struct sr_key_row *row, int64_t ms);
 
 /* -- the class operations (key_class.c, key_write.c) ------------------------------------------------------------- */
 CK_RV sr_key_class_set(

@@ -9,13 +9,17 @@
 
 /* -- many -------------------------------------------------------------------------------------------------------- */
 
+/** struct key_search: PART is that of the rows that are given now; FORMERS: rows were met that are its former part's.
+ */
 struct key_search {
 	const struct sr_caller *caller;
+	const struct sr_moment *at;
 	const struct sr_attrs *query;
 	enum sr_part part;
 	sr_found found;
 	void *ctx;
 	bool more;
+	bool formers;
 	CK_RV rv;
 	struct sr_error *err;
 };
@@ -40,7 +44,10 @@ static bool match_key(const struct sr_key_row *row, void *ctx)
 	struct key_search *search = ctx;
 	struct sr_attrs attrs = SR_ATTRS_INIT;
 	char id[SR_OBJECT_ID_MAX];
+	search->formers = search->formers || row->part == sr_part_former(search->part);
 	if (row->part != search->part || row->state != SR_KEY_ACTIVE || sr_key_actions(search->caller, row->path) == 0)
+		return true;
+	if (sr_key_row_ended(row, search->at))
 		return true;
 	search->rv = shown(search->caller, row, &attrs, search->err);
 	if (search->rv == CKR_OK && sr_attrs_match(search->query, &attrs)) {
@@ -51,8 +58,7 @@ static bool match_key(const struct sr_key_row *row, void *ctx)
 	return search->rv == CKR_OK && search->more;
 }
 
-static CK_RV find_exact(
-	struct key_search *search, const struct sr_moment *at, const struct sr_attr *label, struct sr_error *err)
+static CK_RV find_exact(struct key_search *search, const struct sr_attr *label, struct sr_error *err)
 {
 	struct sr_key_row row = { .path = "" };
 	char path[SR_PATH_MAX + 1];
@@ -63,40 +69,54 @@ static CK_RV find_exact(
 	path[label->len] = '\0';
 	if (sr_key_actions(search->caller, path) == 0)
 		return CKR_OK;
-	CK_RV rv = sr_rows_key(search->caller->vault, at, path, search->part, &row, &found, err);
+	CK_RV rv = sr_rows_key(search->caller->vault, search->at, path, search->part, &row, &found, err);
 	if (rv == CKR_OK && found)
 		match_key(&row, search);
+	search->formers = true; /* there may be one */
 	sr_key_row_clear(&row);
 	return rv;
 }
 
 /* By the narrowest index there is. */
-static CK_RV find_rows(struct key_search *search, const struct sr_moment *at, struct sr_error *err)
+static CK_RV find_rows(struct key_search *search, struct sr_error *err)
 {
+	const struct sr_moment *at = search->at;
 	const struct sr_store_ops *ops = search->caller->vault->store->ops;
 	const struct sr_attr *label = sr_attrs_find(search->query, CKA_LABEL);
 	const struct sr_attr *id = sr_attrs_find(search->query, CKA_ID);
 	char prefix[SR_PATH_MAX + 1];
 	if (label)
-		return find_exact(search, at, label, err);
+		return find_exact(search, label, err);
 	if (id && id->len)
 		return ops->key_by_id(at->tx, id->value, id->len, match_key, search, err);
 	sr_who_prefix(search->caller->identity, SR_RESOURCE_KEYS, prefix);
 	if (sr_attrs_find(search->query, CKA_KEY_TYPE))
 		return ops->key_by_type(
 			at->tx, prefix, sr_attrs_ulong(search->query, CKA_KEY_TYPE, 0), match_key, search, err);
+	search->formers = true; /* an index range of its own */
 	return ops->key_list(at->tx, prefix, search->part, match_key, search, err);
+}
+
+/* What is former comes last, so that who takes the first gets the key that is current. */
+static CK_RV find_in_order(struct key_search *search, struct sr_error *err)
+{
+	CK_RV rv = find_rows(search, err);
+	enum sr_part former = sr_part_former(search->part);
+	if (rv != CKR_OK || search->rv != CKR_OK || !search->more || !search->formers || former == search->part)
+		return rv;
+	search->part = former;
+	return find_rows(search, err);
 }
 
 static CK_RV find_part(const struct sr_caller *caller, enum sr_part part, const struct sr_attrs *query, sr_found found,
 	void *ctx, struct sr_error *err)
 {
-	struct key_search search = { caller, query, part, found, ctx, true, CKR_OK, err };
 	struct sr_moment at;
+	struct key_search search = { caller, &at, query, part, found, ctx, true, false, CKR_OK, err };
 	CK_RV rv = sr_writer_look(caller->vault->writer, &at, err);
 	if (rv != CKR_OK)
 		return rv;
-	rv = find_rows(&search, &at, err);
+	rv = find_in_order(&search, err);
 	if (rv == CKR_OK)
 		rv = search.rv;
 	if (rv == CKR_OK && search.more && part == SR_PART_SECRET)
@@ -148,7 +168,7 @@ static CK_RV view_row(const struct sr_caller *caller, const struct sr_key_row *r
 	if (rv == CKR_OK && each_use)
 		rv = sr_key_ask_each_use(key, err);
 	if (rv == CKR_OK) {
-		if (sr_keyattrs_is_secret(row->part, CKA_VALUE) && row->key_type != CKK_RSA)
+		if (sr_keyattrs_is_secret(sr_part_base(row->part), CKA_VALUE) && row->key_type != CKK_RSA)
 			view_secret(caller, key, view);
 		view->attrs = key->attrs;
 		key->attrs = (struct sr_attrs)SR_ATTRS_INIT;

@@ -42,7 +42,7 @@ static CK_RV part_of(CK_OBJECT_CLASS object_class, enum sr_part *part, struct sr
 		"key not made: keys are private, public or secret");
 }
 
-static CK_RV hsm_generate(struct sr_work *work, const CK_MECHANISM *mechanism, struct sr_error *err)
+CK_RV sr_work_generate(struct sr_work *work, const CK_MECHANISM *mechanism, struct sr_error *err)
 {
 	struct sr_hsm_place place = sr_work_place(work);
 	struct sr_attrs template = SR_ATTRS_INIT;
@@ -73,7 +73,7 @@ CK_RV sr_key_generate(const struct sr_caller *caller, const struct sr_making *ma
 	if (rv == CKR_OK)
 		rv = sr_work_ready(&job, err);
 	if (rv == CKR_OK)
-		rv = hsm_generate(&work, mechanism, err);
+		rv = sr_work_generate(&work, mechanism, err);
 	rv = sr_work_finish(&job, rv, out, err);
 	sr_work_clear(&work);
 	return rv;
@@ -192,6 +192,13 @@ static CK_RV reopen_public(struct sr_work *work, struct sr_error *err)
 	return work->made.key ? CKR_OK : no_memory(err);
 }
 
+CK_RV sr_work_generate_pair(
+	struct sr_work *public_half, struct sr_work *private_half, const CK_MECHANISM *mechanism, struct sr_error *err)
+{
+	CK_RV rv = hsm_generate_pair(public_half, private_half, mechanism, err);
+	return rv == CKR_OK ? reopen_public(public_half, err) : rv;
+}
+
 CK_RV sr_key_generate_pair(const struct sr_caller *caller, const struct sr_making *public_making,
 	const struct sr_making *private_making, const CK_MECHANISM *mechanism, struct sr_new_key *public_made,
 	struct sr_new_key *private_made, struct sr_error *err)
@@ -206,9 +213,7 @@ CK_RV sr_key_generate_pair(const struct sr_caller *caller, const struct sr_makin
 	if (rv == CKR_OK)
 		rv = sr_work_ready(&job, err);
 	if (rv == CKR_OK)
-		rv = hsm_generate_pair(&public_half, &private_half, mechanism, err);
-	if (rv == CKR_OK)
-		rv = reopen_public(&public_half, err);
+		rv = sr_work_generate_pair(&public_half, &private_half, mechanism, err);
 	rv = sr_work_finish(&job, rv, out, err);
 	sr_work_clear(&public_half);
 	sr_work_clear(&private_half);

@@ -37,7 +37,7 @@ static CK_RV look_part(struct sr_vault *vault, const struct sr_moment *at, const
 	CK_RV rv = sr_rows_key(vault, at, path, part, &row, &found, err);
 	if (rv == CKR_OK && found) {
 		raise_floor(standing, row.tier);
-		standing->there[part] = row.state == SR_KEY_ACTIVE;
+		standing->there[part] = row.state == SR_KEY_ACTIVE && !sr_key_row_ended(&row, at);
 		if (standing->there[part])
 			rv = sr_key_row_attrs(&row, &standing->attrs[part], err);
 	}
@@ -314,5 +314,14 @@ CK_RV sr_place_put(struct sr_act *act, struct sr_moment *at, const struct sr_pla
 	for (size_t i = 0; rv == CKR_OK && i < placing->count; i++)
 		rv = put_one(act, at, placing, &placing->items[i], standing.floor, err);
 	standing_clear(&standing);
+	return rv;
+}
+
+CK_RV sr_place_replace(struct sr_act *act, struct sr_moment *at, const struct sr_placing *placing,
+	const enum sr_tier tiers[], struct sr_error *err)
+{
+	CK_RV rv = CKR_OK;
+	for (size_t i = 0; rv == CKR_OK && i < placing->count; i++)
+		rv = put_one(act, at, placing, &placing->items[i], tiers[i], err);
 	return rv;
 }

@@ -87,15 +87,23 @@ CK_RV sr_key_may(const struct sr_caller *caller, const struct sr_key *key, CK_AT
 
 static CK_RV changed(struct sr_error *err, CK_ULONG reason)
 {
+	if (reason == SR_REASON_KEY_ROTATED)
+		return sr_fail(err, CKR_FUNCTION_CANCELED, reason,
+			"key not used: it was rotated meanwhile; begin again, with the key that the path has now");
 	return sr_fail(err, CKR_FUNCTION_CANCELED, reason,
 		"key not used: it was deleted or changed meanwhile; look for it again");
 }
 
-static CK_RV row_still(const struct sr_caller *caller, const struct sr_key *key, const struct sr_key_row *row,
-	CK_ATTRIBUTE_TYPE right, struct sr_error *err)
+static bool is_same(const struct sr_key *key, const struct sr_key_row *row)
+{
+	return strcmp(row->uid, key->inside->uid) == 0;
+}
+
+static CK_RV row_still(const struct sr_caller *caller, const struct sr_moment *at, const struct sr_key *key,
+	const struct sr_key_row *row, CK_ATTRIBUTE_TYPE right, struct sr_error *err)
 {
 	struct sr_attrs own = SR_ATTRS_INIT;
-	if (row->state != SR_KEY_ACTIVE || strcmp(row->uid, key->inside->uid) != 0)
+	if (row->state != SR_KEY_ACTIVE || !is_same(key, row) || sr_key_row_ended(row, at))
 		return changed(err, SR_REASON_CHANGED_MEANWHILE);
 	if (!is_cleared(caller, key, row->tier))
 		return changed(err, SR_REASON_APPROVAL_REQUIRED);
@@ -107,6 +115,21 @@ static CK_RV row_still(const struct sr_caller *caller, const struct sr_key *key,
 	if (rv == CKR_OK && right && !sr_attrs_bool(&own, right, false))
 		rv = changed(err, SR_REASON_CHANGED_MEANWHILE);
 	sr_attrs_clear(&own);
+	return rv;
+}
+
+/* Not the key that ROW has any more: where it was rotated, what a former one may still do is done to its end. */
+static CK_RV former_still(const struct sr_caller *caller, const struct sr_moment *at, const struct sr_key *key,
+	CK_ATTRIBUTE_TYPE right, struct sr_error *err)
+{
+	struct sr_key_row row = { .path = "" };
+	bool found = false;
+	CK_RV rv = sr_rows_key(caller->vault, at, key->path, sr_part_former(key->inside->part), &row, &found, err);
+	if (rv == CKR_OK && (!found || !is_same(key, &row)))
+		rv = changed(err, SR_REASON_CHANGED_MEANWHILE);
+	else if (rv == CKR_OK && (!right || row_still(caller, at, key, &row, right, err) != CKR_OK))
+		rv = changed(err, SR_REASON_KEY_ROTATED);
+	sr_key_row_clear(&row);
 	return rv;
 }
 
@@ -144,9 +167,11 @@ CK_RV sr_key_still(const struct sr_caller *caller, const struct sr_moment *at, c
 		return rv;
 	if (key->inside->of_secret)
 		return sr_hmac_still(caller, at, key, err);
-	rv = sr_rows_key(caller->vault, at, key->path, key->inside->part, &row, &found, err);
-	if (rv == CKR_OK)
-		rv = found ? row_still(caller, key, &row, right, err) : changed(err, SR_REASON_CHANGED_MEANWHILE);
+	rv = sr_rows_key(caller->vault, at, key->path, sr_key_row_part(key), &row, &found, err);
+	if (rv == CKR_OK && found && row.state == SR_KEY_ACTIVE && !key->inside->former && !is_same(key, &row))
+		rv = former_still(caller, at, key, right, err);
+	else if (rv == CKR_OK)
+		rv = found ? row_still(caller, at, key, &row, right, err) : changed(err, SR_REASON_CHANGED_MEANWHILE);
 	sr_key_row_clear(&row);
 	return rv;
 }

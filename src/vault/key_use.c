@@ -62,6 +62,23 @@ static size_t extra_of(const CK_MECHANISM *mechanism)
 	return 0;
 }
 
+/* Where the HSM failed: it may be that the key was rotated, and the HSM has it no more, or with fewer rights. */
+static CK_RV tell_rotated(const struct sr_caller *caller, enum sr_function function, const struct sr_key *key, CK_RV rv,
+	struct sr_error *err)
+{
+	struct sr_error still = SR_ERROR_INIT;
+	struct sr_moment at;
+	bool looks = rv != CKR_OK && key->path[0] && !key->inside->of_secret;
+	if (!looks || sr_writer_look(caller->vault->writer, &at, &still) != CKR_OK)
+		return rv;
+	CK_RV now = sr_key_still(caller, &at, key, functions[function].right, &still);
+	sr_writer_look_end(caller->vault->writer, &at);
+	if (now == CKR_OK || still.reason != SR_REASON_KEY_ROTATED)
+		return rv;
+	*err = still;
+	return now;
+}
+
 static CK_RV enter_hsm(
 	const struct sr_caller *caller, struct sr_use *use, const CK_MECHANISM *mechanism, struct sr_error *err)
 {
@@ -109,6 +126,7 @@ CK_RV sr_use_begin(const struct sr_caller *caller, enum sr_function function, st
 	begun->mechanism = mechanism->mechanism;
 	begun->extra = extra_of(mechanism);
 	rv = enter_hsm(caller, begun, mechanism, err);
+	rv = tell_rotated(caller, function, key, rv, err);
 	if (rv == CKR_OK)
 		*use = begun;
 	else
@@ -238,7 +256,9 @@ CK_RV sr_use_once(const struct sr_caller *caller, struct sr_use *use, const void
 	struct sr_error *err)
 {
 	use->in += len;
-	return release(caller, use, once_in_hsm(caller, use, in, len, out, err), out, err);
+	CK_RV rv = once_in_hsm(caller, use, in, len, out, err);
+	rv = tell_rotated(caller, use->function, use->key, rv, err);
+	return release(caller, use, rv, out, err);
 }
 
 CK_RV sr_use_update(const struct sr_caller *caller, struct sr_use *use, const void *in, size_t len, struct sr_buf *out,

@@ -350,7 +350,7 @@ static CK_RV record(struct sr_work_job *job, CK_RV rv, struct sr_error *err)
 /* -- after ------------------------------------------------------------------------------------------------------- */
 
 /* What failed is why; that the HSM would not forget it is of no help to the caller then. */
-static void undo(const struct sr_work *work)
+void sr_work_undo(const struct sr_work *work)
 {
 	struct sr_error ignored = SR_ERROR_INIT;
 	if (work->made.key)
@@ -373,7 +373,7 @@ CK_RV sr_work_finish(struct sr_work_job *job, CK_RV rv, struct sr_new_key *const
 		rv = hand_over(job->works[i], made[i], err);
 	for (size_t i = 0; rv != CKR_OK && i < job->count; i++) {
 		if (!stored || !job->works[i]->token) /* what stands in a row stays */
-			undo(job->works[i]);
+			sr_work_undo(job->works[i]);
 		sr_new_key_clear(made[i]);
 	}
 	return rv;

@@ -1,4 +1,5 @@
-/* One key on its way from a template to a row or a session object. Private to key_make.c, key_work.c. */
+/* One key on its way from a template to a row or a session object. Private to key_make.c, key_work.c,
+ * key_rotate.c. */
 #ifndef SR_VAULT_KEY_WORK_H
 #define SR_VAULT_KEY_WORK_H
 
@@ -54,6 +55,13 @@ void sr_work_template(const struct sr_work *work, struct sr_attrs *template);
 /** sr_work_complete(work, err): what the HSM said of it into the plan; CKA_ID. */
 CK_RV sr_work_complete(struct sr_work *work, struct sr_error *err);
 void sr_work_identify(struct sr_work *work);
+
+/** sr_work_generate(work, mechanism, err), sr_work_generate_pair(public_half, private_half, mechanism, err): the HSM
+ * makes what was planned. sr_work_undo(work): and forgets it, if it can. */
+CK_RV sr_work_generate(struct sr_work *work, const CK_MECHANISM *mechanism, struct sr_error *err);
+CK_RV sr_work_generate_pair(
+	struct sr_work *public_half, struct sr_work *private_half, const CK_MECHANISM *mechanism, struct sr_error *err);
+void sr_work_undo(const struct sr_work *work);
 
 /** sr_work_finish(job, rv, made, err): RV is how it went so far. Records, stores, hands over; or undoes all of it. */
 CK_RV sr_work_finish(struct sr_work_job *job, CK_RV rv, struct sr_new_key *const made[2], struct sr_error *err);

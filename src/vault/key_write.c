@@ -7,13 +7,13 @@
 #include <string.h>
 
 /** struct key_change: what C_SetAttributeValue or C_DestroyObject asks of one row. HSM: the object that follows, after
- * the commit. */
+ * the commit; ENDS: what is destroyed then. */
 struct key_change {
 	enum sr_part part;
 	const char *path;
 	const struct sr_attrs *changes;
 	struct sr_hsm_key *hsm;
-	char uid[SR_UID_MAX];
+	struct sr_key_ends ends;
 };
 
 static CK_RV prohibited(struct sr_error *err, CK_ULONG reason, const char *why)
@@ -188,6 +188,8 @@ CK_RV sr_key_class_set(
 		return sr_key_gone(err);
 	if (of_secret)
 		return of_secret_is_fixed(caller, change.path, err);
+	if (sr_attrs_find(changes, CKA_SR_GRACE))
+		return sr_key_rotate(caller, change.path, change.part, changes, err);
 	uint32_t actions = sr_key_actions(caller, change.path);
 	CK_RV rv = CKR_OK;
 	sr_act_begin(&act, caller, SR_EVENT_KEY_UPDATED, change.path);
@@ -197,6 +199,9 @@ CK_RV sr_key_class_set(
 		rv = sr_key_gone(err);
 	else if (!(actions & SR_ACTION_CREATE))
 		rv = prohibited(err, SR_REASON_OUT_OF_SCOPE, "your login has no keys:create for this path");
+	else if (change.part != sr_part_base(change.part))
+		rv = prohibited(
+			err, SR_REASON_FORMER_KEY, "it is a former key, which stays as it is until its grace ends");
 	if (rv == CKR_OK)
 		rv = lower_gate(caller, &change, err);
 	/* the anchor follows before this answers */
@@ -211,10 +216,11 @@ CK_RV sr_key_class_set(
 /* -- deleting ---------------------------------------------------------------------------------------------------- */
 
 /* Path, part, uid and tier stay: what is made there later is another object, and no less protected. */
-void sr_key_tombstone(struct sr_key_row *row, int64_t ms)
+void sr_key_row_bury(struct sr_key_row *row, int64_t ms)
 {
 	row->state = SR_KEY_DELETED;
 	row->updated_ms = ms;
+	row->grace = (struct sr_end){ .wall_ms = 0 };
 	sr_buf_clear(&row->id);
 	sr_buf_clear(&row->attrs);
 	sr_buf_clear(&row->blob);
@@ -232,27 +238,16 @@ static CK_RV destroy_run(struct sr_act *act, struct sr_moment *at, struct sr_err
 	if (rv == CKR_OK && !sr_attrs_bool(&attrs, CKA_DESTROYABLE, true))
 		rv = prohibited(err, SR_REASON_NONE, "it is not CKA_DESTROYABLE");
 	if (rv == CKR_OK) {
-		memcpy(change->uid, row.uid, sizeof(change->uid));
-		if (row.custody == SR_CUSTODY_RESIDENT)
-			change->hsm = sr_hsm_key_resident(row.uid, row.mark.event_id, sr_part_class(row.part));
-		sr_key_tombstone(&row, now_ms(at));
+		sr_key_ends_clear(&change->ends);
+		rv = sr_key_ends_add(&change->ends, &row, err);
+	}
+	if (rv == CKR_OK) {
+		sr_key_row_bury(&row, now_ms(at));
 		rv = sr_rows_put_key(act->caller->vault, at, &act->event, &row, err);
 	}
 	sr_attrs_clear(&attrs);
 	sr_key_row_clear(&row);
 	return rv;
-}
-
-/* The key is gone from the vault once that is durable; the HSM's object is of no use to anybody then, but it is there.
- */
-static CK_RV destroy_in_hsm(const struct sr_caller *caller, const struct key_change *change, struct sr_error *err)
-{
-	CK_RV rv = change->hsm ? sr_hsm_key_destroy(caller->vault->hsm, change->hsm, err) : CKR_OK;
-	if (rv == CKR_OK)
-		return rv;
-	return sr_fail(err, rv == CKR_DEVICE_REMOVED ? rv : CKR_DEVICE_ERROR, SR_REASON_HSM_FAILED,
-		"the key is deleted, but its object strongroom-%s-key-%s is still in the HSM; delete it there",
-		caller->vault->id, change->uid);
 }
 
 CK_RV sr_key_class_destroy(const struct sr_caller *caller, const char *id, struct sr_error *err)
@@ -276,7 +271,7 @@ CK_RV sr_key_class_destroy(const struct sr_caller *caller, const char *id, struc
 	act.arg = &change;
 	rv = sr_act_record(&act, rv, err);
 	if (rv == CKR_OK)
-		rv = destroy_in_hsm(caller, &change, err);
-	sr_hsm_key_unref(change.hsm);
+		rv = sr_key_ends_now(&change.ends, caller, "the key is deleted", err);
+	sr_key_ends_clear(&change.ends);
 	return rv;
 }

@@ -154,6 +154,10 @@ CK_RV sr_key_set(const struct sr_caller *caller, struct sr_key *key, const struc
 /** sr_key_destroy(vault, key): a session object's material in the HSM. */
 void sr_key_destroy(struct sr_vault *vault, struct sr_key *key);
 
+/** sr_key_sweep(caller, keys, err): destroys the former keys whose grace is over, of every path that CALLER may delete
+ * keys of. One key.deleted event a path; a frozen one keeps them. KEYS: at how many paths. */
+CK_RV sr_key_sweep(const struct sr_caller *caller, unsigned *keys, struct sr_error *err);
+
 /** sr_vault_mechanism(vault, type, info): what the HSM offers (hsm/key.h). */
 bool sr_vault_mechanism(struct sr_vault *vault, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *info);
 

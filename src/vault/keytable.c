@@ -118,6 +118,9 @@ static const CK_OBJECT_CLASS part_classes[SR_PART_COUNT] = {
 	[SR_PART_PUBLIC] = CKO_PUBLIC_KEY,
 	[SR_PART_SECRET] = CKO_SECRET_KEY,
 	[SR_PART_CERTIFICATE] = CKO_CERTIFICATE,
+	[SR_PART_FORMER_PRIVATE] = CKO_PRIVATE_KEY,
+	[SR_PART_FORMER_PUBLIC] = CKO_PUBLIC_KEY,
+	[SR_PART_FORMER_SECRET] = CKO_SECRET_KEY,
 };
 
 CK_OBJECT_CLASS sr_part_class(enum sr_part part)
@@ -125,6 +128,7 @@ CK_OBJECT_CLASS sr_part_class(enum sr_part part)
 	return part_classes[part];
 }
 
+/* The current part: it stands before its former one. */
 bool sr_class_part(CK_OBJECT_CLASS object_class, enum sr_part *part)
 {
 	for (unsigned i = 0; i < SR_PART_COUNT; i++) {

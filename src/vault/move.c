@@ -309,7 +309,7 @@ static CK_RV end_part(
 	CK_RV rv = sr_rows_key(vault, at, path, part, &row, &found, err);
 	if (rv == CKR_OK && found && row.state == SR_KEY_ACTIVE && row.custody == SR_CUSTODY_RESIDENT) {
 		snprintf(act->event.tier, sizeof(act->event.tier), "%s", sr_tier_name(row.tier));
-		sr_key_tombstone(&row, at->now.wall_ms > at->not_before_ms ? at->now.wall_ms : at->not_before_ms);
+		sr_key_row_bury(&row, at->now.wall_ms > at->not_before_ms ? at->now.wall_ms : at->not_before_ms);
 		rv = sr_rows_put_key(vault, at, &act->event, &row, err);
 	}
 	sr_key_row_clear(&row);

@@ -172,7 +172,7 @@ static CK_RV wrap_anew(struct step *step, struct sr_key_row *key, struct sr_erro
 	struct sr_buf wrapped = SR_BUF_INIT, material = SR_BUF_INIT;
 	struct sr_error why = SR_ERROR_INIT;
 	CK_RV rv = sr_key_row_attrs(key, &attrs, &why);
-	sr_keyattrs_for_hsm(key->part, (CK_KEY_TYPE)key->key_type, SR_HOW_UNWRAP, &attrs, &template);
+	sr_keyattrs_for_hsm(sr_part_base(key->part), (CK_KEY_TYPE)key->key_type, SR_HOW_UNWRAP, &attrs, &template);
 	if (rv == CKR_OK && template.failed)
 		rv = sr_fail(&why, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to wrap a key anew");
 	if (rv == CKR_OK)

@@ -189,7 +189,7 @@ static CK_RV check_secret(struct row_check *check, const char *path)
 /* A resident key is an object of the HSM, and no other passes for it. */
 static CK_RV check_resident(struct row_check *check, const struct sr_key_row *row)
 {
-	CK_OBJECT_CLASS object_class = row->part == SR_PART_SECRET ? CKO_SECRET_KEY : CKO_PRIVATE_KEY;
+	CK_OBJECT_CLASS object_class = sr_part_base(row->part) == SR_PART_SECRET ? CKO_SECRET_KEY : CKO_PRIVATE_KEY;
 	struct sr_hsm_key *key = sr_hsm_key_resident(row->uid, row->mark.event_id, object_class);
 	bool exists = false;
 	CK_RV rv = key ? sr_hsm_key_exists(check->vault->hsm, key, &exists, &check->finding)

@@ -297,7 +297,7 @@ static bool meet_key(const struct sr_key_row *row, void *ctx)
 	struct sr_buf *keys = ctx;
 	if (row->state != SR_KEY_ACTIVE || row->custody != SR_CUSTODY_RESIDENT)
 		return true;
-	sr_buf_append(keys, row->part == SR_PART_SECRET ? "s" : "p", 1);
+	sr_buf_append(keys, sr_part_base(row->part) == SR_PART_SECRET ? "s" : "p", 1);
 	sr_buf_append(keys, row->uid, strlen(row->uid) + 1);
 	sr_buf_append(keys, row->path, strlen(row->path) + 1);
 	return true;

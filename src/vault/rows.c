@@ -86,7 +86,7 @@ static void subject_of(const char *kind, const char *key, char subject[SR_SUBJEC
 /* "secret:PATH" is a secret's. */
 static const char *key_kind(unsigned part)
 {
-	return part == SR_PART_SECRET ? "secret-key" : sr_part_word(part);
+	return part == SR_PART_SECRET ? "secret-key" : sr_part_word(part); /* a former one is "former-secret" */
 }
 
 void sr_rows_subject_of_key(enum sr_part part, const char *path, char subject[SR_SUBJECT_MAX])

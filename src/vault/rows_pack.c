@@ -37,7 +37,9 @@ void sr_rows_pack_secret(const struct sr_vault *vault, const struct sr_secret_ro
 
 void sr_rows_pack_key(const struct sr_vault *vault, const struct sr_key_row *row, struct sr_buf *out)
 {
-	sr_pack_text(out, "strongroom/row/key/1");
+	/* what schema 4 did not know, where it is there */
+	bool more = row->grace.wall_ms || row->grace.boot_ms || row->grace.boot_id[0];
+	sr_pack_text(out, more ? "strongroom/row/key/2" : "strongroom/row/key/1");
 	sr_pack_text(out, vault->id);
 	sr_pack_text(out, row->path);
 	sr_pack_text(out, sr_part_word(row->part));
@@ -52,6 +54,8 @@ void sr_rows_pack_key(const struct sr_vault *vault, const struct sr_key_row *row
 	sr_pack_bytes(out, row->attrs.data, row->attrs.len);
 	sr_pack_bytes(out, row->blob.data, row->blob.len);
 	sr_pack_bytes(out, row->material.data, row->material.len);
+	if (more)
+		pack_end(&row->grace, out);
 	sr_pack_u64(out, row->mark.event_id);
 }
 

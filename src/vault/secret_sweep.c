@@ -1,7 +1,9 @@
 /* The job that destroys old versions: of every secret that the caller may destroy, each an act of its own. */
+#include "vault/freeze.h"
+#include "vault/key.h"
 #include "vault/secret_change.h"
 #include "vault/secret_version.h"
-#include "vault/key.h"
+#include "vault/sweep.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,24 +11,31 @@
 /** struct sweeping: the paths that have something to sweep; then how much was. */
 struct sweeping {
 	const struct sr_caller *caller;
-	char **paths;
-	size_t count, cap;
+	struct sr_paths paths;
 	bool failed;
 	unsigned secrets, versions;
 };
 
-static bool add_path(struct sweeping *sweeping, const char *path)
+bool sr_paths_add(struct sr_paths *paths, const char *path)
 {
-	if (sweeping->count == sweeping->cap) {
-		size_t cap = sweeping->cap ? 2 * sweeping->cap : 64;
-		char **more = realloc(sweeping->paths, cap * sizeof(*more));
+	if (paths->count == paths->cap) {
+		size_t cap = paths->cap ? 2 * paths->cap : 64;
+		char **more = realloc(paths->items, cap * sizeof(*more));
 		if (!more)
 			return false;
-		sweeping->paths = more;
-		sweeping->cap = cap;
+		paths->items = more;
+		paths->cap = cap;
 	}
-	sweeping->paths[sweeping->count] = strdup(path);
-	return sweeping->paths[sweeping->count] && ++sweeping->count;
+	paths->items[paths->count] = strdup(path);
+	return paths->items[paths->count] && ++paths->count;
+}
+
+void sr_paths_clear(struct sr_paths *paths)
+{
+	for (size_t i = 0; i < paths->count; i++)
+		free(paths->items[i]);
+	free(paths->items);
+	*paths = (struct sr_paths){ .items = NULL };
 }
 
 /* What has one version and lives has nothing old. */
@@ -36,7 +45,7 @@ static bool take_path(const struct sr_secret_row *row, void *ctx)
 	bool may = sr_secret_actions(sweeping->caller, row->path) & SR_ACTION_DELETE;
 	bool old = row->state == SR_SECRET_DELETED ? row->oldest <= row->version : row->version > 1;
 	if (may && old)
-		sweeping->failed = !add_path(sweeping, row->path);
+		sweeping->failed = !sr_paths_add(&sweeping->paths, row->path);
 	return !sweeping->failed;
 }
 
@@ -57,21 +66,23 @@ static CK_RV find_paths(struct sweeping *sweeping, struct sr_error *err)
 }
 
 /* Looked at first, so that a path with nothing to sweep leaves no record. Of what the token is not cleared for, nothing
- * is swept. */
+ * is swept, nor of what is frozen: it may be evidence. */
 static CK_RV look(const struct sweeping *sweeping, const char *path, unsigned *count, struct sr_error *err)
 {
 	struct sr_vault *vault = sweeping->caller->vault;
 	const struct sr_identity *who = sweeping->caller->identity;
 	struct sr_secret_row row = { .version = 0 };
 	struct sr_moment at;
-	bool found = false;
+	bool found = false, frozen = false;
 	*count = 0;
 	CK_RV rv = sr_writer_look(vault->writer, &at, err);
 	if (rv != CKR_OK)
 		return rv;
 	rv = sr_rows_secret(vault, &at, path, &row, &found, err);
+	if (rv == CKR_OK)
+		rv = sr_freeze_asked(vault, &at, path, &frozen, err);
 	bool cleared = who->type == SR_IDENTITY_MEMBER || row.tier <= sr_who_clearance(who);
-	if (rv == CKR_OK && found && cleared)
+	if (rv == CKR_OK && found && cleared && !frozen)
 		rv = sr_version_sweepable(vault, &at, &row, count, err);
 	sr_writer_look_end(vault->writer, &at);
 	sr_secret_row_clear(&row);
@@ -89,6 +100,8 @@ static CK_RV sweep_run(struct sr_act *act, struct sr_moment *at, struct sr_error
 		rv = sr_secret_gone(err);
 	if (rv == CKR_OK)
 		rv = sr_secret_check_clearance(act, &row, false, CKR_TOKEN_WRITE_PROTECTED, err);
+	if (rv == CKR_OK)
+		rv = sr_freeze_check(act->caller->vault, at, row.path, CKR_TOKEN_WRITE_PROTECTED, err);
 	if (rv == CKR_OK)
 		rv = sr_version_sweep(act->caller->vault, at, &row, &count, err);
 	if (rv == CKR_OK) {
@@ -121,11 +134,9 @@ CK_RV sr_secret_sweep(const struct sr_caller *caller, unsigned *secrets, unsigne
 {
 	struct sweeping sweeping = { .caller = caller };
 	CK_RV rv = find_paths(&sweeping, err);
-	for (size_t i = 0; rv == CKR_OK && i < sweeping.count; i++)
-		rv = sweep_path(&sweeping, sweeping.paths[i], err);
-	for (size_t i = 0; i < sweeping.count; i++)
-		free(sweeping.paths[i]);
-	free(sweeping.paths);
+	for (size_t i = 0; rv == CKR_OK && i < sweeping.paths.count; i++)
+		rv = sweep_path(&sweeping, sweeping.paths.items[i], err);
+	sr_paths_clear(&sweeping.paths);
 	*secrets = sweeping.secrets;
 	*versions = sweeping.versions;
 	return rv;

@@ -36,5 +36,6 @@ SR_CHAPTER(key_bad)
 SR_CHAPTER(key_scope)
 SR_CHAPTER(key_space)
 SR_CHAPTER(key_threads)
+SR_CHAPTER(rotated)
 
 #undef SR_CHAPTER

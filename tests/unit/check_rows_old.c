@@ -114,6 +114,62 @@ static CK_RV put_old_member(struct sr_act *act, struct sr_moment *at, struct sr_
 	return rv == CKR_OK ? vault->store->ops->member_put(at->tx, &row, err) : rv;
 }
 
+/* What schema 5 brought to the table of keys, taken away. */
+#define KEY_OF_SCHEMA_4                                                                          \
+	"ALTER TABLE key DROP COLUMN grace_wall_ms; ALTER TABLE key DROP COLUMN grace_boot_ms; " \
+	"ALTER TABLE key DROP COLUMN grace_boot_id; "
+
+static CK_RV put_old_key(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
+{
+	struct sr_vault *vault = act->caller->vault;
+	struct sr_buf packed = SR_BUF_INIT;
+	struct sr_key_row row = { .path = "old",
+		.uid = "uid-old",
+		.part = SR_PART_SECRET,
+		.key_type = CKK_AES,
+		.custody = SR_CUSTODY_WRAPPED,
+		.created_ms = 5,
+		.updated_ms = 6 };
+	sr_buf_text(&row.id, "id");
+	sr_buf_text(&row.attrs, "attributes");
+	sr_buf_text(&row.blob, "wrapped");
+	sr_pack_text(&packed, "strongroom/row/key/1");
+	sr_pack_text(&packed, vault->id);
+	sr_pack_text(&packed, "old");
+	sr_pack_text(&packed, "secret");
+	sr_pack_text(&packed, "uid-old");
+	sr_pack_u64(&packed, CKK_AES);
+	sr_pack_text(&packed, "wrapped");
+	sr_pack_text(&packed, "standard");
+	sr_pack_u64(&packed, SR_KEY_ACTIVE);
+	sr_pack_u64(&packed, 5);
+	sr_pack_u64(&packed, 6);
+	sr_pack_text(&packed, "id");
+	sr_pack_text(&packed, "attributes");
+	sr_pack_text(&packed, "wrapped");
+	sr_pack_text(&packed, ""); /* material */
+	CK_RV rv = mark_row(act, at, "secret-key:old", &packed, &row.mark, err);
+	if (rv == CKR_OK)
+		rv = vault->store->ops->key_put(at->tx, &row, err);
+	sr_key_row_clear(&row);
+	return rv;
+}
+
+static CK_RV put_new_key(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
+{
+	struct sr_key_row row = { .path = "new",
+		.uid = "uid-new",
+		.part = SR_PART_FORMER_SECRET,
+		.key_type = CKK_AES,
+		.custody = SR_CUSTODY_WRAPPED };
+	row.grace = sr_end_after(&at->now, 600000);
+	sr_buf_text(&row.attrs, "attributes");
+	sr_buf_text(&row.blob, "wrapped");
+	CK_RV rv = sr_rows_put_key(act->caller->vault, at, &act->event, &row, err);
+	sr_key_row_clear(&row);
+	return rv;
+}
+
 /* A deleted one, so that it needs no value. */
 static CK_RV put_old_secret(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
 {
@@ -194,6 +250,20 @@ static CK_RV get_member(const char *name)
 	CK_RV rv = sr_rows_member(place.vault, &at, name, &row, &found, &place.err);
 	sr_writer_look_end(place.vault->writer, &at);
 	ck_assert(rv != CKR_OK || found);
+	return rv;
+}
+
+static CK_RV get_key(const char *path, enum sr_part part)
+{
+	struct sr_key_row row;
+	struct sr_moment at;
+	bool found = false;
+	sr_error_clear(&place.err);
+	ck_assert_uint_eq(sr_writer_look(place.vault->writer, &at, &place.err), CKR_OK);
+	CK_RV rv = sr_rows_key(place.vault, &at, path, part, &row, &found, &place.err);
+	sr_writer_look_end(place.vault->writer, &at);
+	ck_assert(rv != CKR_OK || found);
+	sr_key_row_clear(&row);
 	return rv;
 }
 
@@ -327,21 +397,64 @@ START_TEST(a_secret_s_new_columns_are_sealed)
 }
 END_TEST
 
+static const struct hand key_hands[] = {
+	{ "UPDATE key SET grace_wall_ms = 9 WHERE path = 'old'" },
+	{ "UPDATE key SET grace_boot_ms = 9 WHERE path = 'old'" },
+	{ "UPDATE key SET grace_boot_id = 'b' WHERE path = 'old'" },
+	{ "UPDATE key SET part = 'former-secret', uid = 'a' WHERE path = 'old'" },
+	{ "UPDATE key SET grace_wall_ms = grace_wall_ms + 1 WHERE path = 'new'" }, /* for ever */
+	{ "UPDATE key SET grace_boot_ms = grace_boot_ms + 1 WHERE path = 'new'" },
+	{ "UPDATE key SET grace_boot_id = NULL WHERE path = 'new'" },
+	{ "UPDATE key SET grace_wall_ms = 0, grace_boot_ms = 0, grace_boot_id = NULL WHERE path = 'new'" },
+};
+
+START_TEST(a_key_s_new_columns_are_sealed)
+{
+	bool old = strstr(key_hands[_i].sql, "'old'") != NULL;
+	enum sr_part part = old ? SR_PART_SECRET : SR_PART_FORMER_SECRET;
+	must_commit(SR_EVENT_KEY_GENERATED, old ? put_old_key : put_new_key);
+	must_have(get_key(old ? "old" : "new", part));
+	ck_assert_str_eq(verdict(), "");
+	vault_sql(&place, "%s", key_hands[_i].sql);
+	CK_RV rv = get_key(old ? "old" : "new", part);
+	if (strstr(key_hands[_i].sql, "part =")) { /* neither what it was, nor what it is to be */
+		ck_assert_uint_eq(place.err.reason, SR_REASON_ROW_MISSING);
+		rv = get_key("old", SR_PART_FORMER_SECRET);
+	}
+	must_be_forged(rv, old ? "secret-key:old" : "former-secret:new");
+}
+END_TEST
+
+/* A vault of schema 4 with a key is opened: the row is what it was. */
+START_TEST(a_vault_of_schema_4_is_migrated)
+{
+	must_commit(SR_EVENT_KEY_GENERATED, put_old_key);
+	vault_sql(&place, "%s", KEY_OF_SCHEMA_4 "PRAGMA user_version = 4");
+	vault_place_reopen(&place);
+	vault_login_admin(&place);
+	must_have(get_key("old", SR_PART_SECRET));
+	ck_assert_str_eq(verdict(), "");
+	must_commit(SR_EVENT_KEY_GENERATED, put_new_key);
+	must_have(get_key("new", SR_PART_FORMER_SECRET));
+	ck_assert_str_eq(verdict(), "");
+}
+END_TEST
+
 /* The whole way: a vault whose tables are schema 2's is opened, and its admin and token log in. */
 START_TEST(a_vault_of_schema_2_is_migrated)
 {
 	must_commit(SR_EVENT_TOKEN_ISSUED, put_old_token);
-	vault_sql(&place, "DROP TABLE token_reach; DROP TABLE agent; DROP TABLE policy; DROP TABLE approval; "
-			  "DROP TABLE freeze; DROP INDEX secret_tier; DROP INDEX key_tier; DROP TABLE rotation; "
-			  "ALTER TABLE secret DROP COLUMN rotated_ms; ALTER TABLE secret DROP COLUMN expires_ms; "
-			  "ALTER TABLE secret DROP COLUMN oldest; ALTER TABLE secret DROP COLUMN graces; "
-			  "ALTER TABLE token DROP COLUMN owner; ALTER TABLE token DROP COLUMN approval; "
-			  "ALTER TABLE member DROP COLUMN allowed_ips; ALTER TABLE member DROP COLUMN made_by; "
-			  "ALTER TABLE member DROP COLUMN fresh_wall_ms; ALTER TABLE member DROP COLUMN fresh_boot_ms; "
-			  "ALTER TABLE member DROP COLUMN fresh_boot_id; ALTER TABLE member DROP COLUMN cut; "
-			  "DROP TABLE event_time; DROP TABLE event_path; DROP TABLE event_actor; "
-			  "DROP TABLE event_token; DROP TABLE event_indexed; "
-			  "PRAGMA user_version = 2");
+	vault_sql(&place,
+		"DROP TABLE token_reach; DROP TABLE agent; DROP TABLE policy; DROP TABLE approval; "
+		"DROP TABLE freeze; DROP INDEX secret_tier; DROP INDEX key_tier; DROP TABLE rotation; "
+		"ALTER TABLE secret DROP COLUMN rotated_ms; ALTER TABLE secret DROP COLUMN expires_ms; "
+		"ALTER TABLE secret DROP COLUMN oldest; ALTER TABLE secret DROP COLUMN graces; "
+		"ALTER TABLE token DROP COLUMN owner; ALTER TABLE token DROP COLUMN approval; "
+		"ALTER TABLE member DROP COLUMN allowed_ips; ALTER TABLE member DROP COLUMN made_by; "
+		"ALTER TABLE member DROP COLUMN fresh_wall_ms; ALTER TABLE member DROP COLUMN fresh_boot_ms; "
+		"ALTER TABLE member DROP COLUMN fresh_boot_id; ALTER TABLE member DROP COLUMN cut; "
+		"DROP TABLE event_time; DROP TABLE event_path; DROP TABLE event_actor; "
+		"DROP TABLE event_token; DROP TABLE event_indexed; " KEY_OF_SCHEMA_4 "PRAGMA user_version = 2");
 	vault_place_reopen(&place);
 	vault_login_admin(&place);
 	must_have(get_token("t-old"));
@@ -362,6 +475,8 @@ Suite *sr_suite_rows_old(void)
 	tcase_add_loop_test(c, a_token_s_new_columns_are_sealed, 0, ROWS(token_hands));
 	tcase_add_loop_test(c, a_member_s_new_columns_are_sealed, 0, ROWS(member_hands));
 	tcase_add_loop_test(c, a_secret_s_new_columns_are_sealed, 0, ROWS(secret_hands));
+	tcase_add_loop_test(c, a_key_s_new_columns_are_sealed, 0, ROWS(key_hands));
+	tcase_add_test(c, a_vault_of_schema_4_is_migrated);
 	tcase_add_test(c, a_vault_of_schema_2_is_migrated);
 	suite_add_tcase(suite, c);
 	return suite;

@@ -49,7 +49,8 @@ static void assert_stored(struct sr_tx *tx, const struct sr_key_row *in)
 
 START_TEST(words)
 {
-	static const char *const parts[] = { "private", "public", "secret", "certificate", "unknown" };
+	static const char *const parts[] = { "private", "public", "secret", "certificate", "former-private",
+		"former-public", "former-secret", "unknown" };
 	static const char *const custodies[] = { "resident", "wrapped", "open", "unknown" };
 	for (unsigned i = 0; i <= SR_PART_COUNT; i++)
 		ck_assert_str_eq(sr_part_word(i), parts[i]);

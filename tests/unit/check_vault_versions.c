@@ -458,22 +458,22 @@ START_TEST(old_versions_are_destroyed_after_their_time)
 	vault_clock_move(29 * DAY, 29 * DAY, false);
 	vault_login_admin(&place);
 	expect(sweep(&result), CKR_OK, NONE);
-	ck_assert_str_eq(result, "{\"secrets\":0,\"versions\":0}");
+	ck_assert_str_eq(result, "{\"secrets\":0,\"versions\":0,\"former_keys\":0}");
 	reads("a/b*1", "one");
 	vault_clock_move(2 * DAY, 2 * DAY, false);
 	vault_login_admin(&place);
 	issue("secrets:read:*", pin);
 	log_in(pin);
 	expect(sweep(&result), CKR_OK, NONE);
-	ck_assert_str_eq(result, "{\"secrets\":0,\"versions\":0}"); /* nothing that it may destroy */
+	ck_assert_str_eq(result, "{\"secrets\":0,\"versions\":0,\"former_keys\":0}"); /* nothing that it may destroy */
 	vault_login_admin(&place);
 	expect(sweep(&result), CKR_OK, NONE);
-	ck_assert_str_eq(result, "{\"secrets\":2,\"versions\":2}");
+	ck_assert_str_eq(result, "{\"secrets\":2,\"versions\":2,\"former_keys\":0}");
 	expect(vault_get(&place, "a/b*1", NULL), CKR_OBJECT_HANDLE_INVALID, NOT_FOUND);
 	reads("a/b", "two");
 	expect(undelete("c/d"), CKR_ATTRIBUTE_VALUE_INVALID, NOT_FOUND);
 	expect(sweep(&result), CKR_OK, NONE);
-	ck_assert_str_eq(result, "{\"secrets\":0,\"versions\":0}");
+	ck_assert_str_eq(result, "{\"secrets\":0,\"versions\":0,\"former_keys\":0}");
 	sound();
 }
 END_TEST
