@@ -49,6 +49,7 @@ static const struct {
 	{ SR_REASON_GRACES_FULL, SR_EXIT_FAILED },
 	{ SR_REASON_NOT_DELETED, SR_EXIT_FAILED },
 	{ SR_REASON_FROZEN, SR_EXIT_DENIED },
+	{ SR_REASON_AUDIT_KEPT, SR_EXIT_DENIED },
 };
 
 /* What each code means to a person who has no better line from the module. */

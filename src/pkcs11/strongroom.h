@@ -132,6 +132,7 @@
 #define CKA_SR_KIND SR_VENDOR(0x180)   /* which job: docs/pkcs11.md */
 #define CKA_SR_RESULT SR_VENDOR(0x181) /* a JSON object, its keys as docs/ lists them */
 #define CKA_SR_OFFSET SR_VENDOR(0x188) /* in a create template: where a piece, or a step, begins */
+#define CKA_SR_BEFORE SR_VENDOR(0x1c0) /* of audit-prune, in its template: what is older may go */
 
 /* -- reasons: CK_SESSION_INFO.ulDeviceError and sr_last_error -------------------------------------------------- */
 /* X(name, number, word in the audit). A refused login and an object not found are one constant each here; only the
@@ -209,7 +210,8 @@
 	X(VERSION_CLOSED, 80, "version_closed")   /* an old version, and its grace is over or was never yours */ \
 	X(VERSION_CURRENT, 81, "version_current") /* what is current cannot be destroyed or rolled back to */    \
 	X(GRACES_FULL, 82, "graces_full")         /* too many graces of one secret run at once */                \
-	X(NOT_DELETED, 83, "not_deleted")         /* there is nothing to undelete */
+	X(NOT_DELETED, 83, "not_deleted")         /* there is nothing to undelete */                             \
+	X(AUDIT_KEPT, 84, "audit_kept")           /* records as young as that are not removed */
 
 #define SR_REASON_CONSTANT(name, number, word) SR_REASON_##name = number,
 enum sr_reason { SR_REASONS(SR_REASON_CONSTANT) SR_REASON_END };

@@ -16,6 +16,9 @@
 CK_RV sr_seal_generation(
 	struct sr_vault *vault, const struct sr_moment *at, unsigned *generation, struct sr_error *err);
 
+/** sr_seal_numbers(vault, at, count, err): how many numbers the state tree has of generations. */
+CK_RV sr_seal_numbers(struct sr_vault *vault, const struct sr_moment *at, uint64_t *count, struct sr_error *err);
+
 #define SR_KEYS_META "key-generation" /* the same of the wrap, mac and audit keys, which have one generation together \
 				       */
 
