@@ -15,4 +15,9 @@ CK_RV sr_store_old(struct sr_tx *tx, uint64_t seq, uint64_t *count, struct sr_er
  *  them, and the checkpoints over them but the one over SEQ; COUNT of them. Whoever else needs them is not asked. */
 CK_RV sr_store_prune(struct sr_tx *tx, uint64_t seq, unsigned limit, uint64_t *count, struct sr_error *err);
 
+/** sr_store_ended(tx, each, ctx, err): policies, rotation periods and freezes that were deleted or released, whose rows
+ *  stay and which the listings leave out: by their subjects in the state tree. */
+typedef bool (*sr_ended_each)(const char *subject, void *ctx);
+CK_RV sr_store_ended(struct sr_tx *tx, sr_ended_each each, void *ctx, struct sr_error *err);
+
 #endif

@@ -87,3 +87,31 @@ CK_RV sr_store_checkpoint_upto(
 {
 	return sr_sqlite_checkpoint_by(tx, SR_SQL_CHECKPOINT_UPTO, seq, row, found, err);
 }
+
+struct ended {
+	char subject[SR_SUBJECT_MAX];
+};
+
+static const struct sr_column ended_list[] = {
+	{ .name = "subject",
+		.kind = SR_COLUMN_TEXT,
+		.offset = offsetof(struct ended, subject),
+		.size = SR_SUBJECT_MAX },
+};
+static const struct sr_columns ended_columns = { "policy", ended_list, 1, 1, sizeof(struct ended) };
+
+CK_RV sr_store_ended(struct sr_tx *tx, sr_ended_each each, void *ctx, struct sr_error *err)
+{
+	struct sr_query query;
+	struct ended row;
+	bool more = true;
+	CK_RV rv = sr_query_begin(&query, tx, SR_SQL_ENDED, err);
+	if (rv != CKR_OK)
+		return rv;
+	while (more) {
+		rv = sr_query_next(&query, &ended_columns, &row, &more, err);
+		more = more && each(row.subject, ctx);
+	}
+	sr_query_end(&query);
+	return rv;
+}

@@ -267,6 +267,11 @@ static const char *const texts[SR_SQL_COUNT] = {
 	[SR_SQL_PRUNE_TOKEN] = PRUNE("token", "key", "token_id"),
 	[SR_SQL_PRUNE_EVENT] = "DELETE FROM event WHERE id <= ?",
 	[SR_SQL_PRUNE_CHECKPOINT] = "DELETE FROM checkpoint WHERE seq <= ? AND seq < ?",
+	[SR_SQL_ENDED] =
+		"SELECT 'rotation:' || glob AS subject FROM rotation WHERE active = 0 UNION ALL "
+		"SELECT 'freeze:' || path FROM freeze WHERE active = 0 UNION ALL "
+		"SELECT 'policy:' || CASE tier WHEN 'standard' THEN '0' WHEN 'sensitive' THEN '1' ELSE '2' END "
+		"|| ':' || glob FROM policy WHERE active = 0",
 	[SR_SQL_AUDIT_KEY_PUT] = "INSERT INTO audit_key (" AUDIT_KEY ") VALUES (?, ?, ?)",
 	[SR_SQL_AUDIT_KEY_LIST] = "SELECT " AUDIT_KEY " FROM audit_key ORDER BY generation",
 };

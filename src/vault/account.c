@@ -3,6 +3,7 @@
 
 #include "audit/base.h"
 #include "audit/state.h"
+#include "store/prune.h"
 #include "vault/rekey.h"
 #include "vault/secret_version.h"
 
@@ -112,6 +113,11 @@ static bool add_freeze(const struct sr_freeze_row *row, void *ctx)
 	return account_for(ctx, "freeze:%s", row->path);
 }
 
+static bool add_ended(const char *subject, void *ctx)
+{
+	return account(ctx, subject);
+}
+
 static CK_RV add_policies(struct accounting *accounting)
 {
 	const struct sr_store_ops *ops = accounting->vault->store->ops;
@@ -143,6 +149,8 @@ static CK_RV add_tables(struct accounting *accounting)
 		rv = ops->rotation_list(tx, add_rotation, accounting, err);
 	if (rv == CKR_OK)
 		rv = ops->freeze_list(tx, add_freeze, accounting, err);
+	if (rv == CKR_OK)
+		rv = sr_store_ended(tx, add_ended, accounting, err);
 	return rv == CKR_OK ? accounting->rv : rv;
 }
 
