@@ -83,6 +83,24 @@ CK_RV sr_head_stored(const struct sr_place *place, struct sr_tx *tx, uint64_t se
 	return place->store->ops->event_get(tx, seq, &event, head->hash, found, err);
 }
 
+CK_RV sr_head_kept(const struct sr_place *place, struct sr_tx *tx, const struct sr_base *base, uint64_t seq,
+	struct sr_head *head, bool *found, struct sr_error *err)
+{
+	if (seq > base->head.seq)
+		return sr_head_stored(place, tx, seq, head, found, err);
+	*head = base->head;
+	*found = seq == base->head.seq;
+	return CKR_OK;
+}
+
+CK_RV sr_place_base(const struct sr_place *place, struct sr_tx *tx, const struct sr_standing_row *row,
+	struct sr_base *base, struct sr_error *err)
+{
+	struct sr_moment at = { .tx = tx, .chain_id = place->chain_id };
+	memcpy(at.root, row->root, sizeof at.root);
+	return sr_base_get(place->store, place->hsm, &at, base, err);
+}
+
 static bool scan_bad(struct sr_scan *scan, uint64_t record)
 {
 	scan->bad = record;
@@ -114,7 +132,7 @@ static bool scan_one(const struct sr_event *event, const uint8_t hash[SR_HASH_LE
 
 CK_RV sr_scan_run(const struct sr_place *place, struct sr_tx *tx, struct sr_scan *scan, struct sr_error *err)
 {
-	struct sr_event_query query = { .after = scan->head.seq };
+	struct sr_event_query query = { .after = scan->head.seq, .before = scan->upto ? scan->upto + 1 : 0 };
 	struct sr_error trouble = SR_ERROR_INIT;
 	CK_RV rv = place->store->ops->event_query(tx, &query, scan_one, scan, &trouble);
 	if (rv != CKR_OK && trouble.reason == SR_REASON_VAULT_CORRUPT) {
@@ -142,8 +160,19 @@ static CK_RV check_epoch(const struct sr_place *place, const struct sr_witness *
 		ours, witness->name, theirs);
 }
 
-CK_RV sr_witness_check(const struct sr_place *place, struct sr_tx *tx, uint64_t end, const struct sr_witness *witness,
-	struct sr_error *err)
+/* A record that is not there: removed for its age, or taken. */
+static CK_RV find_removed(const struct sr_place *place, struct sr_tx *tx, const struct sr_standing_row *stands,
+	const struct sr_witness *witness, struct sr_head *stored, bool *found, struct sr_error *err)
+{
+	struct sr_base base = { .event_id = 0 };
+	CK_RV rv = stands ? sr_place_base(place, tx, stands, &base, err) : CKR_OK;
+	*stored = witness->head.seq < base.head.seq ? witness->head : base.head;
+	*found = rv == CKR_OK && witness->head.seq <= base.head.seq;
+	return rv;
+}
+
+CK_RV sr_witness_check(const struct sr_place *place, struct sr_tx *tx, const struct sr_standing_row *stands,
+	uint64_t end, const struct sr_witness *witness, struct sr_error *err)
 {
 	struct sr_head stored;
 	bool found;
@@ -160,6 +189,8 @@ CK_RV sr_witness_check(const struct sr_place *place, struct sr_tx *tx, uint64_t 
 			"off; restore the right one",
 			(unsigned long long)end, witness->name, seq);
 	rv = sr_head_stored(place, tx, seq, &stored, &found, err);
+	if (rv == CKR_OK && !found)
+		rv = find_removed(place, tx, stands, witness, &stored, &found, err);
 	if (rv != CKR_OK)
 		return rv;
 	if (!found || memcmp(stored.hash, witness->head.hash, sizeof stored.hash) != 0)
@@ -171,8 +202,8 @@ CK_RV sr_witness_check(const struct sr_place *place, struct sr_tx *tx, uint64_t 
 }
 
 /* HEAD becomes the checkpoint's, where there is one that holds. */
-static CK_RV check_checkpoint(const struct sr_place *place, struct sr_tx *tx, struct sr_standing *standing,
-	struct sr_head *head, struct sr_error *err)
+static CK_RV check_checkpoint(const struct sr_place *place, struct sr_tx *tx, const struct sr_standing_row *stands,
+	struct sr_standing *standing, struct sr_head *head, struct sr_error *err)
 {
 	struct sr_checkpoint_row last;
 	struct sr_audit_keys keys;
@@ -197,14 +228,14 @@ static CK_RV check_checkpoint(const struct sr_place *place, struct sr_tx *tx, st
 	memcpy(witness.head.hash, last.head, sizeof witness.head.hash);
 	witness.head.epoch = place->epoch;
 	*head = witness.head;
-	return sr_witness_check(place, tx, standing->head.seq, &witness, err);
+	return sr_witness_check(place, tx, stands, standing->head.seq, &witness, err);
 }
 
-static CK_RV check_tail(
-	const struct sr_place *place, struct sr_tx *tx, struct sr_standing *standing, struct sr_error *err)
+static CK_RV check_tail(const struct sr_place *place, struct sr_tx *tx, const struct sr_standing_row *stands,
+	struct sr_standing *standing, struct sr_error *err)
 {
 	struct sr_scan scan = { .bad = 0 };
-	CK_RV rv = check_checkpoint(place, tx, standing, &scan.head, err);
+	CK_RV rv = check_checkpoint(place, tx, stands, standing, &scan.head, err);
 	if (rv != CKR_OK)
 		return rv;
 	standing->sealed = scan.head.seq;
@@ -233,16 +264,35 @@ static CK_RV check_standing(const struct sr_place *place, struct sr_trust *trust
 	return rv == CKR_OK && row.generation != standing->generation ? refuse_generation(err) : rv;
 }
 
+/* Where the chain begins is known by the standing. One that does not hold is told of last, and until then no record
+ * counts as removed. */
+static CK_RV look_base(const struct sr_place *place, struct sr_trust *trust, struct sr_tx *tx,
+	struct sr_standing_row *row, bool *stands, struct sr_error *err)
+{
+	struct sr_error why = SR_ERROR_INIT;
+	struct sr_base base;
+	CK_RV rv = sr_standing_read(trust, place, tx, row, &why);
+	*stands = rv == CKR_OK;
+	if (rv == CKR_OK)
+		return sr_place_base(place, tx, row, &base, err);
+	return why.reason == SR_REASON_CHAIN_BROKEN ? CKR_OK : sr_fail(err, rv, why.reason, "%s", why.text);
+}
+
 static CK_RV look_in(const struct sr_place *place, struct sr_trust *trust, struct sr_tx *tx,
 	const struct sr_witness witnesses[2], struct sr_standing *standing, struct sr_error *err)
 {
+	struct sr_standing_row row;
+	bool stands = false;
 	CK_RV rv = place->store->ops->event_head(tx, &standing->head, &standing->newest_ms, err);
 	if (rv == CKR_OK && standing->head.seq == 0 && !sr_chain_start(place->chain_id, &standing->head))
 		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_INTERNAL, "the chain cannot be hashed");
-	for (size_t i = 0; rv == CKR_OK && i < 2; i++)
-		rv = sr_witness_check(place, tx, standing->head.seq, &witnesses[i], err);
 	if (rv == CKR_OK)
-		rv = check_tail(place, tx, standing, err);
+		rv = look_base(place, trust, tx, &row, &stands, err);
+	const struct sr_standing_row *confirmed = stands ? &row : NULL;
+	for (size_t i = 0; rv == CKR_OK && i < 2; i++)
+		rv = sr_witness_check(place, tx, confirmed, standing->head.seq, &witnesses[i], err);
+	if (rv == CKR_OK)
+		rv = check_tail(place, tx, confirmed, standing, err);
 	return rv == CKR_OK ? check_standing(place, trust, tx, standing, err) : rv;
 }
 

@@ -105,11 +105,15 @@ void sr_export_record(struct sr_buf *out, const struct sr_event *event, const ui
 	sr_export_line(out, json_pack("{s:o, s:o}", "record", sr_export_fields(event), "head", hex(hash, SR_HASH_LEN)));
 }
 
+json_t *sr_export_seal_of(const struct sr_checkpoint_row *row)
+{
+	return json_pack("{s:I, s:o, s:i, s:o}", "seq", (json_int_t)row->seq, "head", hex(row->head, sizeof(row->head)),
+		"generation", (int)row->generation, "signature", hex(row->signature, sizeof(row->signature)));
+}
+
 void sr_export_checkpoint(struct sr_buf *out, const struct sr_checkpoint_row *row)
 {
-	sr_export_line(out, json_pack("{s:{s:I, s:o, s:i, s:o}}", "checkpoint", "seq", (json_int_t)row->seq, "head",
-				    hex(row->head, sizeof(row->head)), "generation", (int)row->generation, "signature",
-				    hex(row->signature, sizeof(row->signature))));
+	sr_export_line(out, json_pack("{s:o}", "checkpoint", sr_export_seal_of(row)));
 }
 
 void sr_export_key(struct sr_buf *out, const struct sr_audit_key_row *row)

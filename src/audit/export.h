@@ -19,6 +19,9 @@ json_t *sr_export_fields(const struct sr_event *event);
 json_t *sr_export_shown(const struct sr_event *event);
 
 void sr_export_record(struct sr_buf *out, const struct sr_event *event, const uint8_t hash[SR_HASH_LEN]);
+/** sr_export_seal_of(row): a checkpoint by its parts. */
+json_t *sr_export_seal_of(const struct sr_checkpoint_row *row);
+
 void sr_export_checkpoint(struct sr_buf *out, const struct sr_checkpoint_row *row);
 void sr_export_key(struct sr_buf *out, const struct sr_audit_key_row *row);
 

@@ -25,7 +25,8 @@ struct key {
 };
 
 /** struct reading: HEAD is after the last record; SEALED the last checkpoint's, by generation SEALED_BY. TRUSTED: the
- * generation of the key that was given; 0 before it was met. */
+ * generation of the key that was given; 0 before it was met. BASE_BY and BASE_SIGNATURE: the seal over the base, which
+ * stands before the keys. */
 struct reading {
 	const struct sr_file_check *check;
 	struct sr_file_verdict *verdict;
@@ -42,6 +43,9 @@ struct reading {
 	size_t key_count, trusted, sealed_by;
 	struct sr_head head;
 	uint64_t sealed;
+	bool based; /* the base's signature was looked at */
+	uint64_t base_by;
+	uint8_t base_signature[SIGNATURE_LEN];
 	bool has_heads;
 	struct sr_head heads;
 };
@@ -116,7 +120,25 @@ static bool read_heads(struct reading *reading)
 		reading->rv = sr_fail(reading->err, rv, err.reason, "%s", err.text);
 		return false;
 	}
+	if (reading->has_heads && reading->heads.seq < reading->verdict->base)
+		return fail(reading, "the heads file knows no record that is in the file: older ones were removed");
 	return reading->has_heads || fail(reading, "the heads file is missing or empty");
+}
+
+/* Where the records begin that were not removed. */
+static bool read_base(struct reading *reading, const json_t *base)
+{
+	struct sr_head head = { .seq = 0 };
+	if (!base)
+		return true;
+	if (json_object_size(base) != 4 || !get_number(base, "seq", &head.seq) || head.seq == 0 ||
+		!get_number(base, "generation", &reading->base_by) ||
+		!get_bytes(base, "head", head.hash, sizeof(head.hash)) ||
+		!get_bytes(base, "signature", reading->base_signature, SIGNATURE_LEN))
+		return bad(reading, 0, "the first line is none of an export that this Strongroom knows");
+	reading->head = head;
+	reading->sealed = reading->verdict->base = head.seq;
+	return true;
 }
 
 static bool read_head(struct reading *reading, const json_t *line)
@@ -132,7 +154,7 @@ static bool read_head(struct reading *reading, const json_t *line)
 		return bad(reading, 0, "the file is not of the form that its first line says");
 	if (!sr_chain_start(reading->chain_id, &reading->head))
 		return fail(reading, "the chain cannot be hashed");
-	return read_heads(reading);
+	return read_base(reading, json_object_get(line, "base")) && read_heads(reading);
 }
 
 /* -- keys ------------------------------------------------------------------------------------------------------- */
@@ -181,13 +203,6 @@ static bool read_key(struct reading *reading, const json_t *line)
 	return true;
 }
 
-static bool check_trust(struct reading *reading)
-{
-	return reading->trusted ||
-	       bad(reading, reading->csv ? 0 : reading->head.seq + 1,
-		       "the file's audit key is not the one that was given: it was not made by this vault");
-}
-
 static bool is_signed(struct reading *reading, uint64_t generation, const uint8_t digest[SR_SHA256_LEN],
 	const uint8_t signature[SIGNATURE_LEN])
 {
@@ -195,6 +210,45 @@ static bool is_signed(struct reading *reading, uint64_t generation, const uint8_
 		return false;
 	const struct key *key = &reading->keys[generation - 1];
 	return sr_p256_verify(key->spki, key->len, digest, signature);
+}
+
+/* The records go on from the base's head. Before the first of them, with all keys read. */
+static bool check_base(struct reading *reading)
+{
+	struct sr_file_verdict *verdict = reading->verdict;
+	uint8_t digest[SR_SHA256_LEN];
+	if (reading->based || verdict->base == 0)
+		return true;
+	reading->based = true;
+	if (!sr_checkpoint_digest(reading->chain_id, &reading->head, digest))
+		return fail(reading, "a checkpoint cannot be hashed");
+	return is_signed(reading, reading->base_by, digest, reading->base_signature) ||
+	       bad(reading, reading->csv ? 0 : verdict->base + 1,
+		       "records to %" PRIu64 " are left out, and no audit key has signed that it begins there",
+		       verdict->base);
+}
+
+/* A record's number that the heads file knows must have the head that it knows. Once what was read last fits. */
+static bool ask_heads(struct reading *reading)
+{
+	if (!reading->has_heads || reading->heads.seq != reading->head.seq ||
+		memcmp(reading->heads.hash, reading->head.hash, SR_HASH_LEN) == 0)
+		return true;
+	return bad(reading, reading->head.seq,
+		"the heads file knows another record %" PRIu64 ": the history was rewritten", reading->head.seq);
+}
+
+static bool ask_heads_of_base(struct reading *reading)
+{
+	return reading->verdict->base == 0 || reading->head.seq != reading->verdict->base || ask_heads(reading);
+}
+
+static bool check_trust(struct reading *reading)
+{
+	if (!reading->trusted)
+		return bad(reading, reading->csv ? 0 : reading->head.seq + 1,
+			"the file's audit key is not the one that was given: it was not made by this vault");
+	return check_base(reading) && ask_heads_of_base(reading);
 }
 
 /* -- records ---------------------------------------------------------------------------------------------------- */
@@ -270,16 +324,6 @@ static bool advance(struct reading *reading, const uint8_t record[SR_SHA256_LEN]
 		return fail(reading, "the chain cannot be hashed");
 	reading->head = next;
 	return true;
-}
-
-/* A record's number that the heads file knows must have the head that it knows. Once what was read last fits. */
-static bool ask_heads(struct reading *reading)
-{
-	if (!reading->has_heads || reading->heads.seq != reading->head.seq ||
-		memcmp(reading->heads.hash, reading->head.hash, SR_HASH_LEN) == 0)
-		return true;
-	return bad(reading, reading->head.seq,
-		"the heads file knows another record %" PRIu64 ": the history was rewritten", reading->head.seq);
 }
 
 static bool note_own(struct reading *reading, const json_t *record, uint64_t id)
@@ -530,7 +574,7 @@ static CK_RV verify_with(struct reading *reading)
 		fail(reading, "OpenSSL cannot be used");
 	EVP_MD_CTX_free(reading->sum);
 	free(reading->keys);
-	reading->verdict->records = reading->head.seq;
+	reading->verdict->records = reading->csv ? 0 : reading->head.seq;
 	return reading->rv;
 }
 

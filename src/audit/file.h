@@ -16,10 +16,11 @@ struct sr_file_check {
 };
 
 /** struct sr_file_verdict: as struct sr_verdict. RECORDS is the newest record's number, FULL how many the file shows;
- *  the others are hashes. Of a CSV, RECORDS and CHECKPOINTS are 0. */
+ *  the others are hashes. Records up to BASE were removed from the vault, 0: none. Of a CSV, RECORDS and CHECKPOINTS
+ *  are 0. */
 struct sr_file_verdict {
 	bool ok;
-	uint64_t first_bad, records, full, checkpoints;
+	uint64_t first_bad, base, records, full, checkpoints;
 	char detail[256];
 };
 

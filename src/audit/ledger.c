@@ -168,12 +168,28 @@ static CK_RV note_clock(const struct sr_ledger *ledger, struct running *running,
 	return append(running, &event, err);
 }
 
+/* What the database has after the record that this process knows as KNOWN. Where another process has removed it, what
+ * is known is all that there is to say. */
+static CK_RV seen_head(const struct sr_ledger *ledger, struct sr_tx *tx, const struct sr_standing_row *row,
+	const struct sr_head *known, struct sr_head *then, struct sr_error *err)
+{
+	const struct sr_place *place = &ledger->place;
+	struct sr_base base;
+	bool found;
+	CK_RV rv = sr_head_stored(place, tx, known->seq, then, &found, err);
+	if (rv != CKR_OK || found)
+		return rv;
+	rv = sr_place_base(place, tx, row, &base, err);
+	if (rv == CKR_OK && known->seq <= base.head.seq)
+		*then = known->seq == base.head.seq ? base.head : *known;
+	return rv;
+}
+
 CK_RV sr_ledger_continues(struct sr_ledger *ledger, struct sr_tx *tx, struct sr_standing_row *row, struct sr_error *err)
 {
 	/* What was only looked at counts as seen. */
 	struct sr_head then, seen = sr_trust_head(&ledger->trust);
 	const struct sr_head *known = seen.seq > ledger->standing.head.seq ? &seen : &ledger->standing.head;
-	bool found;
 	CK_RV rv = sr_standing_read(&ledger->trust, &ledger->place, tx, row, err);
 	if (rv == CKR_OK)
 		rv = sr_standing_fits(&ledger->place, tx, row, err);
@@ -186,7 +202,7 @@ CK_RV sr_ledger_continues(struct sr_ledger *ledger, struct sr_tx *tx, struct sr_
 			row->head.seq, known->seq);
 	then = row->head;
 	if (row->head.seq > known->seq)
-		rv = sr_head_stored(&ledger->place, tx, known->seq, &then, &found, err);
+		rv = seen_head(ledger, tx, row, known, &then, err);
 	if (rv != CKR_OK)
 		return rv;
 	if (memcmp(then.hash, known->hash, sizeof then.hash) != 0)
@@ -214,7 +230,7 @@ static CK_RV ask_heads(struct sr_ledger *ledger, const struct running *running, 
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_CHAIN_BROKEN,
 			"the heads file %.120s was taken away or emptied under a running process; put it back",
 			ledger->place.heads_path);
-	rv = sr_witness_check(&ledger->place, running->tx, running->stands.head.seq, &heads, err);
+	rv = sr_witness_check(&ledger->place, running->tx, &running->stands, running->stands.head.seq, &heads, err);
 	if (rv == CKR_OK)
 		ledger->asked_boot_ms = running->now.boot_ms;
 	return rv;

@@ -7,9 +7,10 @@
 
 /* The vault's later records are lost on purpose, but what both know must be the same: else it is another's backup, or
  * somebody rewrote it. */
-static CK_RV check_anchor(const struct sr_place *place, const struct sr_standing *standing,
+static CK_RV check_anchor(const struct sr_place *place, struct sr_trust *trust, const struct sr_standing *standing,
 	struct sr_restored *restored, struct sr_error *err)
 {
+	struct sr_standing_row row;
 	struct sr_witness anchor;
 	struct sr_tx *tx;
 	CK_RV rv = sr_witness_anchor(place, &anchor, &restored->known_ms, err);
@@ -20,7 +21,9 @@ static CK_RV check_anchor(const struct sr_place *place, const struct sr_standing
 	rv = place->store->ops->begin_read(place->store, &tx, err);
 	if (rv != CKR_OK)
 		return rv;
-	rv = sr_witness_check(place, tx, standing->head.seq, &anchor, err);
+	rv = sr_standing_read(trust, place, tx, &row, err);
+	if (rv == CKR_OK)
+		rv = sr_witness_check(place, tx, &row, standing->head.seq, &anchor, err);
 	place->store->ops->rollback(tx);
 	return rv;
 }
@@ -97,7 +100,7 @@ CK_RV sr_writer_restore_chain(const struct sr_writer_config *config, const struc
 	if (rv == CKR_OK)
 		rv = check_end(&standing, expected, place.epoch, err);
 	if (rv == CKR_OK)
-		rv = check_anchor(&place, &standing, restored, err);
+		rv = check_anchor(&place, &trust, &standing, restored, err);
 	restored->was = *expected;
 	if (rv != CKR_OK)
 		return rv;

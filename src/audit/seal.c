@@ -119,9 +119,10 @@ CK_RV sr_ledger_seal(struct sr_ledger *ledger, struct sr_error *err)
 }
 
 /* Before the HSM's witness is replaced it is asked: a history that it does not know must not take its place. */
-static CK_RV ask_anchor(const struct sr_ledger *ledger, struct sr_error *err)
+static CK_RV ask_anchor(struct sr_ledger *ledger, struct sr_error *err)
 {
 	const struct sr_place *place = &ledger->place;
+	struct sr_standing_row row;
 	struct sr_witness anchor;
 	int64_t wall_ms;
 	struct sr_tx *tx;
@@ -131,7 +132,9 @@ static CK_RV ask_anchor(const struct sr_ledger *ledger, struct sr_error *err)
 	if (rv != CKR_OK)
 		return rv;
 	/* Another process may have committed and anchored more than we know of. */
-	rv = sr_witness_check(place, tx, UINT64_MAX, &anchor, err);
+	rv = sr_standing_read(&ledger->trust, place, tx, &row, err);
+	if (rv == CKR_OK)
+		rv = sr_witness_check(place, tx, &row, UINT64_MAX, &anchor, err);
 	place->store->ops->rollback(tx);
 	return rv;
 }

@@ -5,6 +5,7 @@
 #include "util/crypto.h"
 #include "util/pack.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define LEVELS 4
@@ -215,4 +216,73 @@ CK_RV sr_state_put(
 	if (rv == CKR_OK)
 		rv = store->ops->state_put(at->tx, walk.key, value, err);
 	return rv == CKR_OK ? rebuild(store, at->tx, &walk, at->root, err) : rv;
+}
+
+/* -- all of it --------------------------------------------------------------------------------------------------- */
+
+#define BUCKETS 65536u
+
+/** struct whole: DIGESTS of a level, which those of the level above take the place of. */
+struct whole {
+	uint8_t (*digests)[SR_HASH_LEN];
+	uint64_t count;
+	struct sr_buf packed;
+};
+
+static bool count_entry(const uint8_t key[SR_HASH_LEN], uint64_t value, void *ctx)
+{
+	struct whole *whole = ctx;
+	struct bucket bucket = { .packed = whole->packed };
+	pack_entry(&bucket, key, value);
+	whole->packed = bucket.packed;
+	whole->count++;
+	return !whole->packed.failed;
+}
+
+static CK_RV digest_buckets(struct sr_store *store, struct sr_tx *tx, struct whole *whole, struct sr_error *err)
+{
+	CK_RV rv = CKR_OK;
+	for (unsigned i = 0; rv == CKR_OK && i < BUCKETS; i++) {
+		whole->packed.len = 0;
+		rv = store->ops->state_bucket(tx, (uint16_t)i, count_entry, whole, err);
+		if (rv == CKR_OK && whole->packed.len &&
+			(whole->packed.failed || !sr_sha256(whole->packed.data, whole->packed.len, whole->digests[i])))
+			rv = no_hash(err);
+	}
+	sr_buf_clear(&whole->packed);
+	return rv;
+}
+
+static bool digest_level(struct whole *whole, unsigned count)
+{
+	struct sr_node_row node;
+	for (unsigned i = 0; i < count; i++) {
+		memcpy(node.digests, whole->digests[(size_t)16 * i], sizeof node.digests);
+		if (!node_digest(&node, whole->digests[i]))
+			return false;
+	}
+	return true;
+}
+
+static CK_RV count_all(struct sr_store *store, const struct sr_moment *at, struct whole *whole, struct sr_error *err)
+{
+	CK_RV rv = digest_buckets(store, at->tx, whole, err);
+	for (unsigned count = BUCKETS / 16; rv == CKR_OK && count > 0; count /= 16) {
+		if (!digest_level(whole, count))
+			rv = no_hash(err);
+	}
+	if (rv == CKR_OK && memcmp(whole->digests[0], at->root, SR_HASH_LEN) != 0)
+		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_ROW_FORGED,
+			"the vault's state was changed outside Strongroom: its entries are not those that it vouches "
+			"for");
+	return rv;
+}
+
+CK_RV sr_state_count(struct sr_store *store, const struct sr_moment *at, uint64_t *count, struct sr_error *err)
+{
+	struct whole whole = { .digests = calloc(BUCKETS, SR_HASH_LEN) };
+	CK_RV rv = whole.digests ? count_all(store, at, &whole, err) : no_hash(err);
+	*count = whole.count;
+	free(whole.digests);
+	return rv;
 }

@@ -22,4 +22,8 @@ CK_RV sr_state_get(
 CK_RV sr_state_put(
 	struct sr_store *store, struct sr_moment *at, const char *subject, uint64_t value, struct sr_error *err);
 
+/** sr_state_count(store, at, count, err): how many subjects have a number: of the whole tree, proven from its entries
+ * up to the moment's root. ROW_FORGED where they do not make it. */
+CK_RV sr_state_count(struct sr_store *store, const struct sr_moment *at, uint64_t *count, struct sr_error *err);
+
 #endif

@@ -15,6 +15,7 @@ struct verifying {
 	struct sr_witness witnesses[2];
 	struct sr_audit_keys keys;
 	size_t generation; /* how many of them there are; 0: they are broken */
+	struct sr_base base;
 	uint64_t scan_bad; /* what the pass over the records named */
 	struct sr_verdict *verdict;
 	CK_RV rv; /* of a look-up inside a callback */
@@ -62,13 +63,38 @@ static CK_RV ask_witnesses(struct verifying *verifying)
 	return found_broken(verdict, rv, verifying->err);
 }
 
+/* Where the chain begins. What does not bear that out is told before any record, and none is looked at. A standing that
+ * does not hold is told of later: then the chain begins at its start. */
+static CK_RV find_base(struct verifying *verifying)
+{
+	struct sr_trust trust = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct sr_verdict *verdict = verifying->verdict;
+	struct sr_error why = SR_ERROR_INIT;
+	struct sr_standing_row row;
+	if (!sr_chain_start(verifying->place.chain_id, &verifying->base.head))
+		return sr_fail(verifying->err, CKR_DEVICE_ERROR, SR_REASON_INTERNAL, "the chain cannot be hashed");
+	CK_RV rv = sr_standing_read(&trust, &verifying->place, verifying->tx, &row, &why);
+	if (rv != CKR_OK && why.reason == SR_REASON_CHAIN_BROKEN)
+		return CKR_OK;
+	if (rv == CKR_OK)
+		rv = sr_place_base(&verifying->place, verifying->tx, &row, &verifying->base, &why);
+	verdict->base = verdict->sealed = verifying->base.head.seq;
+	verdict->pruned_by = verifying->base.event_id;
+	if (rv == CKR_OK)
+		return rv;
+	if (why.reason != SR_REASON_CHAIN_BROKEN)
+		return sr_fail(verifying->err, rv, why.reason, "%s", why.text);
+	report(verdict, 1, "%s", why.text);
+	verifying->scan_bad = 1;
+	return CKR_OK;
+}
+
 static CK_RV scan_records(struct verifying *verifying)
 {
-	struct sr_scan scan = { .bad = 0 };
-	bool found;
-	CK_RV rv = sr_head_stored(&verifying->place, verifying->tx, 0, &scan.head, &found, verifying->err);
-	if (rv == CKR_OK)
-		rv = sr_scan_run(&verifying->place, verifying->tx, &scan, verifying->err);
+	struct sr_scan scan = { .head = verifying->base.head };
+	if (verifying->scan_bad)
+		return CKR_OK;
+	CK_RV rv = sr_scan_run(&verifying->place, verifying->tx, &scan, verifying->err);
 	verifying->scan_bad = scan.bad;
 	if (rv == CKR_OK && scan.bad)
 		report(verifying->verdict, scan.bad, "%s", scan.finding);
@@ -80,7 +106,8 @@ static CK_RV head_is(struct verifying *verifying, uint64_t seq, const uint8_t ha
 {
 	struct sr_head stored;
 	bool found;
-	CK_RV rv = sr_head_stored(&verifying->place, verifying->tx, seq, &stored, &found, verifying->err);
+	CK_RV rv =
+		sr_head_kept(&verifying->place, verifying->tx, &verifying->base, seq, &stored, &found, verifying->err);
 	*same = rv == CKR_OK && found && memcmp(stored.hash, hash, SR_HASH_LEN) == 0;
 	return rv;
 }
@@ -98,6 +125,8 @@ static bool check_one(const struct sr_checkpoint_row *row, void *ctx)
 	bool same;
 	if (verifying->scan_bad && row->seq >= verifying->scan_bad)
 		return false;
+	if (row->seq < verifying->base.head.seq)
+		return true; /* left over */
 	if (!sr_audit_keys_fit(&verifying->keys, verifying->place.chain_id, row)) {
 		report(verdict, row->seq, "the checkpoint over record %" PRIu64 " is not signed by the audit key",
 			row->seq);
@@ -139,7 +168,8 @@ static CK_RV check_witness(struct verifying *verifying, const struct sr_witness 
 	struct sr_verdict *verdict = verifying->verdict;
 	uint64_t seq = witness->head.seq;
 	bool same;
-	if (!witness->found || (verifying->scan_bad && seq >= verifying->scan_bad))
+	bool removed = witness->head.epoch == verifying->place.epoch && seq < verifying->base.head.seq;
+	if (!witness->found || removed || (verifying->scan_bad && seq >= verifying->scan_bad))
 		return CKR_OK;
 	if (witness->head.epoch != verifying->place.epoch) {
 		report(verdict, 0, "%s knows epoch %" PRIu64 ", the database is of epoch %" PRIu64, witness->name,
@@ -192,7 +222,9 @@ static CK_RV verify_in(struct verifying *verifying)
 	if (rv != CKR_OK)
 		return rv;
 	verifying->verdict->records = head.seq;
-	rv = scan_records(verifying);
+	rv = find_base(verifying);
+	if (rv == CKR_OK)
+		rv = scan_records(verifying);
 	if (rv == CKR_OK)
 		rv = check_checkpoints(verifying);
 	for (size_t i = 0; rv == CKR_OK && i < 2; i++)

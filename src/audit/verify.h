@@ -6,9 +6,11 @@
 
 /** struct sr_verdict: what a verification found. OK with FIRST_BAD 0; else the first bad record's id and what is wrong
  *  with it in DETAIL ("record 17 was changed", "records 40 to 43 are missing", "the end was cut off after record 50,
- *  the anchor knows 57"). TAIL: records after the last checkpoint. */
+ *  the anchor knows 57"). TAIL: records after the last checkpoint. RECORDS is the newest record's number. Those up to
+ *  BASE were removed, as record PRUNED_BY says; 0 where none were. */
 struct sr_verdict {
 	bool ok;
+	uint64_t base, pruned_by;
 	uint64_t first_bad;
 	uint64_t records;
 	uint64_t checkpoints;

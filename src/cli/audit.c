@@ -80,14 +80,27 @@ static json_int_t number(const json_t *verdict, const char *key)
 	return json_integer_value(json_object_get(verdict, key));
 }
 
+static void say_sound(const json_t *verdict, struct sr_buf *line)
+{
+	const json_t *removed = json_object_get(verdict, "removed");
+	json_int_t through = number(removed, "through");
+	sr_buf_printf(line,
+		"audit ok: %" JSON_INTEGER_FORMAT " records, %" JSON_INTEGER_FORMAT
+		" checkpoints, %" JSON_INTEGER_FORMAT " records after the last one",
+		number(verdict, "records") - through, number(verdict, "checkpoints"), number(verdict, "tail"));
+	if (through > 0)
+		sr_buf_printf(line,
+			"; from record %" JSON_INTEGER_FORMAT " on: records 1 to %" JSON_INTEGER_FORMAT
+			" were removed on %s by %s (record %" JSON_INTEGER_FORMAT ")",
+			number(verdict, "first"), through, sr_json_text(removed, "on"), sr_json_text(removed, "by"),
+			number(removed, "record"));
+}
+
 static int put_verdict(const json_t *verdict)
 {
 	struct sr_buf line = SR_BUF_INIT;
 	if (json_is_true(json_object_get(verdict, "ok")))
-		sr_buf_printf(&line,
-			"audit ok: %" JSON_INTEGER_FORMAT " records, %" JSON_INTEGER_FORMAT
-			" checkpoints, %" JSON_INTEGER_FORMAT " records after the last one",
-			number(verdict, "records"), number(verdict, "checkpoints"), number(verdict, "tail"));
+		say_sound(verdict, &line);
 	else if (number(verdict, "first_bad") > 0)
 		sr_buf_printf(&line, "audit NOT ok at record %" JSON_INTEGER_FORMAT ": %s",
 			number(verdict, "first_bad"), sr_json_text(verdict, "detail"));

@@ -83,9 +83,10 @@ static void close_both(struct sr_file_check *check)
 /* -- the verdict ---------------------------------------------------------------------------------------------- */
 static int put_json(const struct sr_file_verdict *verdict)
 {
-	json_t *object = json_pack("{s:b, s:I, s:I, s:I, s:I, s:s}", "ok", verdict->ok, "first_bad",
-		(json_int_t)verdict->first_bad, "records", (json_int_t)verdict->records, "shown",
-		(json_int_t)verdict->full, "checkpoints", (json_int_t)verdict->checkpoints, "detail", verdict->detail);
+	json_t *object = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:s}", "ok", verdict->ok, "first_bad",
+		(json_int_t)verdict->first_bad, "first", (json_int_t)verdict->base + 1, "records",
+		(json_int_t)verdict->records, "shown", (json_int_t)verdict->full, "checkpoints",
+		(json_int_t)verdict->checkpoints, "detail", verdict->detail);
 	int exit_code = object ? sr_put_json(object) : SR_EXIT_FAILED;
 	json_decref(object);
 	return exit_code;
@@ -100,6 +101,11 @@ static int put_text(const struct sr_file_verdict *verdict, bool csv)
 		sr_buf_printf(&line, "file NOT ok: %s", verdict->detail);
 	else if (csv)
 		sr_buf_text(&line, "file ok: a CSV as the vault sealed it");
+	else if (verdict->base)
+		sr_buf_printf(&line,
+			"file ok: records %" PRIu64 " to %" PRIu64 " in one chain, %" PRIu64 " of them shown, %" PRIu64
+			" checkpoints, sealed at the end; older ones were removed from the vault",
+			verdict->base + 1, verdict->records, verdict->full, verdict->checkpoints);
 	else
 		sr_buf_printf(&line,
 			"file ok: records to %" PRIu64 " in one chain, %" PRIu64 " of them shown, %" PRIu64

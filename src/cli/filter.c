@@ -47,7 +47,7 @@ static error_t add_event(struct sr_filter *filter, const char *arg, const struct
 	return filter->events.failed ? ENOMEM : 0;
 }
 
-static error_t take_time(char out[SR_TIME_TEXT], const char *arg, const struct argp_state *state)
+error_t sr_take_time(char out[SR_TIME_TEXT], const char *arg, const struct argp_state *state)
 {
 	int64_t ms;
 	uint64_t seconds;
@@ -99,9 +99,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 	switch (key) {
 	case OPTION_SINCE:
-		return take_time(filter->since, arg, state);
+		return sr_take_time(filter->since, arg, state);
 	case OPTION_UNTIL:
-		return take_time(filter->until, arg, state);
+		return sr_take_time(filter->until, arg, state);
 	case ARGP_KEY_ARG:
 		if (!in_events)
 			sr_usage(state, "'%s' belongs to no option", arg);

@@ -18,6 +18,9 @@ struct sr_filter {
 /** sr_filter_argp: a child of a command's argp that is parsed ARGP_IN_ORDER; its input is a struct sr_filter. */
 extern const struct argp sr_filter_argp;
 
+/** sr_take_time(out, arg, state): RFC 3339, or how long ago, as RFC 3339. */
+error_t sr_take_time(char out[SR_TIME_TEXT], const char *arg, const struct argp_state *state);
+
 /** sr_filter_fill(filter, template): adds what was given. TEMPLATE points into FILTER. */
 void sr_filter_fill(struct sr_filter *filter, struct sr_template *template);
 void sr_filter_clear(struct sr_filter *filter);

@@ -67,6 +67,7 @@ static const struct sr_command commands[] = {
 	{ "audit", "key", sr_run_audit_key, "print the audit's public key" },
 	{ "audit", "tail", sr_run_audit_tail, "follow the audit while it happens" },
 	{ "audit", "verify", sr_run_audit_verify, "check the audit's chain and seals" },
+	{ "audit", "prune", sr_run_audit_prune, "remove records that are old" },
 	{ "rotation", "status", sr_run_rotation_status, "what is due for rotation, worst first" },
 	{ "rotation", "run", sr_run_rotation_run, "rotate what is due, by its command" },
 	{ "rotation", "set", sr_run_rotation_set, "say how often secrets are to be rotated" },

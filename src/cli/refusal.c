@@ -53,6 +53,7 @@ static const struct {
 	{ SR_REASON_KEY_ROTATED, SR_EXIT_FAILED },
 	{ SR_REASON_FORMER_KEY, SR_EXIT_DENIED },
 	{ SR_REASON_NOT_GENERATED, SR_EXIT_FAILED },
+	{ SR_REASON_AUDIT_KEPT, SR_EXIT_DENIED },
 };
 
 /* What each code means to a person who has no better line from the module. */

@@ -140,6 +140,15 @@ static void take_number(char out[24], const json_t *object, const char *name)
 	snprintf(out, 24, "%" JSON_INTEGER_FORMAT, json_integer_value(json_object_get(object, name)));
 }
 
+/* Who goes on behind a record that was removed misses some. */
+static void say_removed(const struct tail *tail, json_int_t first)
+{
+	long long after = strtoll(tail->after, NULL, 10);
+	if (after + 1 < first)
+		sr_complain(
+			"audit tail: the records before %" JSON_INTEGER_FORMAT " were removed from the vault", first);
+}
+
 static int begin(struct tail *tail)
 {
 	struct sr_template template;
@@ -151,6 +160,7 @@ static int begin(struct tail *tail)
 		take_number(tail->id, result, "id");
 		if (!tail->after[0])
 			take_number(tail->after, result, "after");
+		say_removed(tail, json_integer_value(json_object_get(result, "first")));
 	}
 	json_decref(result);
 	return exit_code;

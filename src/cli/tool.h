@@ -125,6 +125,7 @@ int sr_run_audit_export(struct sr_tool *tool, int argc, char **argv);
 int sr_run_audit_key(struct sr_tool *tool, int argc, char **argv);
 int sr_run_audit_tail(struct sr_tool *tool, int argc, char **argv);
 int sr_run_audit_verify(struct sr_tool *tool, int argc, char **argv);
+int sr_run_audit_prune(struct sr_tool *tool, int argc, char **argv);
 int sr_run_incident_respond(struct sr_tool *tool, int argc, char **argv);
 int sr_run_incident_release(struct sr_tool *tool, int argc, char **argv);
 int sr_run_incident_list(struct sr_tool *tool, int argc, char **argv);

@@ -104,6 +104,7 @@ typedef bool (*sr_pin_prompt)(const char *token_label, struct sr_buf *pin);
 /** struct sr_config: what the file said; absent keys are NULL, false, 0, but for those of LISTEN, CHECK and TLS.NAME.
  *  [vault]       dir, read-by-listing, heads, custody (resident, wrapped), audit-sync (full, lazy)
  *                separation, max-ttl (DUR, 24h at most), fresh-member (DUR), keep-versions (DUR), grace-reads-old
+ *                audit-keep (DUR, 30 d at least)
  *                or server (unix:/PATH, tls:HOST:PORT): then DIR is NULL, and of these only [slot NAME] and
  *                [check] may stand
  *  [tls]         ca, name, certificate, key: of a client, with server = tls:HOST:PORT
@@ -132,6 +133,7 @@ struct sr_config {
 	uint64_t fresh_member_s;  /* 0: 24 h */
 	uint64_t keep_versions_s; /* 0: 30 d */
 	bool grace_reads_old;
+	uint64_t audit_keep_s; /* 0: records are removed only when somebody says which */
 	char *mechanisms;
 	bool private_file;
 	sr_pin_prompt prompt;

@@ -36,6 +36,7 @@ const struct sr_key sr_keys[] = {
 	KEY(VAULT, "fresh-member", A_DAY, fresh_member_s),
 	KEY(VAULT, "keep-versions", TEN_YEARS, keep_versions_s),
 	KEY(VAULT, "grace-reads-old", FLAG, grace_reads_old),
+	KEY(VAULT, "audit-keep", A_MONTH, audit_keep_s),
 	KEY(MECHANISMS, "enable", MECHANISMS, mechanisms),
 	KEY(HSM, "uri", URI, hsm_uri),
 	KEY(HSM, "softhsm-conf", PATH, softhsm_conf),

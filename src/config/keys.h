@@ -4,7 +4,7 @@
 
 #include "config/value.h"
 
-#define SR_KEY_COUNT 48
+#define SR_KEY_COUNT 49
 
 /* [slot NAME] is the last. */
 enum sr_section {

@@ -131,6 +131,13 @@ static const char *take_years(const char *value, void *field)
 	return take_duration(value, 3650ull * 24 * AN_HOUR_S, field, "must be a duration from 1s to 3650d, as 30d");
 }
 
+static const char *take_months(const char *value, void *field)
+{
+	static const char fault[] = "must be a duration from 30d to 3650d, as 365d";
+	const char *why = take_duration(value, 3650ull * 24 * AN_HOUR_S, field, fault);
+	return why || *(uint64_t *)field >= 30ull * 24 * AN_HOUR_S ? why : fault;
+}
+
 static const char *take_day(const char *value, void *field)
 {
 	return take_duration(value, 24 * AN_HOUR_S, field, "must be a duration from 1s to 24h, as 30m");
@@ -323,6 +330,7 @@ static const struct {
 	[SR_VALUE_SYNC] = { NULL, take_sync },
 	[SR_VALUE_LOG] = { NULL, take_log },
 	[SR_VALUE_TEN_YEARS] = { NULL, take_years },
+	[SR_VALUE_A_MONTH] = { NULL, take_months },
 	[SR_VALUE_A_DAY] = { NULL, take_day },
 	[SR_VALUE_AN_HOUR] = { NULL, take_hour },
 	[SR_VALUE_A_MINUTE] = { NULL, take_minute },

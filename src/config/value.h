@@ -18,6 +18,7 @@ enum sr_value_kind {
 	SR_VALUE_SYNC,
 	SR_VALUE_LOG,
 	SR_VALUE_TEN_YEARS, /* seconds, uint64_t */
+	SR_VALUE_A_MONTH,   /* or more */
 	SR_VALUE_A_DAY,
 	SR_VALUE_AN_HOUR,
 	SR_VALUE_A_MINUTE,

@@ -160,7 +160,8 @@ static CK_RV check_vault_named(const struct whole *whole)
 	bool something = config->hsm_uri || config->softhsm_conf || config->heads || config->read_by_listing ||
 			 config->custody_wrapped || config->audit_sync_lazy || config->mechanisms ||
 			 config->sink_file || config->slot_count || config->separation || config->max_ttl_s ||
-			 config->fresh_member_s || config->keep_versions_s || config->grace_reads_old;
+			 config->fresh_member_s || config->keep_versions_s || config->grace_reads_old ||
+			 config->audit_keep_s;
 	if (!config->dir && config->server.kind == SR_SERVER_NONE && something)
 		return sr_config_refuse(config, whole->err, "says no vault; add dir = /path/to/vault under [vault]");
 	return CKR_OK;

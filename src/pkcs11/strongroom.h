@@ -135,6 +135,7 @@
 #define CKA_SR_KIND SR_VENDOR(0x180)   /* which job: docs/pkcs11.md */
 #define CKA_SR_RESULT SR_VENDOR(0x181) /* a JSON object, its keys as docs/ lists them */
 #define CKA_SR_OFFSET SR_VENDOR(0x188) /* in a create template: where a piece, or a step, begins */
+#define CKA_SR_BEFORE SR_VENDOR(0x1c0) /* of audit-prune, in its template: what is older may go */
 
 /* -- reasons: CK_SESSION_INFO.ulDeviceError and sr_last_error -------------------------------------------------- */
 /* X(name, number, word in the audit). A refused login and an object not found are one constant each here; only the
@@ -213,6 +214,7 @@
 	X(VERSION_CURRENT, 81, "version_current") /* what is current cannot be destroyed or rolled back to */    \
 	X(GRACES_FULL, 82, "graces_full")         /* too many graces of one secret run at once */                \
 	X(NOT_DELETED, 83, "not_deleted")         /* there is nothing to undelete */                             \
+	X(AUDIT_KEPT, 84, "audit_kept")           /* records as young as that are not removed */                 \
 	X(KEY_ROTATED, 94, "key_rotated")         /* begun with a key that was rotated meanwhile */              \
 	X(FORMER_KEY, 95, "former_key")           /* a key from before a rotation: it is read-only */            \
 	X(NOT_GENERATED, 96, "not_generated")     /* a key of this kind cannot be made here */                   \

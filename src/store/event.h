@@ -59,7 +59,8 @@
 	X(VAULT_RESTORED, "vault.restored")               \
 	X(VAULT_CLOCK, "vault.clock_jumped")              \
 	X(VAULT_CLOCK_ACCEPTED, "vault.clock_accepted")   \
-	X(VAULT_MOVED, "vault.moved")
+	X(VAULT_MOVED, "vault.moved")                     \
+	X(AUDIT_PRUNED, "audit.pruned")
 
 #define SR_EVENT_CONSTANT(constant, name) SR_EVENT_##constant,
 enum sr_event_kind { SR_EVENTS(SR_EVENT_CONSTANT) SR_EVENT_COUNT };

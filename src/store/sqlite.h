@@ -111,6 +111,16 @@ enum sr_sql {
 	SR_SQL_CHECKPOINT_LAST,
 	SR_SQL_CHECKPOINT_FROM,
 	SR_SQL_CHECKPOINT_LIST,
+	SR_SQL_CHECKPOINT_UPTO,
+	SR_SQL_PRUNE_LAST,
+	SR_SQL_PRUNE_LEFT,
+	SR_SQL_PRUNE_TIME,
+	SR_SQL_PRUNE_PATH,
+	SR_SQL_PRUNE_ACTOR,
+	SR_SQL_PRUNE_TOKEN,
+	SR_SQL_PRUNE_EVENT,
+	SR_SQL_PRUNE_CHECKPOINT,
+	SR_SQL_ENDED,
 	SR_SQL_AUDIT_KEY_PUT,
 	SR_SQL_AUDIT_KEY_LIST,
 	SR_SQL_COUNTS,
@@ -422,6 +432,8 @@ CK_RV sr_sqlite_standing_now(struct sr_store *store, struct sr_standing_row *row
 
 CK_RV sr_sqlite_checkpoint_put(struct sr_tx *tx, const struct sr_checkpoint_row *row, struct sr_error *err);
 CK_RV sr_sqlite_checkpoint_last(struct sr_tx *tx, struct sr_checkpoint_row *row, bool *found, struct sr_error *err);
+CK_RV sr_sqlite_checkpoint_by(struct sr_tx *tx, enum sr_sql sql, uint64_t seq, struct sr_checkpoint_row *row,
+	bool *found, struct sr_error *err); /* by a statement of one number */
 CK_RV sr_sqlite_checkpoint_from(
 	struct sr_tx *tx, uint64_t seq, struct sr_checkpoint_row *row, bool *found, struct sr_error *err);
 CK_RV sr_sqlite_checkpoint_list(struct sr_tx *tx, sr_checkpoint_each each, void *ctx, struct sr_error *err);

@@ -42,17 +42,23 @@ CK_RV sr_sqlite_checkpoint_last(struct sr_tx *tx, struct sr_checkpoint_row *row,
 	return rv == CKR_OK ? sr_query_only(&query, &checkpoint_columns, row, found, err) : rv;
 }
 
-CK_RV sr_sqlite_checkpoint_from(
-	struct sr_tx *tx, uint64_t seq, struct sr_checkpoint_row *row, bool *found, struct sr_error *err)
+CK_RV sr_sqlite_checkpoint_by(struct sr_tx *tx, enum sr_sql sql, uint64_t seq, struct sr_checkpoint_row *row,
+	bool *found, struct sr_error *err)
 {
 	struct sr_query query;
 	*found = false;
 	*row = (struct sr_checkpoint_row){ 0 };
-	CK_RV rv = sr_query_begin(&query, tx, SR_SQL_CHECKPOINT_FROM, err);
+	CK_RV rv = sr_query_begin(&query, tx, sql, err);
 	if (rv != CKR_OK)
 		return rv;
 	sr_query_u64(&query, 1, seq);
 	return sr_query_only(&query, &checkpoint_columns, row, found, err);
+}
+
+CK_RV sr_sqlite_checkpoint_from(
+	struct sr_tx *tx, uint64_t seq, struct sr_checkpoint_row *row, bool *found, struct sr_error *err)
+{
+	return sr_sqlite_checkpoint_by(tx, SR_SQL_CHECKPOINT_FROM, seq, row, found, err);
 }
 
 CK_RV sr_sqlite_checkpoint_list(struct sr_tx *tx, sr_checkpoint_each each, void *ctx, struct sr_error *err)

@@ -45,6 +45,9 @@
 #define EVENT_INDEX(index, column)                                                                           \
 	"INSERT OR IGNORE INTO event_" index " SELECT " column ", id FROM event WHERE id > ?1 AND id <= ?2 " \
 	"AND " column " IS NOT NULL ORDER BY " column ", id"
+#define PRUNE(index, key, column)                                                          \
+	"DELETE FROM event_" index " WHERE (" key ", seq) IN (SELECT " column ", id FROM " \
+	"event WHERE id <= ? AND " column " IS NOT NULL)"
 #define EVENT_RANGE "WHERE id > ?1 AND id < ?2 AND timestamp_ms >= ?3 AND timestamp_ms <= ?4 ORDER BY id "
 
 #define DECIDING(table, key) "SELECT " key ", NULL FROM " table " WHERE " key " > ?1 AND ?2 = '' ORDER BY 1 LIMIT ?3"
@@ -259,6 +262,21 @@ static const char *const texts[SR_SQL_COUNT] = {
 	[SR_SQL_CHECKPOINT_LAST] = "SELECT " CHECKPOINT " FROM checkpoint ORDER BY seq DESC LIMIT 1",
 	[SR_SQL_CHECKPOINT_FROM] = "SELECT " CHECKPOINT " FROM checkpoint WHERE seq >= ? ORDER BY seq LIMIT 1",
 	[SR_SQL_CHECKPOINT_LIST] = "SELECT " CHECKPOINT " FROM checkpoint ORDER BY seq",
+	[SR_SQL_CHECKPOINT_UPTO] = "SELECT " CHECKPOINT " FROM checkpoint WHERE seq <= ? ORDER BY seq DESC LIMIT 1",
+	[SR_SQL_PRUNE_LAST] = "SELECT count(*), coalesce(max(id), 0) FROM "
+			      "(SELECT id FROM event WHERE id <= ? ORDER BY id LIMIT ?)",
+	[SR_SQL_PRUNE_LEFT] = "SELECT count(*), coalesce(max(id), 0) FROM event WHERE id <= ?",
+	[SR_SQL_PRUNE_TIME] = PRUNE("time", "at_ms", "timestamp_ms"),
+	[SR_SQL_PRUNE_PATH] = PRUNE("path", "key", "path"),
+	[SR_SQL_PRUNE_ACTOR] = PRUNE("actor", "key", "actor_id"),
+	[SR_SQL_PRUNE_TOKEN] = PRUNE("token", "key", "token_id"),
+	[SR_SQL_PRUNE_EVENT] = "DELETE FROM event WHERE id <= ?",
+	[SR_SQL_PRUNE_CHECKPOINT] = "DELETE FROM checkpoint WHERE seq <= ? AND seq < ?",
+	[SR_SQL_ENDED] =
+		"SELECT 'rotation:' || glob AS subject FROM rotation WHERE active = 0 UNION ALL "
+		"SELECT 'freeze:' || path FROM freeze WHERE active = 0 UNION ALL "
+		"SELECT 'policy:' || CASE tier WHEN 'standard' THEN '0' WHEN 'sensitive' THEN '1' ELSE '2' END "
+		"|| ':' || glob FROM policy WHERE active = 0",
 	[SR_SQL_AUDIT_KEY_PUT] = "INSERT INTO audit_key (" AUDIT_KEY ") VALUES (?, ?, ?)",
 	[SR_SQL_AUDIT_KEY_LIST] = "SELECT " AUDIT_KEY " FROM audit_key ORDER BY generation",
 

@@ -41,6 +41,7 @@ struct sr_vault {
 	int64_t max_ttl_ms;
 	int64_t fresh_member_ms;
 	int64_t keep_versions_ms; /* how long a version stays after the next one */
+	int64_t audit_keep_ms;    /* how long records stay; 0: nothing says so */
 	bool grace_reads_old;     /* in a grace a token reads what was current when it was issued, without asking */
 	bool exclusive;           /* LOCK_FD's lock is */
 	int lock_fd;              /* -1 where it is not held */

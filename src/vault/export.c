@@ -2,6 +2,7 @@
  */
 #include "vault/export.h"
 
+#include "audit/base.h"
 #include "audit/export.h"
 #include "util/text.h"
 #include "vault/criteria.h"
@@ -35,12 +36,12 @@ static CK_RV may_read(const struct sr_caller *caller, struct sr_error *err)
 /* -- beginning -------------------------------------------------------------------------------------------------- */
 
 /** struct beginning: what is asked for. THROUGH is the newest record at the time; COUNT of what is up to there match,
- * from FIRST on. */
+ * from FIRST on. Records up to BASE were removed. */
 struct beginning {
 	const struct sr_caller *caller;
 	struct sr_criteria criteria;
 	json_t *filter;
-	uint64_t through, count, first;
+	uint64_t base, through, count, first;
 };
 
 static CK_RV take_beginning(struct beginning *beginning, const struct sr_caller *caller,
@@ -63,6 +64,8 @@ static CK_RV look_through(struct beginning *beginning, bool count, struct sr_err
 		return rv;
 	rv = vault->store->ops->event_head(at.tx, &head, &newest_ms, err);
 	beginning->through = head.seq;
+	if (rv == CKR_OK)
+		rv = sr_base_number(vault->store, &at, &beginning->base, err);
 	if (rv == CKR_OK && count)
 		rv = sr_audit_query_count(
 			vault->store, at.tx, &beginning->criteria.query, &beginning->count, &beginning->first, err);
@@ -94,6 +97,8 @@ static CK_RV begin_export(
 	json_t *told = json_pack("{s:s, s:I, s:I, s:I, s:O}", "format", name, "count", (json_int_t)beginning->count,
 		"first", (json_int_t)beginning->first, "through", (json_int_t)beginning->through, "filter",
 		beginning->filter);
+	if (beginning->base)
+		json_object_set_new(told, "base", json_integer((json_int_t)beginning->base));
 	rv = record(beginning, SR_EVENT_AUDIT_EXPORTED, rv, told, &id, err);
 	if (rv == CKR_OK)
 		rv = sr_writer_seal(vault->writer, err);
@@ -113,8 +118,9 @@ static CK_RV begin_tail(struct beginning *beginning, char **result, struct sr_er
 	rv = record(beginning, SR_EVENT_AUDIT_QUERIED, rv, told, &id, err);
 	if (rv != CKR_OK)
 		return rv;
-	return sr_report_text(
-		json_pack("{s:I, s:I}", "id", (json_int_t)id, "after", (json_int_t)beginning->through), result, err);
+	return sr_report_text(json_pack("{s:I, s:I, s:I}", "id", (json_int_t)id, "after",
+				      (json_int_t)beginning->through, "first", (json_int_t)beginning->base + 1),
+		result, err);
 }
 
 /* -- a page ----------------------------------------------------------------------------------------------------- */
@@ -129,6 +135,7 @@ struct reading {
 	struct sr_criteria criteria;
 	bool csv;
 	uint64_t first, through;
+	struct sr_base base;
 	struct sr_checkpoint_row last;
 	unsigned signed_by; /* the audit key's generation, once it has sealed the end */
 };
@@ -178,15 +185,29 @@ static uint64_t told_number(const struct reading *reading, const char *name)
 	return (uint64_t)json_integer_value(json_object_get(reading->told, name));
 }
 
+/* An export begins where the audit does, and must not lose what it has begun with. */
+static CK_RV find_base(struct reading *reading, struct sr_error *err)
+{
+	struct sr_vault *vault = reading->caller->vault;
+	CK_RV rv = sr_base_get(reading->store, vault->hsm, &reading->at, &reading->base, err);
+	if (rv == CKR_OK && reading->base.head.seq != told_number(reading, "base"))
+		rv = sr_fail(err, CKR_TOKEN_WRITE_PROTECTED, SR_REASON_CHANGED_MEANWHILE,
+			"no page: old records of the audit were removed meanwhile; begin again");
+	return rv;
+}
+
 /* The records up to the first checkpoint over the record of the beginning are what an export holds. */
 static CK_RV find_end(struct reading *reading, struct sr_error *err)
 {
-	bool found;
+	bool found = false;
 	const char *format = json_string_value(json_object_get(reading->told, "format"));
 	reading->csv = format && strcmp(format, "csv") == 0;
 	reading->first = told_number(reading, "first");
 	reading->through = told_number(reading, "through");
-	CK_RV rv = reading->store->ops->checkpoint_from(reading->at.tx, reading->event.id, &reading->last, &found, err);
+	CK_RV rv = find_base(reading, err);
+	if (rv == CKR_OK)
+		rv = reading->store->ops->checkpoint_from(
+			reading->at.tx, reading->event.id, &reading->last, &found, err);
 	return rv != CKR_OK || found ? rv : not_begun(err);
 }
 
@@ -258,10 +279,13 @@ static bool put_key(const struct sr_audit_key_row *row, void *ctx)
 /* What stands before the first record. Of a CSV it is in the sidecar. */
 static CK_RV put_head(struct reading *reading, struct sr_buf *text, struct sr_error *err)
 {
-	sr_export_line(text, json_pack("{s:s, s:s, s:s, s:I, s:s, s:I, s:O}", "strongroom", "export/1", "vault",
-				     reading->caller->vault->id, "chain", reading->at.chain_id, "export",
-				     (json_int_t)reading->event.id, "format", reading->csv ? "csv" : "jsonl", "through",
-				     (json_int_t)reading->through, "filter", json_object_get(reading->told, "filter")));
+	json_t *head = json_pack("{s:s, s:s, s:s, s:I, s:s, s:I, s:O}", "strongroom", "export/1", "vault",
+		reading->caller->vault->id, "chain", reading->at.chain_id, "export", (json_int_t)reading->event.id,
+		"format", reading->csv ? "csv" : "jsonl", "through", (json_int_t)reading->through, "filter",
+		json_object_get(reading->told, "filter"));
+	if (reading->base.head.seq)
+		json_object_set_new(head, "base", sr_export_seal_of(&reading->base.checkpoint));
+	sr_export_line(text, head);
 	return reading->store->ops->audit_key_list(reading->at.tx, put_key, text, err);
 }
 
@@ -271,7 +295,7 @@ static CK_RV make_page(struct page *page, const uint64_t *cursor)
 	struct reading *reading = page->reading;
 	CK_RV rv = CKR_OK;
 	page->text.len = 0;
-	page->after = cursor ? *cursor : 0;
+	page->after = cursor ? *cursor : reading->base.head.seq;
 	if (cursor)
 		rv = put_records(page);
 	else if (reading->csv)
@@ -403,11 +427,17 @@ static bool tail_event(const struct sr_event *event, const uint8_t hash[SR_HASH_
 static CK_RV tail_page(struct reading *reading, const uint64_t *cursor, char **result, struct sr_error *err)
 {
 	struct page page = { .reading = reading, .text = SR_BUF_INIT, .after = *cursor, .err = err };
-	struct sr_event_query range = { .after = *cursor, .before = *cursor + PAGE_RECORDS + 1 };
+	struct sr_event_query range = { .after = *cursor };
+	uint64_t base = 0;
 	if (!json_is_true(json_object_get(reading->told, "follow")) ||
 		reading->at.not_before_ms - reading->event.timestamp_ms > TAIL_MS)
 		return not_begun(err);
-	CK_RV rv = reading->store->ops->event_query(reading->at.tx, &range, tail_event, &page, err);
+	CK_RV rv = sr_base_number(reading->store, &reading->at, &base, err);
+	if (page.after < base)
+		page.after = range.after = base;
+	range.before = range.after + PAGE_RECORDS + 1;
+	if (rv == CKR_OK)
+		rv = reading->store->ops->event_query(reading->at.tx, &range, tail_event, &page, err);
 	if (rv == CKR_OK && page.text.failed)
 		rv = no_memory(err);
 	if (rv == CKR_OK)

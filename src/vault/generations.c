@@ -60,6 +60,23 @@ CK_RV sr_keys_begun(struct sr_vault *vault, const struct sr_moment *at, unsigned
 	return sr_state_get(vault->store, at, subject, event_id, err);
 }
 
+CK_RV sr_keys_count(struct sr_vault *vault, const struct sr_moment *at, uint64_t *count, struct sr_error *err)
+{
+	static const char *const subjects[] = { OLDEST, LATE, SR_KEYS_DONE };
+	uint64_t value = 0;
+	CK_RV rv = CKR_OK;
+	*count = 0;
+	for (size_t i = 0; rv == CKR_OK && i < sizeof(subjects) / sizeof(*subjects); i++) {
+		rv = sr_state_get(vault->store, at, subjects[i], &value, err);
+		*count += rv == CKR_OK && value > 0;
+	}
+	for (unsigned i = 2; rv == CKR_OK && i <= at->generation; i++) {
+		rv = sr_keys_begun(vault, at, i, &value, err);
+		*count += rv == CKR_OK && value > 0;
+	}
+	return rv;
+}
+
 /* -- what is by which -------------------------------------------------------------------------------------------- */
 
 static void hashed_subject(enum sr_hashed what, const char *name, char subject[SR_SUBJECT_MAX + 24])

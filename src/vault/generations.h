@@ -22,10 +22,14 @@ CK_RV sr_keys_span(struct sr_vault *vault, const struct sr_moment *at, struct sr
 CK_RV sr_keys_span_now(struct sr_vault *vault, struct sr_keys_span *span, struct sr_error *err);
 
 /** sr_keys_moved(vault, at, generation, err): in the first job of a vault that was moved to another HSM: there is no
- *  older one than GENERATION, and every row is by it. SR_KEYS_DONE: the state tree's number of the generation that every
- *  row was brought under. */
+ *  older one than GENERATION, and every row is by it. SR_KEYS_DONE: the state tree's number of the generation that
+ * every row was brought under. */
 #define SR_KEYS_DONE "keys:done"
 CK_RV sr_keys_moved(struct sr_vault *vault, struct sr_moment *at, unsigned generation, struct sr_error *err);
+
+/** sr_keys_count(vault, at, count, err): how many numbers the state tree has of generations, beside those of backups
+ * and what is noted of rows. */
+CK_RV sr_keys_count(struct sr_vault *vault, const struct sr_moment *at, uint64_t *count, struct sr_error *err);
 
 /** sr_keys_begun(vault, at, generation, event_id, err): the record that began GENERATION; 0 for the first. */
 CK_RV sr_keys_begun(struct sr_vault *vault, const struct sr_moment *at, unsigned generation, uint64_t *event_id,

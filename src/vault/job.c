@@ -6,6 +6,7 @@
 #include "vault/event.h"
 #include "vault/export.h"
 #include "vault/keys.h"
+#include "vault/prune.h"
 #include "vault/rekey.h"
 #include "vault/report.h"
 #include "vault/secret.h"
@@ -40,7 +41,7 @@ static CK_RV job_verify(
 	if (rv == CKR_OK)
 		rv = verify(caller, &verdict, err);
 	if (rv == CKR_OK)
-		rv = sr_report_verdict(&verdict, result, act.event.metadata, err);
+		rv = sr_report_verdict(caller->vault, &verdict, result, act.event.metadata, err);
 	return sr_act_record(&act, rv, err);
 }
 
@@ -124,6 +125,8 @@ static const struct {
 	{ "audit-export", sr_job_export, NULL },
 	{ "audit-tail", sr_job_tail, NULL },
 	{ "audit-key", sr_job_audit_key, NULL },
+	{ "audit-prune", sr_prune_begin, NULL },
+	{ "audit-prune-step", sr_prune_step, NULL },
 	{ "status", job_status, NULL },
 	{ "accept-clock", job_accept_clock, NULL },
 	{ "sweep-versions", job_sweep, NULL },

@@ -2,6 +2,7 @@
 #include "vault/rekey_keys.h"
 
 #include "audit/state.h"
+#include "vault/agent.h"
 #include "vault/remac.h"
 
 #include <inttypes.h>
@@ -24,12 +25,12 @@ static void add_name(char names[160], uint64_t count, const char *name)
 	snprintf(names + len, 160 - len, "%s%s", len ? ", " : "", name);
 }
 
+/* What nothing was noted of, or an older one than there is, is by the oldest: that of a vault which was moved. */
 static void add_need(struct sr_keys_needs *needs, unsigned generation, enum sr_keys_need need, const char *name)
 {
-	if (generation < needs->span.oldest || generation > needs->span.newest ||
-		generation - needs->span.oldest >= SR_KEYS_ALIVE_MAX)
+	unsigned at = generation > needs->span.oldest ? generation - needs->span.oldest : 0;
+	if (generation > needs->span.newest || at >= SR_KEYS_ALIVE_MAX)
 		return;
-	unsigned at = generation - needs->span.oldest;
 	add_name(needs->by[at].names[need], ++needs->by[at].count[need], name);
 }
 
@@ -137,7 +138,7 @@ static bool ask_agent(const struct sr_agent_row *row, void *ctx)
 {
 	struct asking *asking = ctx;
 	unsigned generation = 0, old = 0;
-	if (row->state == SR_AGENT_REVOKED)
+	if (row->state == SR_AGENT_REVOKED || !sr_agent_has_key(row))
 		return true;
 	asking->rv = sr_keys_noted(asking->vault, asking->at, SR_HASHED_AGENT, row->name, &generation, asking->err);
 	if (asking->rv == CKR_OK)
@@ -183,6 +184,19 @@ CK_RV sr_keys_note_backup(
 	for (unsigned i = span->oldest; rv == CKR_OK && i <= span->newest; i++) {
 		backup_subject(i, subject);
 		rv = sr_state_put(vault->store, at, subject, at->event_id, err);
+	}
+	return rv;
+}
+
+CK_RV sr_keys_numbers(struct sr_vault *vault, const struct sr_moment *at, uint64_t *count, struct sr_error *err)
+{
+	CK_RV rv = sr_keys_count(vault, at, count, err);
+	for (unsigned i = 1; rv == CKR_OK && i <= at->generation; i++) {
+		char subject[40];
+		uint64_t value = 0;
+		backup_subject(i, subject);
+		rv = sr_state_get(vault->store, at, subject, &value, err);
+		*count += rv == CKR_OK && value > 0;
 	}
 	return rv;
 }

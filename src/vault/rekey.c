@@ -130,6 +130,32 @@ CK_RV sr_seal_note_backup(struct sr_vault *vault, struct sr_moment *at, const st
 	return rv;
 }
 
+static CK_RV add_number(
+	struct sr_vault *vault, const struct sr_moment *at, const char *subject, uint64_t *count, struct sr_error *err)
+{
+	uint64_t value;
+	CK_RV rv = sr_state_get(vault->store, at, subject, &value, err);
+	*count += rv == CKR_OK && value > 0;
+	return rv;
+}
+
+CK_RV sr_seal_numbers(struct sr_vault *vault, const struct sr_moment *at, uint64_t *count, struct sr_error *err)
+{
+	unsigned newest;
+	*count = 0;
+	CK_RV rv = sr_seal_generation(vault, at, &newest, err);
+	if (rv == CKR_OK)
+		rv = add_number(vault, at, NEWEST, count, err);
+	if (rv == CKR_OK)
+		rv = add_number(vault, at, OLDEST, count, err);
+	for (unsigned i = 1; rv == CKR_OK && i <= newest; i++) {
+		char subject[40];
+		backup_subject(i, subject);
+		rv = add_number(vault, at, subject, count, err);
+	}
+	return rv;
+}
+
 /** struct standing: how the generations stand at a moment. */
 struct standing {
 	unsigned newest, oldest;

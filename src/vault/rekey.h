@@ -16,6 +16,9 @@
 CK_RV sr_seal_generation(
 	struct sr_vault *vault, const struct sr_moment *at, unsigned *generation, struct sr_error *err);
 
+/** sr_seal_numbers(vault, at, count, err): how many numbers the state tree has of generations. */
+CK_RV sr_seal_numbers(struct sr_vault *vault, const struct sr_moment *at, uint64_t *count, struct sr_error *err);
+
 /** sr_generations_opening(vault, keys, seal, err): what SR_KEYS_META and SR_SEAL_META say, 1 without them: before the
  *  HSM's keys are loaded. */
 CK_RV sr_generations_opening(struct sr_vault *vault, unsigned *keys, unsigned *seal, struct sr_error *err);

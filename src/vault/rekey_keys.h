@@ -57,6 +57,9 @@ CK_RV sr_keys_need_hashes(
 CK_RV sr_keys_note_backup(
 	struct sr_vault *vault, struct sr_moment *at, const struct sr_keys_span *span, struct sr_error *err);
 
+/** sr_keys_numbers(vault, at, count, err): sr_keys_count with the numbers of backups. */
+CK_RV sr_keys_numbers(struct sr_vault *vault, const struct sr_moment *at, uint64_t *count, struct sr_error *err);
+
 /** sr_keys_describe(vault, list, newest, err): each generation, for hsm-status. */
 CK_RV sr_keys_describe(struct sr_vault *vault, json_t *list, unsigned *newest, struct sr_error *err);
 

@@ -1,9 +1,12 @@
 /* Status, verdicts and the check of every row, as JSON texts. */
 #include "vault/report.h"
 
+#include "audit/base.h"
 #include "audit/state.h"
 #include "hsm/key.h"
 #include "util/clock.h"
+#include "util/text.h"
+#include "vault/account.h"
 #include "vault/recount.h"
 #include "vault/token.h"
 #include "vault/who.h"
@@ -20,16 +23,38 @@ CK_RV sr_report_text(json_t *object, char **text, struct sr_error *err)
 	return *text ? CKR_OK : sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory for a report");
 }
 
-CK_RV sr_report_verdict(
-	const struct sr_verdict *verdict, char **result, char metadata[SR_METADATA_MAX], struct sr_error *err)
+/* What was removed, when and by whom, as its record says. Null where nothing was. */
+static json_t *tell_pruned(struct sr_vault *vault, const struct sr_verdict *verdict)
+{
+	struct sr_error ignored = SR_ERROR_INIT;
+	char on[SR_TIME_TEXT] = "";
+	struct sr_event event;
+	uint8_t hash[SR_HASH_LEN];
+	struct sr_moment at;
+	bool found = false;
+	if (verdict->base == 0)
+		return json_null();
+	if (sr_writer_look(vault->writer, &at, &ignored) == CKR_OK) {
+		vault->store->ops->event_get(at.tx, verdict->pruned_by, &event, hash, &found, &ignored);
+		sr_writer_look_end(vault->writer, &at);
+	}
+	if (found)
+		sr_text_time(event.timestamp_ms, on);
+	return json_pack("{s:I, s:I, s:s, s:s}", "through", (json_int_t)verdict->base, "record",
+		(json_int_t)verdict->pruned_by, "on", on, "by", found ? event.actor_id : "");
+}
+
+CK_RV sr_report_verdict(struct sr_vault *vault, const struct sr_verdict *verdict, char **result,
+	char metadata[SR_METADATA_MAX], struct sr_error *err)
 {
 	snprintf(metadata, SR_METADATA_MAX, "{\"ok\":%s,\"records\":%llu,\"first_bad\":%llu}",
 		verdict->ok ? "true" : "false", (unsigned long long)verdict->records,
 		(unsigned long long)verdict->first_bad);
-	json_t *object = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:s}", "ok", verdict->ok, "first_bad",
+	json_t *object = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:o}", "ok", verdict->ok, "first_bad",
 		(json_int_t)verdict->first_bad, "records", (json_int_t)verdict->records, "checkpoints",
 		(json_int_t)verdict->checkpoints, "sealed", (json_int_t)verdict->sealed, "tail",
-		(json_int_t)verdict->tail, "detail", verdict->detail);
+		(json_int_t)verdict->tail, "detail", verdict->detail, "first", (json_int_t)verdict->base + 1, "removed",
+		tell_pruned(vault, verdict));
 	return sr_report_text(object, result, err);
 }
 
@@ -67,20 +92,24 @@ static json_t *hsm_status(struct sr_vault *vault)
 		"library", hsm.library, "generation", (int)sr_hsm_generation(vault->hsm), "trouble", away.text);
 }
 
-static CK_RV audit_status(struct sr_vault *vault, struct sr_tx *tx, json_t **out, struct sr_error *err)
+static CK_RV audit_status(struct sr_vault *vault, const struct sr_moment *at, json_t **out, struct sr_error *err)
 {
+	uint64_t base = 0;
 	struct sr_head head = { 0 };
 	struct sr_checkpoint_row checkpoint = { 0 };
 	bool found = false;
 	int64_t newest_ms;
-	CK_RV rv = vault->store->ops->event_head(tx, &head, &newest_ms, err);
+	CK_RV rv = vault->store->ops->event_head(at->tx, &head, &newest_ms, err);
 	if (rv == CKR_OK)
-		rv = vault->store->ops->checkpoint_last(tx, &checkpoint, &found, err);
+		rv = vault->store->ops->checkpoint_last(at->tx, &checkpoint, &found, err);
+	if (rv == CKR_OK)
+		rv = sr_base_number(vault->store, at, &base, err);
 	struct sr_error trouble = SR_ERROR_INIT;
 	uint64_t sealed = found ? checkpoint.seq : 0;
 	sr_writer_trouble(vault->writer, &trouble);
-	*out = json_pack("{s:I, s:I, s:I, s:s, s:s}", "records", (json_int_t)head.seq, "sealed", (json_int_t)sealed,
-		"tail", (json_int_t)(head.seq - sealed), "heads_file", vault->heads, "trouble", trouble.text);
+	*out = json_pack("{s:I, s:I, s:I, s:I, s:s, s:s}", "first", (json_int_t)base + 1, "records",
+		(json_int_t)head.seq, "sealed", (json_int_t)sealed, "tail", (json_int_t)(head.seq - sealed),
+		"heads_file", vault->heads, "trouble", trouble.text);
 	return rv;
 }
 
@@ -116,7 +145,7 @@ CK_RV sr_report_status(struct sr_vault *vault, char **result, struct sr_error *e
 	CK_RV rv = sr_writer_look(vault->writer, &at, err);
 	if (rv != CKR_OK)
 		return rv;
-	rv = audit_status(vault, at.tx, &audit, err);
+	rv = audit_status(vault, &at, &audit, err);
 	if (rv == CKR_OK)
 		rv = store_status(vault, at.tx, &store, err);
 	sr_writer_look_end(vault->writer, &at);
@@ -309,6 +338,13 @@ static CK_RV check_freeze(struct row_check *check, const char *path)
 }
 
 /* A number of the state tree alone: that it is proven was the whole question. */
+static CK_RV check_audit(struct row_check *check, const char *what)
+{
+	if (strcmp(what, &SR_PRUNED_SUBJECT[strlen("audit:")]) == 0)
+		return CKR_OK;
+	return sr_fail(&check->finding, CKR_DEVICE_ERROR, SR_REASON_CHAIN_BROKEN, "a record has an unknown subject");
+}
+
 static CK_RV check_cut(struct row_check *check, const char *what)
 {
 	if (strcmp(what, &SR_CUT_TOKENS[strlen("cut:")]) == 0)
@@ -321,7 +357,8 @@ static const struct {
 	CK_RV (*check)(struct row_check *check, const char *key);
 } kinds[] = { { "secret:", check_secret }, { "token:", check_token }, { "member:", check_member },
 	{ "agent:", check_agent }, { "policy:", check_policy }, { "approval:", check_approval },
-	{ "rotation:", check_rotation }, { "freeze:", check_freeze }, { "cut:", check_cut } };
+	{ "rotation:", check_rotation }, { "freeze:", check_freeze }, { "cut:", check_cut },
+	{ "audit:", check_audit } };
 
 static CK_RV check_subject(struct row_check *check, const char *subject)
 {
@@ -356,6 +393,27 @@ static bool check_event(const struct sr_event *event, const uint8_t hash[SR_HASH
 	return check->rv == CKR_OK;
 }
 
+static CK_RV check_old(const char *subject, void *ctx)
+{
+	return check_subject(ctx, subject);
+}
+
+/* The records behind the base, and of what older ones made the rows themselves. */
+static CK_RV check_all(struct row_check *check, struct sr_error *err)
+{
+	struct sr_vault *vault = check->vault;
+	struct sr_event_query all = { .after = 0 };
+	CK_RV rv = CKR_OK;
+	check->rv = sr_base_number(vault->store, &check->at, &all.after, &check->finding);
+	if (check->rv == CKR_OK)
+		rv = vault->store->ops->event_query(check->at.tx, &all, check_event, check, err);
+	if (rv == CKR_OK && check->rv == CKR_OK && all.after > 0)
+		check->rv = sr_account_check(vault, &check->at, all.after, check_old, check, &check->finding);
+	if (rv == CKR_OK && check->rv == CKR_OK)
+		check->rv = sr_recount_check(check->recount, vault, &check->at, all.after, &check->finding);
+	return rv;
+}
+
 /* A row that does not fit, or cannot even be read, is what was looked for; anything else is a failure to look. */
 static bool is_finding(CK_ULONG reason)
 {
@@ -366,7 +424,6 @@ static bool is_finding(CK_ULONG reason)
 CK_RV sr_report_check_rows(struct sr_vault *vault, struct sr_verdict *verdict, struct sr_error *err)
 {
 	struct row_check check = { .vault = vault, .finding = SR_ERROR_INIT, .rv = CKR_OK };
-	struct sr_event_query all = { .after = 0 };
 	CK_RV rv = sr_writer_look(vault->writer, &check.at, err);
 	if (rv != CKR_OK)
 		return rv;
@@ -375,9 +432,7 @@ CK_RV sr_report_check_rows(struct sr_vault *vault, struct sr_verdict *verdict, s
 	if (!check.recount)
 		check.rv = sr_fail(&check.finding, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to count uses");
 	if (check.rv == CKR_OK)
-		rv = vault->store->ops->event_query(check.at.tx, &all, check_event, &check, err);
-	if (rv == CKR_OK && check.rv == CKR_OK)
-		check.rv = sr_recount_check(check.recount, vault, &check.at, &check.finding);
+		rv = check_all(&check, err);
 	sr_recount_free(check.recount);
 	sr_writer_look_end(vault->writer, &check.at);
 	if (rv != CKR_OK || check.rv == CKR_OK)

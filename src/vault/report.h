@@ -10,9 +10,11 @@
 /** sr_report_text(object, text, err): OBJECT (taken over, may be NULL) as compact JSON, malloc'ed. */
 CK_RV sr_report_text(json_t *object, char **text, struct sr_error *err);
 
-/** sr_report_verdict(verdict, result, metadata, err): the verdict as JSON, and its core for the event's metadata. */
-CK_RV sr_report_verdict(
-	const struct sr_verdict *verdict, char **result, char metadata[SR_METADATA_MAX], struct sr_error *err);
+/** sr_report_verdict(vault, verdict, result, metadata, err): the verdict as JSON, and its core for the event's
+ * metadata.
+ */
+CK_RV sr_report_verdict(struct sr_vault *vault, const struct sr_verdict *verdict, char **result,
+	char metadata[SR_METADATA_MAX], struct sr_error *err);
 
 /** sr_report_status(vault, result, err): what `strongroom status` shows. */
 CK_RV sr_report_status(struct sr_vault *vault, char **result, struct sr_error *err);

@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GONE_MAX (SR_PATH_MAX + 32)
-
 /* -- ids ---------------------------------------------------------------------------------------------------------- */
 
 void sr_secret_place_id(const struct sr_secret_place *place, char id[SR_OBJECT_ID_MAX])
@@ -63,21 +61,21 @@ CK_RV sr_version_to_read(const struct sr_caller *caller, const struct sr_moment 
 	return CKR_OK;
 }
 
-static void gone_subject(const char *path, uint64_t number, char subject[GONE_MAX])
+void sr_version_gone_subject(const char *path, uint64_t number, char subject[SR_VERSION_GONE_MAX])
 {
-	snprintf(subject, GONE_MAX, "gone:%llu:%s", (unsigned long long)number, path);
+	snprintf(subject, SR_VERSION_GONE_MAX, "gone:%llu:%s", (unsigned long long)number, path);
 }
 
 CK_RV sr_version_load(struct sr_vault *vault, const struct sr_moment *at, const struct sr_secret_row *row,
 	uint64_t number, struct sr_version_row *version, struct sr_error *err)
 {
-	char subject[GONE_MAX];
+	char subject[SR_VERSION_GONE_MAX];
 	uint64_t gone = 0;
 	bool found = false;
 	*version = (struct sr_version_row){ .version = 0 };
 	if (number == 0 || number > row->version || number < row->oldest)
 		return sr_secret_gone(err);
-	gone_subject(row->path, number, subject);
+	sr_version_gone_subject(row->path, number, subject);
 	CK_RV rv = number == row->version ? CKR_OK : sr_state_get(vault->store, at, subject, &gone, err);
 	if (rv == CKR_OK && gone)
 		rv = sr_secret_gone(err);
@@ -110,8 +108,8 @@ CK_RV sr_version_open(struct sr_vault *vault, const struct sr_secret_row *row, c
 CK_RV sr_version_drop(
 	struct sr_vault *vault, struct sr_moment *at, const char *path, uint64_t number, struct sr_error *err)
 {
-	char subject[GONE_MAX];
-	gone_subject(path, number, subject);
+	char subject[SR_VERSION_GONE_MAX];
+	sr_version_gone_subject(path, number, subject);
 	CK_RV rv = vault->store->ops->version_drop(at->tx, path, number, err);
 	return rv == CKR_OK ? sr_state_put(vault->store, at, subject, at->event_id, err) : rv;
 }

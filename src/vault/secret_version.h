@@ -36,6 +36,10 @@ CK_RV sr_version_open(struct sr_vault *vault, const struct sr_secret_row *row, c
 CK_RV sr_version_drop(
 	struct sr_vault *vault, struct sr_moment *at, const char *path, uint64_t number, struct sr_error *err);
 
+/** sr_version_gone_subject(path, number, subject): what the state tree knows such a version by. */
+#define SR_VERSION_GONE_MAX (SR_PATH_MAX + 32)
+void sr_version_gone_subject(const char *path, uint64_t number, char subject[SR_VERSION_GONE_MAX]);
+
 /** sr_version_sweep(vault, at, row, count, err): destroys what nobody wants back any more, and moves ROW's OLDEST: old
  * versions that were replaced longer ago than [vault] keep-versions and have no grace; of a deleted secret all of them,
  * that long after. COUNT: how many. */

@@ -37,8 +37,8 @@ CK_RV sr_stretched_drop(struct sr_vault *vault, struct sr_tx *tx, const char *na
 CK_RV sr_stretched_known(
 	struct sr_vault *vault, const struct sr_moment *at, const char *name, bool *known, struct sr_error *err);
 
-/** sr_stretched_open(vault, tx, row, bytes, found, err): BYTES, of the passphrase whose hash is ROW's, are the caller's to
- *  cleanse. FOUND false where there is none, or it does not open, being another passphrase's or changed. */
+/** sr_stretched_open(vault, tx, row, bytes, found, err): BYTES, of the passphrase whose hash is ROW's, are the caller's
+ * to cleanse. FOUND false where there is none, or it does not open, being another passphrase's or changed. */
 CK_RV sr_stretched_open(struct sr_vault *vault, struct sr_tx *tx, const struct sr_member_row *row,
 	uint8_t bytes[SR_STRETCHED_LEN], bool *found, struct sr_error *err);
 

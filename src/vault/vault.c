@@ -149,6 +149,7 @@ struct sr_vault *sr_vault_new(const struct sr_config *config)
 	vault->grace_reads_old = config->grace_reads_old;
 	vault->keep_versions_ms =
 		config->keep_versions_s ? (int64_t)config->keep_versions_s * 1000 : SR_KEEP_VERSIONS_MS;
+	vault->audit_keep_ms = (int64_t)config->audit_keep_s * 1000;
 	vault->max_ttl_ms = config->max_ttl_s ? (int64_t)config->max_ttl_s * 1000 : SR_TOKEN_TTL_MAX_MS;
 	vault->fresh_member_ms = config->fresh_member_s ? (int64_t)config->fresh_member_s * 1000 : SR_FRESH_MEMBER_MS;
 	if (vault->dir && vault->heads && vault->seen && vault->slow && vault->refused && vault->backups &&

@@ -50,6 +50,8 @@ def recompute():
         o = json.loads(line)
         if "strongroom" in o:
             head = sha(field("strongroom/chain/1") + field(o["chain"]))
+            if "base" in o:  # what was before it was removed
+                head = bytes.fromhex(o["base"]["head"])
         elif "record" in o:
             head = sha(head + sha(record_bytes(o["record"])))
             o["head"] = head.hex()
@@ -93,6 +95,15 @@ elif what == "same":  # the chain of an untouched file, computed here
     made = recompute()
     if [json.loads(l) for l in made[:-1]] != [json.loads(l) for l in lines[:-1]]:
         sys.exit("the chain is not what docs/audit.md says")
+elif what.startswith("base-"):
+    o = json.loads(lines[0])
+    if what == "base-away":
+        del o["base"]
+    elif what == "base-moved":
+        o["base"]["seq"] += 1
+    elif what == "base-head":
+        o["base"]["head"] = "00" * 32
+    lines[0] = json.dumps(o, separators=(",", ":")) + "\n"
 elif what == "blank":
     lines[0] = lines[0].rstrip("\n") + " \n"
 elif what == "behind":
