@@ -50,7 +50,7 @@ expect 0 "help of a group" secret --help
 prints "secret list"
 if grep -q "token issue" "$work/out"; then fail "the group's help shows another group"; fi
 for command in init "secret put" "secret get" "secret list" "secret delete" "token issue" "token list" "token show" \
-	"key generate" "key import" "key list" "key public" "key delete" "cert put" "cert get" "token revoke" "member add" "member list" "member role" "member passwd" "member remove" "audit query" "audit verify" "hsm probe" "agent add" "agent list" "agent rotate" "agent suspend" "agent resume" "agent revoke" run "approval list" "approval show" "approval approve" "approval deny" "approval cancel" "approval watch" "approval break-glass" "policy set" "policy list" "policy delete" "policy lint" status doctor; do
+	"key generate" "key import" "key list" "key public" "key rotate" "key delete" "cert put" "cert get" "token revoke" "member add" "member list" "member role" "member passwd" "member remove" "audit query" "audit verify" "hsm probe" "agent add" "agent list" "agent rotate" "agent suspend" "agent resume" "agent revoke" run "approval list" "approval show" "approval approve" "approval deny" "approval cancel" "approval watch" "approval break-glass" "policy set" "policy list" "policy delete" "policy lint" status doctor; do
 	# shellcheck disable=SC2086 # words
 	expect 0 "help of $command" $command --help
 	prints "Usage: strongroom $command"
@@ -101,6 +101,7 @@ usage "list of keys with two prefixes" key list a b
 usage "public without a path" key public
 usage "public with two paths" key public a/b c/d
 usage "delete of a key without a path" key delete
+usage "rotation of a key without a path" key rotate
 usage "a part that is none" key delete a/b --part all
 says "certificate"
 usage "a certificate without a path" cert put --file "$work/none"

@@ -103,8 +103,42 @@ exits 0 "an admin does the rest" as admin incident respond production/ml/openai 
 cp "$place/out" "$place/report"
 same "the agent is suspended" "done" "$(step_of agents)"
 exits 0 "a key" as admin key generate keys/signing --kind ec-p256
-exits 0 "is frozen" as admin incident respond keys/signing --json
-same "and kept" 1 "$(as admin key list --json | pick 'len([k for k in d if k["path"] == "keys/signing" and k.get("class", k.get("kind", "")) not in ("public", "certificate")])' 2>/dev/null || echo 1)"
+printf 'a digest of thirty-two bytes....' >"$place/digest"
+key_id() { as admin key list keys/signing --json | pick 'd[0]["id"]'; }
+sign() # FILE: with the key that keys/signing has now
+{
+	pkcs11-tool --module "$STRONGROOM_MODULE" --login --pin "$(cat "$place/admin.pin")" --sign --id "$(key_id)" \
+		--mechanism ECDSA --input-file "$place/digest" --output-file "$place/$1" >"$place/tool.out" 2>&1
+}
+verifies() # ID FILE
+{
+	pkcs11-tool --module "$STRONGROOM_MODULE" --login --pin "$(cat "$place/admin.pin")" --verify --id "$1" \
+		--mechanism ECDSA --input-file "$place/digest" --signature-file "$place/$2" >"$place/tool.out" 2>&1 &&
+		grep -q 'Signature is valid' "$place/tool.out"
+}
+sign older.sig || die "sign: $(cat "$place/tool.out")"
+older=$(key_id)
+exits 0 "with a former one in its grace" as admin key rotate keys/signing --grace 1h
+sign old.sig || die "sign: $(cat "$place/tool.out")"
+old=$(key_id)
+verifies "$older" older.sig || die "the former key: $(cat "$place/tool.out")"
+exits 1 "a value is not for it" as admin incident respond keys/signing --file "$place/new"
+same "and it is what it was" "$old" "$(key_id)"
+exits 0 "is rotated" as admin incident respond keys/signing --json
+cp "$place/out" "$place/report"
+same "which is said" "the key is rotated, and the former one is destroyed" \
+	"$(pick '[s["detail"] for s in d["steps"] if s["step"] == "secret"][0]' <"$place/report")"
+! sign frozen.sig || die "a frozen key signs"
+for id in "$older" "$old" "$(key_id)"; do
+	! verifies "$id" old.sig && ! verifies "$id" older.sig || die "$id verifies what a compromised key signed"
+done
+exits 3 "while it is frozen nobody keeps the former one" as admin key rotate keys/signing --grace 1h
+exits 0 "and released" as admin incident release keys/signing --reason 'its certificate is withdrawn'
+sign new.sig || die "the new key: $(cat "$place/tool.out")"
+verifies "$(key_id)" new.sig || die "the new key: $(cat "$place/tool.out")"
+! verifies "$old" old.sig || die "the old key is back"
+ok "the new key signs and verifies, the old one does neither"
+as admin cert get keys/signing >/dev/null 2>&1 && die "there is a certificate"
 exits 0 "a hostile path" as admin incident respond "$hostile" --out "$place/odd"
 "$PYTHON" - "$place"/odd/*.csv <<'P' || die "the CSV is not safe"
 import csv, sys
