@@ -19,8 +19,9 @@ CK_RV sr_seal_generation(
 /** sr_seal_numbers(vault, at, count, err): how many numbers the state tree has of generations. */
 CK_RV sr_seal_numbers(struct sr_vault *vault, const struct sr_moment *at, uint64_t *count, struct sr_error *err);
 
-#define SR_KEYS_META "key-generation" /* the same of the wrap, mac and audit keys, which have one generation together \
-				       */
+#define SR_KEYS_META                                                                                     \
+	"key-generation" /* the same of the wrap, mac and audit keys, which have one generation together \
+			  */
 
 /** sr_generations_opening(vault, keys, seal, err): what SR_KEYS_META and SR_SEAL_META say, 1 without them: before the
  *  HSM's keys are loaded. */

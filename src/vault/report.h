@@ -10,7 +10,8 @@
 /** sr_report_text(object, text, err): OBJECT (taken over, may be NULL) as compact JSON, malloc'ed. */
 CK_RV sr_report_text(json_t *object, char **text, struct sr_error *err);
 
-/** sr_report_verdict(vault, verdict, result, metadata, err): the verdict as JSON, and its core for the event's metadata.
+/** sr_report_verdict(vault, verdict, result, metadata, err): the verdict as JSON, and its core for the event's
+ * metadata.
  */
 CK_RV sr_report_verdict(struct sr_vault *vault, const struct sr_verdict *verdict, char **result,
 	char metadata[SR_METADATA_MAX], struct sr_error *err);

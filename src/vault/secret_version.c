@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 /* -- ids ---------------------------------------------------------------------------------------------------------- */
 
 void sr_secret_place_id(const struct sr_secret_place *place, char id[SR_OBJECT_ID_MAX])
