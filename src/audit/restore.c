@@ -170,7 +170,7 @@ CK_RV sr_writer_move_chain(const struct sr_writer_config *config, struct sr_hsm 
 	if (rv == CKR_OK)
 		rv = check_end(&standing, expected, place.epoch, err);
 	if (rv == CKR_OK)
-		rv = check_anchor(&place, &standing, restored, err);
+		rv = check_anchor(&place, &trust, &standing, restored, err);
 	if (rv == CKR_OK)
 		rv = sign_key(&place, to, &key, err);
 	restored->was = *expected;

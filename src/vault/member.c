@@ -125,7 +125,7 @@ CK_RV sr_member_passphrase_tried(struct sr_vault *vault, const struct sr_member_
 }
 
 CK_RV sr_member_passphrase_fits(struct sr_vault *vault, const struct sr_member_row *row, const void *pass, size_t len,
-	bool *fits, struct sr_stretched *kept, struct sr_error *err)
+	bool *fits, struct sr_error *err)
 {
 	struct sr_member_anew ignored = { .keep = false };
 	CK_RV rv = sr_member_passphrase_tried(vault, row, pass, len, fits, &ignored, err);

@@ -122,7 +122,7 @@ does() # WHAT PATTERN [N]
 does base-moved 'missing|not the one|left out'
 does base-head 'left out'
 does base-away 'missing'
-does missing "record $first is missing" "$first"
+does missing "record $first (is missing|stands behind)|over record $first stands" "$first"
 
 # -- by hand ---------------------------------------------------------------------------------------------------------------
 exits 0 "before" "$sr" audit verify
@@ -144,12 +144,24 @@ if [ -z "${SR_SCENARIO_OVER:-}" ]; then
 	put prod/then 'a value'
 	unset LD_PRELOAD STRONGROOM_TEST_CLOCK
 	exits 3 "younger than is configured" "$sr" audit prune --before 40d
+	"$sr" backup whole.backup >out 2>err || die "backup: $(cat err)"
 	exits 0 "as configured" "$sr" audit prune
 	grep -q 'records removed; the audit begins at' err || die "it said: $(cat out err)"
 	sed -i 's/^audit-keep = .*/audit-keep = 29d/' "$STRONGROOM_CONF"
 	exits 1 "less than a month" "$sr" audit prune
 	grep -q 'audit-keep: must be a duration from 30d' err || die "it said: $(cat err)"
 	sed -i '/^audit-keep/d' "$STRONGROOM_CONF"
+	# -- backups of after and of before --
+	"$sr" backup short.backup >out 2>err || die "backup: $(cat err)"
+	for which in short whole; do
+		"$sr" restore $which.backup --dir "$place/$which" >out 2>err || die "restore: $(cat err)"
+		export STRONGROOM_CONF=$place/$which/strongroom.conf
+		"$sr" audit verify >$which.out 2>err || die "the audit of $which: $(cat $which.out err)"
+		same "a value in the $which one" 'a value' "$("$sr" secret get prod/then)"
+	done
+	grep -q 'were removed on' short.out || die "it said: $(cat short.out)"
+	! grep -q 'were removed on' whole.out || die "it said: $(cat whole.out)"
+	ok "what is restored begins where its backup did"
 fi
 
 # -- a full disk -----------------------------------------------------------------------------------------------------------

@@ -5,10 +5,12 @@
 
 #include "audit/file.h"
 #include "hsm/hsm.h"
+#include "store/prune.h"
 #include "util/text.h"
 #include "vault/core.h"
 
 #include <jansson.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +18,18 @@
 #define DAY (24ll * 60 * 60 * 1000)
 
 static struct vault_place place;
+
+/* What the heads file has held: before the last old record, and after it. */
+static char heads[2][160];
+
+static void read_heads(char text[160])
+{
+	FILE *file = fopen(place.vault->heads, "r");
+	ck_assert_ptr_nonnull(file);
+	size_t len = fread(text, 1, 159, file);
+	text[len] = '\0';
+	fclose(file);
+}
 
 static void seal(void)
 {
@@ -30,9 +44,11 @@ static void start(void)
 	vault_login_admin(&place);
 	for (int i = 0; i < 10; i++) {
 		snprintf(path, sizeof(path), "a/%d", i);
+		read_heads(heads[0]);
 		ck_assert_uint_eq(vault_put(&place, path, "value", NULL), CKR_OK);
 	}
 	seal();
+	read_heads(heads[1]);
 	vault_clock_move(40 * DAY, 0, false);
 	ck_assert_uint_eq(vault_put(&place, "b/new", "value", NULL), CKR_OK);
 }
@@ -342,6 +358,22 @@ START_TEST(what_was_changed_stays)
 }
 END_TEST
 
+static int count_rows(const char *table)
+{
+	char sql[160], path[128];
+	sqlite3_stmt *stmt;
+	sqlite3 *db;
+	snprintf(path, sizeof(path), "%s/vault.db", place.dir);
+	snprintf(sql, sizeof(sql), "SELECT count(*) FROM %s", table);
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_step(stmt), SQLITE_ROW);
+	int count = sqlite3_column_int(stmt, 0);
+	sqlite3_finalize(stmt);
+	sqlite3_close(db);
+	return count;
+}
+
 /* -- killed between ---------------------------------------------------------------------------------------------- */
 
 START_TEST(left_over)
@@ -369,6 +401,51 @@ START_TEST(nothing_left_to_step)
 	ck_assert_int_eq(number(step, "removed"), 0);
 	ck_assert(has_record(1));
 	json_decref(step);
+}
+END_TEST
+
+/* In pieces of three: all that belongs to a record goes with it, and the rest stays. */
+START_TEST(piece_by_piece)
+{
+	const struct sr_store_ops *ops = place.vault->store->ops;
+	json_int_t base, left;
+	uint64_t count, old;
+	struct sr_tx *tx;
+	begin(&base, &left);
+	ck_assert_uint_eq(ops->begin_write(place.vault->store, &tx, &place.err), CKR_OK);
+	ck_assert_uint_eq(ops->event_index(tx, (uint64_t)base + 1, &place.err), CKR_OK);
+	ck_assert_uint_eq(sr_store_prune(tx, (uint64_t)base, 3, &count, &place.err), CKR_OK);
+	ck_assert_uint_eq(count, 3);
+	ck_assert_uint_eq(sr_store_old(tx, (uint64_t)base, &old, &place.err), CKR_OK);
+	ck_assert_uint_eq(old, (uint64_t)base - 3);
+	ck_assert_uint_eq(ops->commit(tx, &place.err), CKR_OK);
+	expect_sound(base);
+	ck_assert_int_eq(prune(), base);
+	ck_assert_int_eq(count_rows("event_time"), 1);
+	ck_assert_int_eq(count_rows("event_path"), 0);
+	ck_assert_int_eq(
+		count_rows("checkpoint"), count_rows("checkpoint WHERE seq >= (SELECT min(id) FROM event) - 1"));
+	expect_sound(base);
+}
+END_TEST
+
+/* The heads file of then was put back: it can say nothing any more, and nothing against it. */
+START_TEST(a_heads_file_of_then)
+{
+	json_int_t base = prune();
+	char path[256];
+	snprintf(path, sizeof(path), "%s", place.vault->heads);
+	sr_identity_unref(place.caller.identity);
+	place.caller.identity = NULL;
+	sr_vault_close(place.vault);
+	FILE *file = fopen(path, "w");
+	ck_assert_ptr_nonnull(file);
+	fputs(heads[_i], file);
+	fclose(file);
+	ck_assert_msg(sr_vault_open(&place.config, &place.vault, &place.err) == CKR_OK, "%s", place.err.text);
+	place.caller.vault = place.vault;
+	vault_login_admin(&place);
+	expect_sound(base);
 }
 END_TEST
 
@@ -700,6 +777,8 @@ Suite *sr_suite_audit_prune(void)
 	tcase_add_test(tc, what_was_changed_stays);
 	tcase_add_test(tc, left_over);
 	tcase_add_test(tc, nothing_left_to_step);
+	tcase_add_test(tc, piece_by_piece);
+	tcase_add_loop_test(tc, a_heads_file_of_then, 0, 2);
 	tcase_add_test(tc, removed_by_hand);
 	tcase_add_test(tc, more_removed_by_hand);
 	tcase_add_loop_test(tc, another_beginning, 0, sizeof(hands) / sizeof(*hands));
