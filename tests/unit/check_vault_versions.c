@@ -478,6 +478,50 @@ START_TEST(old_versions_are_destroyed_after_their_time)
 }
 END_TEST
 
+static void freeze(const char *path)
+{
+	struct sr_attrs template = SR_ATTRS_INIT;
+	struct sr_created created = { .id = "" };
+	sr_attrs_put_ulong(&template, CKA_CLASS, CKO_SR_FREEZE);
+	sr_attrs_put_text(&template, CKA_SR_PATH, path);
+	sr_attrs_put_text(&template, CKA_SR_REASON, "it was seen");
+	expect(sr_class_find(CKO_SR_FREEZE)->create(&place.caller, &template, &created, &place.err), CKR_OK, NONE);
+	sr_created_clear(&created);
+	sr_attrs_clear(&template);
+}
+
+static void release(const char *path)
+{
+	struct sr_attrs changes = SR_ATTRS_INIT;
+	char id[SR_OBJECT_ID_MAX];
+	vault_find_one(&place, CKO_SR_FREEZE, CKA_SR_PATH, path, id);
+	sr_attrs_put_text(&changes, CKA_SR_STATE, "released");
+	sr_attrs_put_text(&changes, CKA_SR_REASON, "over");
+	expect(sr_class_find(CKO_SR_FREEZE)->set(&place.caller, id, &changes, &place.err), CKR_OK, NONE);
+	sr_attrs_clear(&changes);
+}
+
+/* They may be what an incident is about. */
+START_TEST(a_frozen_path_keeps_its_old_versions)
+{
+	const char *result;
+	expect(vault_put(&place, "a/b", "one", NULL), CKR_OK, NONE);
+	expect(vault_put(&place, "a/b", "two", NULL), CKR_OK, NONE);
+	expect(vault_put(&place, "c/d", "one", NULL), CKR_OK, NONE);
+	expect(vault_put(&place, "c/d", "two", NULL), CKR_OK, NONE);
+	vault_clock_move(31 * DAY, 31 * DAY, false);
+	vault_login_admin(&place);
+	freeze("a/b");
+	expect(sweep(&result), CKR_OK, NONE);
+	ck_assert_str_eq(result, "{\"secrets\":1,\"versions\":1,\"former_keys\":0}");
+	release("a/b");
+	reads("a/b*1", "one");
+	expect(sweep(&result), CKR_OK, NONE);
+	ck_assert_str_eq(result, "{\"secrets\":1,\"versions\":1,\"former_keys\":0}");
+	sound();
+}
+END_TEST
+
 START_TEST(a_new_version_sweeps_its_own_path)
 {
 	expect(vault_put(&place, "a/b", "one", NULL), CKR_OK, NONE);
@@ -604,6 +648,7 @@ Suite *sr_suite_vault_versions(void)
 	tcase_add_test(c, bad_destructions_are_refused);
 	tcase_add_test(c, of_a_deleted_secret_any_version_is_destroyed);
 	tcase_add_test(c, old_versions_are_destroyed_after_their_time);
+	tcase_add_test(c, a_frozen_path_keeps_its_old_versions);
 	tcase_add_test(c, a_new_version_sweeps_its_own_path);
 	tcase_add_test(c, type_and_path_say_when_a_secret_is_due);
 	tcase_add_test(c, the_end_that_the_provider_set_comes_first);
