@@ -158,14 +158,13 @@ struct sr_core_key {
 };
 
 /** struct sr_hsm_keys: handles to use. GENERATION 0: none loaded; SEAL_GENERATION is that of USE[SR_ROLE_SEAL], SEALS
- * are others of its generations that were needed, SEAL_NEXT the place of the next. CORES, CORE_NEXT: likewise those of
- * the other three beside GENERATION, the older ones as far as the HSM has them. */
+ * are others of its generations that were needed, SEAL_NEXT the place of the next. CORES: those of the other three
+ * beside GENERATION, the older ones as far as the HSM has them. */
 struct sr_hsm_keys {
 	unsigned generation, seal_generation;
 	struct sr_seal_key seals[SR_HSM_SEALS_MAX];
 	unsigned seal_next;
 	struct sr_core_key cores[SR_HSM_CORES_MAX];
-	unsigned core_next;
 	CK_OBJECT_HANDLE use[SR_ROLES];
 	bool copied[SR_ROLES];
 	uint8_t point[SR_HSM_POINT_LEN]; /* the audit key's public half */

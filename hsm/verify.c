@@ -294,16 +294,28 @@ static CK_RV find_core(const struct sr_hsm_turn *turn, const struct sr_hsm *hsm,
 	return rv;
 }
 
+/* Where GENERATION is kept: in its own place, a free one, or that of the lowest. */
+static struct sr_core_key *place_of_core(struct sr_hsm_keys *keys, unsigned generation)
+{
+	struct sr_core_key *lowest = &keys->cores[0];
+	for (size_t i = 0; i < SR_HSM_CORES_MAX; i++) {
+		if (keys->cores[i].generation == generation)
+			return &keys->cores[i];
+		if (keys->cores[i].generation < lowest->generation)
+			lowest = &keys->cores[i];
+	}
+	return lowest;
+}
+
 /* The copy whose place is taken stays until the sessions go: a thread may be about to use it. */
 static void keep_core(struct sr_hsm_keys *keys, const struct sr_hsm_keys *from, unsigned generation)
 {
-	struct sr_core_key *core = &keys->cores[keys->core_next];
+	struct sr_core_key *core = place_of_core(keys, generation);
 	*core = (struct sr_core_key){ .generation = generation,
 		.wrap = from->use[SR_ROLE_WRAP],
 		.mac = from->use[SR_ROLE_MAC],
 		.mac_copied = from->copied[SR_ROLE_MAC] };
 	memcpy(core->point, from->point, sizeof(core->point));
-	keys->core_next = (keys->core_next + 1) % SR_HSM_CORES_MAX;
 }
 
 static const struct sr_core_key *core_of(const struct sr_hsm_keys *keys, unsigned generation)
@@ -346,6 +358,9 @@ CK_RV sr_keys_find_core(struct sr_hsm *hsm, unsigned generation, struct sr_error
 static void use_core(struct sr_hsm_keys *keys, const struct sr_hsm_keys *found)
 {
 	static const enum sr_hsm_role roles[] = { SR_ROLE_WRAP, SR_ROLE_MAC, SR_ROLE_AUDIT };
+	struct sr_core_key *core = place_of_core(keys, found->generation);
+	if (core->generation == found->generation)
+		core->generation = 0;
 	for (size_t i = 0; i < 3; i++) {
 		keys->use[roles[i]] = found->use[roles[i]];
 		keys->copied[roles[i]] = found->copied[roles[i]];

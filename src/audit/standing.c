@@ -100,9 +100,9 @@ void sr_standing_kept(struct sr_trust *trust, const struct sr_place *place, cons
 	keep(trust, row);
 }
 
-/* Whether ROW is by that generation. One that the HSM does not have has made nothing. */
+/* Whether ROW is by that generation. One that the HSM does not have has made nothing: REFUSED tells of it. */
 static CK_RV try_by(const struct sr_place *place, struct sr_standing_row *row, unsigned generation, bool *fits,
-	struct sr_error *err)
+	struct sr_error *refused, struct sr_error *err)
 {
 	struct sr_error why = SR_ERROR_INIT;
 	uint8_t mac[SR_MAC_LEN];
@@ -110,9 +110,12 @@ static CK_RV try_by(const struct sr_place *place, struct sr_standing_row *row, u
 	*fits = rv == CKR_OK && sr_equal(mac, row->mac, sizeof mac);
 	if (*fits)
 		row->generation = generation;
-	return rv == CKR_OK || why.reason == SR_REASON_HSM_KEY_REFUSED
-		       ? CKR_OK
-		       : sr_fail(err, why.rv, why.reason, "%s", why.text);
+	if (rv == CKR_OK)
+		return rv;
+	if (why.reason != SR_REASON_HSM_KEY_REFUSED)
+		return sr_fail(err, why.rv, why.reason, "%s", why.text);
+	*refused = why;
+	return CKR_OK;
 }
 
 static CK_RV said_generation(const struct sr_place *place, struct sr_tx *tx, unsigned *generation, struct sr_error *err)
@@ -133,22 +136,38 @@ static CK_RV try_others(struct sr_trust *trust, const struct sr_place *place, st
 	struct sr_standing_row *row, unsigned known, bool *fits, struct sr_error *err)
 {
 	unsigned said = 1, before = 0;
+	struct sr_error ignored = SR_ERROR_INIT;
 	pthread_mutex_lock(&trust->lock);
 	if (row->head.seq < trust->since)
 		before = trust->generation - 1;
 	pthread_mutex_unlock(&trust->lock);
 	CK_RV rv = said_generation(place, tx, &said, err);
 	if (rv == CKR_OK && said > known)
-		rv = try_by(place, row, said, fits, err);
+		rv = try_by(place, row, said, fits, &ignored, err);
 	if (rv == CKR_OK && !*fits && before)
-		rv = try_by(place, row, before, fits, err);
+		rv = try_by(place, row, before, fits, &ignored, err);
 	return rv;
+}
+
+static CK_RV confirm(struct sr_trust *trust, const struct sr_place *place, struct sr_tx *tx,
+	struct sr_standing_row *row, bool *fits, struct sr_error *err)
+{
+	unsigned known = sr_hsm_generation(place->hsm);
+	struct sr_error refused = SR_ERROR_INIT;
+	CK_RV rv = try_by(place, row, known, fits, &refused, err);
+	if (rv == CKR_OK && !*fits)
+		rv = try_others(trust, place, tx, row, known, fits, err);
+	if (rv != CKR_OK || *fits)
+		return rv;
+	if (refused.rv != CKR_OK)
+		return sr_fail(err, refused.rv, refused.reason, "%s", refused.text);
+	return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_CHAIN_BROKEN,
+		"the database's standing record was changed outside Strongroom; restore the right database");
 }
 
 CK_RV sr_standing_confirm(struct sr_trust *trust, const struct sr_place *place, struct sr_tx *tx,
 	struct sr_standing_row *row, bool found, struct sr_error *err)
 {
-	unsigned known = sr_hsm_generation(place->hsm);
 	bool fits = false;
 	if (!found)
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_CHAIN_BROKEN,
@@ -156,12 +175,7 @@ CK_RV sr_standing_confirm(struct sr_trust *trust, const struct sr_place *place, 
 			"database");
 	if (is_known(trust, row))
 		return follow(trust, place, row, err);
-	CK_RV rv = try_by(place, row, known, &fits, err);
-	if (rv == CKR_OK && !fits)
-		rv = try_others(trust, place, tx, row, known, &fits, err);
-	if (rv == CKR_OK && !fits)
-		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_CHAIN_BROKEN,
-			"the database's standing record was changed outside Strongroom; restore the right database");
+	CK_RV rv = confirm(trust, place, tx, row, &fits, err);
 	if (rv == CKR_OK)
 		rv = follow(trust, place, row, err);
 	if (rv == CKR_OK)

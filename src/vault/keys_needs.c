@@ -203,23 +203,33 @@ CK_RV sr_keys_numbers(struct sr_vault *vault, const struct sr_moment *at, uint64
 
 /* -- how they stand ----------------------------------------------------------------------------------------------- */
 
+/* Where there is one generation everything is by it: nobody is asked. */
+static json_t *count_of(const struct sr_keys_needs *needs, unsigned generation, enum sr_keys_need need)
+{
+	if (needs->span.newest == needs->span.oldest)
+		return json_null();
+	return json_integer((json_int_t)needs->by[generation - needs->span.oldest].count[need]);
+}
+
 static CK_RV describe_one(struct sr_vault *vault, const struct sr_moment *at, const struct sr_keys_needs *needs,
 	unsigned generation, json_t *list, struct sr_error *err)
 {
-	const uint64_t *count = needs->by[generation - needs->span.oldest].count;
 	char subject[40];
 	uint64_t backup = 0;
 	backup_subject(generation, subject);
 	CK_RV rv = sr_state_get(vault->store, at, subject, &backup, err);
 	if (rv != CKR_OK)
 		return rv;
-	json_array_append_new(list,
-		json_pack("{s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "generation", (int)generation, "state",
-			generation == needs->span.newest ? "newest" : "old", "rows", (json_int_t)count[SR_NEED_ROWS],
-			"wrapped", (json_int_t)count[SR_NEED_WRAPPED], "recognised",
-			(json_int_t)count[SR_NEED_MATERIAL], "tokens", (json_int_t)count[SR_NEED_TOKENS], "agents",
-			(json_int_t)count[SR_NEED_AGENTS], "members", (json_int_t)count[SR_NEED_MEMBERS], "backup",
-			backup ? json_integer((json_int_t)backup) : json_null()));
+	json_array_append_new(
+		list, json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "generation", (int)generation, "state",
+			      generation == needs->span.newest ? "newest" : "old", "rows",
+			      count_of(needs, generation, SR_NEED_ROWS), "wrapped",
+			      count_of(needs, generation, SR_NEED_WRAPPED), "recognised",
+			      count_of(needs, generation, SR_NEED_MATERIAL), "tokens",
+			      count_of(needs, generation, SR_NEED_TOKENS), "agents",
+			      count_of(needs, generation, SR_NEED_AGENTS), "members",
+			      count_of(needs, generation, SR_NEED_MEMBERS), "backup",
+			      backup ? json_integer((json_int_t)backup) : json_null()));
 	return CKR_OK;
 }
 
@@ -234,9 +244,10 @@ CK_RV sr_keys_describe(struct sr_vault *vault, json_t *list, unsigned *newest, s
 		return rv;
 	}
 	rv = sr_keys_span(vault, &at, &needs->span, err);
-	if (rv == CKR_OK)
+	bool several = needs->span.newest > needs->span.oldest;
+	if (rv == CKR_OK && several)
 		rv = sr_keys_need_rows(vault, &at, needs, err);
-	if (rv == CKR_OK)
+	if (rv == CKR_OK && several)
 		rv = sr_keys_need_hashes(vault, &at, needs, err);
 	for (unsigned i = needs->span.oldest; rv == CKR_OK && i <= needs->span.newest; i++)
 		rv = describe_one(vault, &at, needs, i, list, err);

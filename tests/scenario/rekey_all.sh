@@ -91,10 +91,13 @@ ok "its steps are in the audit"
 
 # -- the audit's keys
 "$sr" audit key >"$place/key.pem" || die "audit key"
-"$sr" audit export --format jsonl --out "$place/all.jsonl" 2>"$place/err" || die "export: $(cat "$place/err")"
-exits 0 "an export is checked by the first key" "$sr" audit verify --file "$place/all.jsonl" --key "$place/first.pem"
 fingerprint=$(sed -n "s/^audit key generation $newest, fingerprint //p" "$place/key.pem")
-exits 0 "and by the newest" "$sr" audit verify --file "$place/all.jsonl" --key "$fingerprint"
+[ -n "$fingerprint" ] || die "the newest audit key is not shown"
+if [ -z "${SR_SCENARIO_OVER:-}" ]; then
+	"$sr" audit export --format jsonl --out "$place/all.jsonl" 2>"$place/err" || die "export: $(cat "$place/err")"
+	exits 0 "an export is checked by the first key" "$sr" audit verify --file "$place/all.jsonl" --key "$place/first.pem"
+	exits 0 "and by the newest" "$sr" audit verify --file "$place/all.jsonl" --key "$fingerprint"
+fi
 
 # -- retiring
 fails "a live token needs it" '1 tokens need it' "$sr" hsm retire 1 --keys --lose-backups
@@ -106,7 +109,6 @@ fails "a member who has not logged in since needs it" 'members need it \(olga\)'
 exits 0 "she does" "$sr" --pin-file "$place/olga.pin" audit query --limit 1
 fails "a generation that a backup needs is not retired" 'backup of audit record' "$sr" hsm retire 1 --keys
 fails "an older one goes first" 'older one is there|is the newest' "$sr" hsm retire "$newest" --keys
-mkdir "$place/kept"
 for ((n = 1; n < newest; n++)); do
 	"$sr" hsm retire "$n" --keys --lose-backups 2>"$place/err" || die "retire $n: $(cat "$place/err")"
 	"$sr" hsm retire "$n" --lose-backups 2>"$place/err" || die "retire seal $n: $(cat "$place/err")"
@@ -120,7 +122,8 @@ ok "every secret and key opens"
 exits 0 "she logs in again" "$sr" --pin-file "$place/olga.pin" audit query --limit 1
 exits 0 "the agent has its new key" env -u STRONGROOM_PIN_FILE STRONGROOM_PIN="$agent" "$sr" token issue --scope 'secrets:read:production/*' --ttl 1m
 exits 0 "the audit verifies without the old keys" "$sr" audit verify
-exits 0 "an export of before is checked" "$sr" audit verify --file "$place/all.jsonl" --key "$place/first.pem"
+[ -n "${SR_SCENARIO_OVER:-}" ] ||
+	exits 0 "an export of before is checked" "$sr" audit verify --file "$place/all.jsonl" --key "$place/first.pem"
 "$sr" backup "$place/new.backup" 2>"$place/err" || die "backup: $(cat "$place/err")"
 [ -z "${SR_SCENARIO_OVER:-}" ] || end_daemons
 over_daemons=()

@@ -7,6 +7,7 @@
 #include "hsm/generations.h"
 #include "vault/agent.h"
 #include "vault/rekey.h"
+#include "vault/who.h"
 
 #include <jansson.h>
 #include <pthread.h>
@@ -40,6 +41,7 @@ static CK_RV run_job(const char *kind, CK_ATTRIBUTE_TYPE type, const char *text,
 {
 	struct sr_attrs template = SR_ATTRS_INIT;
 	struct sr_created created = { .id = "" };
+	sr_attrs_put_ulong(&template, CKA_CLASS, CKO_SR_JOB);
 	sr_attrs_put_text(&template, CKA_SR_KIND, kind);
 	if (text)
 		sr_attrs_put_text(&template, type, text);
@@ -530,6 +532,95 @@ START_TEST(a_resident_key_is_recognised_by_it)
 }
 END_TEST
 
+/* -- what was made before a generation began, and is put after -------------------------------------------------- */
+
+static CK_RV put_key(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
+{
+	return sr_rows_put_key(act->caller->vault, at, &act->event, act->arg, err);
+}
+
+static CK_RV put_again(struct sr_key_row *row)
+{
+	struct sr_act act;
+	sr_act_begin(&act, &keys_place.caller, SR_EVENT_KEY_UPDATED, NULL);
+	act.run = put_key;
+	act.arg = row;
+	return sr_act_commit(&act, &keys_place.err);
+}
+
+static void read_key(const char *path, struct sr_key_row *row)
+{
+	struct sr_moment at;
+	bool found;
+	expect(sr_writer_look(keys_place.vault->writer, &at, &keys_place.err), CKR_OK, NONE);
+	expect(sr_rows_key(keys_place.vault, &at, path, SR_PART_SECRET, row, &found, &keys_place.err), CKR_OK, NONE);
+	sr_writer_look_end(keys_place.vault->writer, &at);
+	ck_assert(found);
+}
+
+START_TEST(a_key_that_was_wrapped_before_is_found)
+{
+	struct sr_buf before = SR_BUF_INIT, after = SR_BUF_INIT;
+	struct sr_key_row row;
+	long wrapped = 0;
+	make_wrapped("k/aes");
+	use_key("s:k/aes", &before);
+	read_key("k/aes", &row);
+	ck_assert_uint_eq(sr_hsm_wrapped_generation(&row.blob), 1);
+	rekey_all();
+	vault_login_admin(&keys_place);
+	expect(put_again(&row), CKR_OK, NONE);
+	ck_assert_int_eq(needs(1, "rows"), 0);
+	ck_assert_int_eq(needs(1, "wrapped"), 1);
+	expect_kept(retire("1", "keys"), "1 wrapped keys need it (k/aes)");
+	expect(begin(), CKR_OK, NONE); /* which that of before does not know of */
+	finish_seals();
+	ck_assert_int_eq(finish_rows(&wrapped), 2);
+	ck_assert_int_eq(wrapped, 1);
+	vault_login_admin(&keys_place);
+	expect(retire("1", "keys"), CKR_OK, NONE);
+	expect(put_again(&row), CKR_FUNCTION_FAILED, CHANGED_MEANWHILE);
+	use_key("s:k/aes", &after);
+	ck_assert(before.len == after.len && memcmp(before.data, after.data, after.len) == 0);
+	sr_key_row_clear(&row);
+	sr_buf_clear(&before);
+	sr_buf_clear(&after);
+}
+END_TEST
+
+/* Its string was drawn, and hashed, before the generation in whose time it is stored. */
+START_TEST(a_token_that_was_hashed_before_is_known)
+{
+	struct sr_token_row row = { .id = "t-late", .hash = "h", .hash_generation = 1, .issuer = "member:admin" };
+	rekey_all();
+	struct sr_now now;
+	sr_clock_now(&now);
+	row.end = sr_end_after(&now, 3600000);
+	sr_buf_text(&row.scopes, "secrets:read:many/*");
+	sr_identity_unref(people_token(&keys_place, &row));
+	ck_assert_int_eq(needs(1, "tokens"), 1);
+	ck_assert_int_eq(needs(2, "tokens"), 0);
+	vault_clock_move(3700000, 3700000, false);
+	vault_login_admin(&keys_place);
+	ck_assert_int_eq(needs(1, "tokens"), 0);
+}
+END_TEST
+
+/* The pages before have told the audit keys that there were. */
+START_TEST(an_export_ends_under_the_key_that_it_began_with)
+{
+	char id[24];
+	expect(run_job("audit-export", CKA_SR_FORMAT, "jsonl", NULL), CKR_OK, NONE);
+	snprintf(id, sizeof(id), "%ld", number("id"));
+	expect(run_job("audit-export", CKA_SR_EVENT_ID, id, NULL), CKR_OK, NONE);
+	expect(begin(), CKR_OK, NONE);
+	expect(run_job("audit-export", CKA_SR_EVENT_ID, id, NULL), CKR_FUNCTION_FAILED, CHANGED_MEANWHILE);
+	expect(run_job("audit-export", CKA_SR_FORMAT, "jsonl", NULL), CKR_OK, NONE);
+	snprintf(id, sizeof(id), "%ld", number("id"));
+	expect(run_job("audit-export", CKA_SR_EVENT_ID, id, NULL), CKR_OK, NONE);
+}
+END_TEST
+
 /* Rows from before, put back after their generation was retired. */
 START_TEST(a_retired_generation_proves_nothing)
 {
@@ -633,6 +724,9 @@ Suite *sr_suite_generations(void)
 	tcase_add_test(tcase, threads_work_throughout);
 	tcase_add_test(tcase, what_is_needed_is_not_retired);
 	tcase_add_test(tcase, a_resident_key_is_recognised_by_it);
+	tcase_add_test(tcase, a_key_that_was_wrapped_before_is_found);
+	tcase_add_test(tcase, a_token_that_was_hashed_before_is_known);
+	tcase_add_test(tcase, an_export_ends_under_the_key_that_it_began_with);
 	tcase_add_test(tcase, a_retired_generation_proves_nothing);
 	tcase_add_test(tcase, what_the_database_says_alone_is_not_believed);
 	tcase_add_test(tcase, a_row_that_is_forged_gets_no_new_mac);
