@@ -154,6 +154,29 @@ static void expect_value(const char *path, const char *value)
 	ck_assert_str_eq(got, value);
 }
 
+/* What is sealed, whoever may have it. */
+static void expect_sealed(const char *path, uint64_t version, const char *value)
+{
+	struct sr_vault *vault = keys_place.vault;
+	struct sr_buf aad = SR_BUF_INIT, plain = SR_BUF_INIT;
+	struct sr_version_row row;
+	struct sr_secret_row secret;
+	struct sr_moment at;
+	bool found;
+	expect(sr_writer_look(vault->writer, &at, &keys_place.err), CKR_OK, NONE);
+	expect(sr_rows_secret(vault, &at, path, &secret, &found, &keys_place.err), CKR_OK, NONE);
+	expect(vault->store->ops->version_get(at.tx, path, version, &row, &found, &keys_place.err), CKR_OK, NONE);
+	ck_assert(found);
+	sr_writer_look_end(vault->writer, &at);
+	sr_rows_aad(vault, &secret, &row, &aad);
+	expect(sr_hsm_unseal(vault->hsm, &aad, row.sealed.data, row.sealed.len, &plain, &keys_place.err), CKR_OK, NONE);
+	ck_assert_str_eq(sr_buf_string(&plain), value);
+	sr_buf_clear(&plain);
+	sr_buf_clear(&aad);
+	sr_version_row_clear(&row);
+	sr_secret_row_clear(&secret);
+}
+
 /* A refused move leaves neither a directory nor an object, and the vault works and verifies. */
 static void expect_nothing_left(void)
 {
@@ -206,11 +229,12 @@ START_TEST(everything_is_there_under_new_keys)
 	ck_assert_uint_eq(json_array_size(json_object_get(result, "members_without_passphrase")), 0);
 	enter(dir);
 	expect_value("a/b", "second");
-	expect_value("a/c", "critical one");
+	expect_sealed("a/b", 1, "first");
+	expect_sealed("a/c", 1, "critical one");
 	expect_signs("a/key");
 	ck_assert(verifies());
 	ck_assert_int_eq(vault_count(&keys_place, CKO_SR_EVENT, CKA_SR_EVENT, "vault.moved"), 2);
-	ck_assert_uint_eq(vault_login(&keys_place, pin), CKR_PIN_LOCKED);
+	ck_assert_uint_eq(vault_login(&keys_place, pin), CKR_PIN_INCORRECT); /* no mac key knows it */
 	go_back();
 	expect_value("a/b", "second");
 	expect_signs("a/key");
@@ -277,8 +301,7 @@ START_TEST(agents_need_new_keys)
 	struct sr_attrs active = SR_ATTRS_INIT;
 	memset(row.hash, 7, sizeof(row.hash));
 	sr_buf_text(&row.scopes, "secrets:read:a/*");
-	sr_identity_unref(people_agent(&keys_place, &row));
-	sr_agent_row_clear(&row);
+	sr_identity_unref(people_agent(&keys_place, &row)); /* it has the row's texts */
 	leave();
 	expect(move_by(PLAIN), CKR_OK, NONE);
 	ck_assert_int_eq(number("agents_suspended"), 1);
