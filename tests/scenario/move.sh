@@ -166,7 +166,8 @@ secret_file agent.pin "$agent"
 	die "the agent: $(cat "$place/err")"
 chmod 600 "$place/new.pin"
 same "with a new key it works" 'the second value' "$("$STRONGROOM" --pin-file "$place/new.pin" secret get app/key)"
-exits 4 "the resident key is not there" "$STRONGROOM" key delete app/resident
+exits 4 "the resident key is not there" "$STRONGROOM" key delete app/resident --part private
+exits 0 "its public half is" "$STRONGROOM" key public app/resident
 exits 0 "the audit verifies, over both HSMs" "$STRONGROOM" audit verify
 "$STRONGROOM" audit query --json --event vault.moved >"$place/events.json"
 same "the first record there names both" "['epoch', 'from', 'hsm', 'to']" "$(json "$place/events.json" 'sorted(it[-1]["metadata"])')"
