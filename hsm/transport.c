@@ -10,6 +10,8 @@
 #define CKM_AES_KEY_WRAP_KWP 0x210bUL /* PKCS#11 3.0 */
 #endif
 
+#define WRAPPED_ROOM (64u << 10)
+
 /** struct end: one of the two HSMs. AES is the transport key in it, PADDING the number by which it knows RFC 5649. */
 struct end {
 	struct sr_hsm *hsm;
@@ -205,16 +207,68 @@ static void key_template(CK_OBJECT_CLASS object_class, CK_KEY_TYPE type, struct 
 	sr_attrs_put_bool(template, CKA_EXTRACTABLE, true);
 }
 
-static CK_RV wrap_out(const struct end *from, const struct sr_attrs *template, const struct sr_buf *blob,
-	struct sr_buf *out, struct sr_error *err)
+/** struct leaving: BLOB's key on its way out of FROM. OUT: under the transport key. WHY: what is final. */
+struct leaving {
+	const struct end *from;
+	CK_OBJECT_CLASS object_class;
+	const struct sr_attrs *template;
+	const struct sr_buf *blob;
+	struct sr_buf *out;
+	struct sr_error why;
+};
+
+static CK_RV wrap_object(
+	const struct sr_hsm_turn *turn, const struct leaving *leaving, CK_OBJECT_HANDLE aes, CK_OBJECT_HANDLE object)
 {
-	const CK_MECHANISM wrap = { from->padding, NULL, 0 };
-	struct sr_hsm_key *key = sr_hsm_key_wrapped("", 0, blob, template);
-	if (!key)
-		return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to move a key");
-	CK_RV rv = sr_hsm_wrap_key(from->hsm, &wrap, from->aes, key, out, err);
-	sr_hsm_key_unref(key);
+	CK_MECHANISM wrap = { leaving->from->padding, NULL, 0 };
+	CK_ULONG len = WRAPPED_ROOM;
+	uint8_t *out = sr_buf_reserve(leaving->out, WRAPPED_ROOM);
+	if (!out)
+		return CKR_HOST_MEMORY;
+	CK_RV rv = turn->module->C_WrapKey(turn->session, &wrap, aes, object, out, &len);
+	if (rv == CKR_OK)
+		leaving->out->len += len;
 	return rv;
+}
+
+/* It is extractable for as long as this takes, and nobody else has its handle. */
+static CK_RV leave_work(const struct sr_hsm_turn *turn, void *job)
+{
+	struct leaving *leaving = job;
+	struct sr_template template;
+	CK_OBJECT_HANDLE object;
+	struct sr_held held;
+	sr_error_clear(&leaving->why);
+	CK_RV rv = sr_cache_hold(leaving->from->hsm, turn, leaving->from->aes, SR_HOLD_USE, &held, &leaving->why);
+	if (rv != CKR_OK)
+		return leaving->why.rv == CKR_OK ? rv : CKR_FUNCTION_FAILED;
+	sr_template_fill(&template, leaving->template, leaving->object_class, SR_FOR_REWRAPPED);
+	sr_template_place(&template, NULL, NULL);
+	rv = sr_unwrap_with_vault(turn, turn->session, leaving->blob, &template, &object);
+	if (rv == CKR_OK) {
+		rv = wrap_object(turn, leaving, held.handle, object);
+		(void)turn->module->C_DestroyObject(turn->session, object);
+	}
+	sr_cache_release(leaving->from->hsm, &held);
+	return rv;
+}
+
+static CK_RV wrap_out(const struct end *from, CK_OBJECT_CLASS object_class, const struct sr_attrs *template,
+	const struct sr_buf *blob, struct sr_buf *out, struct sr_error *err)
+{
+	struct leaving leaving = {
+		.from = from, .object_class = object_class, .template = template, .blob = blob, .out = out
+	};
+	struct sr_error lost = SR_ERROR_INIT;
+	if (blob->len == 0)
+		return sr_fail(err, CKR_WRAPPED_KEY_INVALID, SR_REASON_SEAL_BROKEN, "there is no wrapped key");
+	CK_RV rv = sr_hsm_try(from->hsm, leave_work, &leaving, &lost);
+	if (rv == CKR_OK)
+		return CKR_OK;
+	const struct sr_error *why = lost.rv != CKR_OK ? &lost : &leaving.why;
+	if (why->rv != CKR_OK)
+		return sr_fail(err, why->rv, why->reason, "%s", why->text);
+	return sr_code_fail(err, SR_CODE_UNWRAP, rv, "take a wrapped key out");
 }
 
 /** struct wrapping: an object that the vault's newest wrap key is to wrap, and what it is recognised by. */
@@ -263,7 +317,7 @@ CK_RV sr_transport_move(struct sr_transport *transport, CK_OBJECT_CLASS object_c
 	struct sr_buf wrapped = SR_BUF_INIT;
 	key_template(object_class, type, &template);
 	CK_RV rv = template.failed ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to move a key")
-				   : wrap_out(&transport->from, &template, blob, &wrapped, err);
+				   : wrap_out(&transport->from, object_class, &template, blob, &wrapped, err);
 	if (rv == CKR_OK)
 		rv = wrap_in(&transport->to, &template, &wrapped, moved, material, err);
 	sr_buf_clear(&wrapped);

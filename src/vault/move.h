@@ -25,7 +25,7 @@ struct sr_moving {
 	struct sr_peer peer;
 	struct sr_caller caller, arrived;
 	unsigned keys, seal;
-	bool noted;
+	bool noted, made;
 	struct sr_transport *transport;
 	struct sr_moment at;
 	struct sr_head head;

@@ -179,6 +179,7 @@ CK_RV sr_move_make_keys(struct sr_moving *moving, struct sr_error *err)
 		return rv;
 	moving->noted = true;
 	rv = sr_hsm_create_keys(to->hsm, to->id, moving->keys, err);
+	moving->made = rv == CKR_OK; /* it leaves none where it fails, and does not touch those that were there */
 	return rv == CKR_OK ? sr_hsm_load_keys(to->hsm, to->id, moving->keys, err) : rv;
 }
 
@@ -191,7 +192,9 @@ void sr_move_settle(struct sr_moving *moving)
 void sr_move_unmake_keys(struct sr_moving *moving)
 {
 	const struct note note = { .keys = moving->keys, .seal = moving->seal };
-	if (moving->noted)
+	if (moving->made)
 		clear_leftovers(moving, &note);
-	moving->noted = false;
+	else if (moving->noted)
+		drop_note(moving);
+	moving->noted = moving->made = false;
 }

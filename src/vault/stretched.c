@@ -45,13 +45,30 @@ CK_RV sr_stretched_hash(struct sr_vault *vault, unsigned generation, const uint8
 	return rv;
 }
 
+/* Whatever this process has loaded: another may have made a newer one, and retired that. A vault that is not open yet
+ * has no other. */
+static CK_RV seal_by_newest(struct sr_vault *vault, const struct sr_buf *aad, const uint8_t bytes[SR_STRETCHED_LEN],
+	struct sr_buf *sealed, struct sr_error *err)
+{
+	struct sr_moment at;
+	unsigned newest;
+	if (!vault->writer)
+		return sr_hsm_seal(vault->hsm, aad, bytes, SR_STRETCHED_LEN, sealed, err);
+	CK_RV rv = sr_writer_look(vault->writer, &at, err);
+	if (rv != CKR_OK)
+		return rv;
+	rv = sr_seal_generation(vault, &at, &newest, err);
+	sr_writer_look_end(vault->writer, &at);
+	return rv == CKR_OK ? sr_hsm_seal_by(vault->hsm, newest, aad, bytes, SR_STRETCHED_LEN, sealed, err) : rv;
+}
+
 CK_RV sr_stretched_seal(struct sr_vault *vault, const struct sr_member_row *row, const uint8_t bytes[SR_STRETCHED_LEN],
 	struct sr_stretched *stretched, struct sr_error *err)
 {
 	struct sr_buf aad = SR_BUF_INIT, sealed = SR_BUF_INIT;
 	stretched->text[0] = '\0';
 	pack_aad(vault, row, &aad);
-	CK_RV rv = aad.failed ? no_memory(err) : sr_hsm_seal(vault->hsm, &aad, bytes, SR_STRETCHED_LEN, &sealed, err);
+	CK_RV rv = aad.failed ? no_memory(err) : seal_by_newest(vault, &aad, bytes, &sealed, err);
 	if (rv == CKR_OK && sealed.len == SEALED_LEN)
 		sr_text_hex(sealed.data, sealed.len, stretched->text);
 	sr_buf_clear(&sealed);

@@ -20,7 +20,7 @@ struct sr_stretched {
 CK_RV sr_stretched_hash(struct sr_vault *vault, unsigned generation, const uint8_t bytes[SR_STRETCHED_LEN],
 	uint8_t hash[SR_HASH_LEN], struct sr_error *err);
 
-/** sr_stretched_seal(vault, row, bytes, stretched, err): ROW has its name, salt and hash.
+/** sr_stretched_seal(vault, row, bytes, stretched, err): ROW has its name, salt and hash. Not inside a job.
  */
 CK_RV sr_stretched_seal(struct sr_vault *vault, const struct sr_member_row *row, const uint8_t bytes[SR_STRETCHED_LEN],
 	struct sr_stretched *stretched, struct sr_error *err);

@@ -28,7 +28,7 @@ sign() # PATH: by the key of that path, as pkcs11-tool does it; into the file si
 		die "what $1 signs is not its public key's: $(cat "$place/tool.out")"
 }
 
-make_vault
+make_vault vault 'fresh-member = 1s'
 head -c 32 /dev/zero >"$place/digest"
 put app/key 'the first value'
 put app/key 'the second value'
@@ -49,7 +49,7 @@ secret_file ed.pin 'ed:editor passphrase one'
 "$STRONGROOM" member add ed --role editor --passphrase-file "$place/ed.pass" 2>"$place/err" || die "member add: $(cat "$place/err")"
 agent=$("$STRONGROOM" agent add runner --scope 'secrets:read:app/*' 2>"$place/err") || die "agent add: $(cat "$place/err")"
 secret_file agent.pin "$agent"
-token --scope 'secrets:read:app/*' --ttl 1h >"$place/token.pin"
+token --scope 'secrets:read:app/key' --ttl 1h >"$place/token.pin"
 chmod 600 "$place/token.pin"
 "$STRONGROOM" token issue --scope 'secrets:read:app/bank' --ttl 1h >"$place/pending.pin" 2>"$place/err" || true
 "$STRONGROOM" audit key >"$place/first.pem" || die "audit key"
@@ -135,8 +135,13 @@ fails "a second time to the same token" 'has keys of this vault' "$STRONGROOM" h
 export STRONGROOM_CONF=$place/new/strongroom.conf
 same "the value" 'the second value' "$("$STRONGROOM" secret get app/key)"
 same "the version before" 'the first value' "$("$STRONGROOM" secret get app/key --version 1)"
-same "a sensitive value" 'a sensitive one' "$("$STRONGROOM" secret get app/sensitive)"
-same "a critical value" 'the bank' "$("$STRONGROOM" secret get app/bank)"
+"$STRONGROOM" token issue --json --scope 'secrets:read:app/sensitive' --ttl 10m >"$place/issued" 2>"$place/err" || true
+json "$place/issued" 'it["token"]' >"$place/asked.pin"
+chmod 600 "$place/asked.pin"
+"$STRONGROOM" --pin-file "$place/ed.pin" approval approve "$(json "$place/issued" 'it["approval"]')" >"$place/out" 2>"$place/err" ||
+	die "approval: $(cat "$place/err")"
+same "a sensitive value, once that is approved" 'a sensitive one' "$("$STRONGROOM" --pin-file "$place/asked.pin" secret get app/sensitive)"
+exits 3 "a critical one is as guarded as before" "$STRONGROOM" secret get app/bank
 "$STRONGROOM" secret get app/large >"$place/got" || die "secret get"
 cmp "$place/large" "$place/got" || die "60,000 bytes are others now"
 ok "60,000 bytes, byte for byte"
@@ -161,7 +166,8 @@ secret_file agent.pin "$agent"
 	die "the agent: $(cat "$place/err")"
 chmod 600 "$place/new.pin"
 same "with a new key it works" 'the second value' "$("$STRONGROOM" --pin-file "$place/new.pin" secret get app/key)"
-exits 4 "the resident key is not there" "$STRONGROOM" key delete app/resident
+exits 4 "the resident key is not there" "$STRONGROOM" key delete app/resident --part private
+exits 0 "its public half is" "$STRONGROOM" key public app/resident
 exits 0 "the audit verifies, over both HSMs" "$STRONGROOM" audit verify
 "$STRONGROOM" audit query --json --event vault.moved >"$place/events.json"
 same "the first record there names both" "['epoch', 'from', 'hsm', 'to']" "$(json "$place/events.json" 'sorted(it[-1]["metadata"])')"

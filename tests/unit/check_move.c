@@ -154,6 +154,29 @@ static void expect_value(const char *path, const char *value)
 	ck_assert_str_eq(got, value);
 }
 
+/* What is sealed, whoever may have it. */
+static void expect_sealed(const char *path, uint64_t version, const char *value)
+{
+	struct sr_vault *vault = keys_place.vault;
+	struct sr_buf aad = SR_BUF_INIT, plain = SR_BUF_INIT;
+	struct sr_version_row row;
+	struct sr_secret_row secret;
+	struct sr_moment at;
+	bool found;
+	expect(sr_writer_look(vault->writer, &at, &keys_place.err), CKR_OK, NONE);
+	expect(sr_rows_secret(vault, &at, path, &secret, &found, &keys_place.err), CKR_OK, NONE);
+	expect(vault->store->ops->version_get(at.tx, path, version, &row, &found, &keys_place.err), CKR_OK, NONE);
+	ck_assert(found);
+	sr_writer_look_end(vault->writer, &at);
+	sr_rows_aad(vault, &secret, &row, &aad);
+	expect(sr_hsm_unseal(vault->hsm, &aad, row.sealed.data, row.sealed.len, &plain, &keys_place.err), CKR_OK, NONE);
+	ck_assert_str_eq(sr_buf_string(&plain), value);
+	sr_buf_clear(&plain);
+	sr_buf_clear(&aad);
+	sr_version_row_clear(&row);
+	sr_secret_row_clear(&secret);
+}
+
 /* A refused move leaves neither a directory nor an object, and the vault works and verifies. */
 static void expect_nothing_left(void)
 {
@@ -196,7 +219,7 @@ START_TEST(everything_is_there_under_new_keys)
 	expect(vault_put(&keys_place, "a/c", "critical one", "critical"), CKR_OK, NONE);
 	make_wrapped("a/key");
 	keys_make_aes("a/aes");
-	expect(vault_issue(&keys_place, "secrets:read:a/*", "3600", NULL, NULL, pin), CKR_OK, NONE);
+	expect(vault_issue(&keys_place, "secrets:read:a/b", "3600", NULL, NULL, pin), CKR_OK, NONE);
 	leave();
 	expect(move_by((struct how){ .without_resident = 1 }), CKR_OK, NONE);
 	ck_assert_int_eq(number("generation"), 2);
@@ -206,11 +229,12 @@ START_TEST(everything_is_there_under_new_keys)
 	ck_assert_uint_eq(json_array_size(json_object_get(result, "members_without_passphrase")), 0);
 	enter(dir);
 	expect_value("a/b", "second");
-	expect_value("a/c", "critical one");
+	expect_sealed("a/b", 1, "first");
+	expect_sealed("a/c", 1, "critical one");
 	expect_signs("a/key");
 	ck_assert(verifies());
 	ck_assert_int_eq(vault_count(&keys_place, CKO_SR_EVENT, CKA_SR_EVENT, "vault.moved"), 2);
-	ck_assert_uint_eq(vault_login(&keys_place, pin), CKR_PIN_LOCKED);
+	ck_assert_uint_eq(vault_login(&keys_place, pin), CKR_PIN_INCORRECT); /* no mac key knows it */
 	go_back();
 	expect_value("a/b", "second");
 	expect_signs("a/key");
@@ -271,14 +295,66 @@ START_TEST(members_go_on_with_their_passphrases)
 }
 END_TEST
 
+static void job(const char *kind, CK_ATTRIBUTE_TYPE type, const char *text)
+{
+	struct sr_attrs template = SR_ATTRS_INIT;
+	struct sr_created created = { .id = "" };
+	sr_attrs_put_text(&template, CKA_SR_KIND, kind);
+	sr_attrs_put_text(&template, type, text);
+	expect(sr_class_find(CKO_SR_JOB)->create(&keys_place.caller, &template, &created, &keys_place.err), CKR_OK,
+		NONE);
+	sr_created_clear(&created);
+	sr_attrs_clear(&template);
+}
+
+static void add_viewer(const char *name)
+{
+	struct sr_attrs template = SR_ATTRS_INIT;
+	struct sr_created created = { .id = "" };
+	sr_attrs_put_text(&template, CKA_SR_NAME, name);
+	sr_attrs_put_text(&template, CKA_SR_ROLE, "viewer");
+	sr_attrs_put_text(&template, CKA_VALUE, PASSPHRASE);
+	expect(sr_class_find(CKO_SR_MEMBER)->create(&keys_place.caller, &template, &created, &keys_place.err), CKR_OK,
+		NONE);
+	sr_created_clear(&created);
+	sr_attrs_clear(&template);
+}
+
+/* What is kept of a passphrase is under a generation of the seal key, too, and goes with it. */
+START_TEST(who_has_not_logged_in_since_a_generation_was_retired_is_named)
+{
+	add_viewer("vera");
+	add_viewer("otto");
+	expect(vault_put(&keys_place, "a/b", "value", NULL), CKR_OK, NONE);
+	job("rekey", CKA_SR_OFFSET, "0");
+	job("rekey-step", CKA_SR_OFFSET, "0");
+	expect(vault_login(&keys_place, "otto:" PASSPHRASE), CKR_OK, NONE);
+	vault_login_admin(&keys_place);
+	job("hsm-retire", CKA_SR_VERSION, "1");
+	leave();
+	expect(move_by(PLAIN), CKR_OK, NONE);
+	ck_assert_int_eq(number("generation"), 2);
+	ck_assert_int_eq(number("seal_generation"), 3);
+	const json_t *forgotten = json_object_get(result, "members_without_passphrase");
+	ck_assert_uint_eq(json_array_size(forgotten), 1);
+	ck_assert_str_eq(json_string_value(json_array_get(forgotten, 0)), "vera");
+	enter(dir);
+	expect_value("a/b", "value");
+	expect(vault_login(&keys_place, "otto:" PASSPHRASE), CKR_OK, NONE);
+	ck_assert_uint_eq(vault_login(&keys_place, "vera:" PASSPHRASE), CKR_PIN_INCORRECT);
+	vault_login_admin(&keys_place);
+	job("rekey", CKA_SR_OFFSET, "0");
+	ck_assert(verifies());
+}
+END_TEST
+
 START_TEST(agents_need_new_keys)
 {
 	struct sr_agent_row row = { .name = "bot", .owner = "admin", .created_ms = 1 };
 	struct sr_attrs active = SR_ATTRS_INIT;
 	memset(row.hash, 7, sizeof(row.hash));
 	sr_buf_text(&row.scopes, "secrets:read:a/*");
-	sr_identity_unref(people_agent(&keys_place, &row));
-	sr_agent_row_clear(&row);
+	sr_identity_unref(people_agent(&keys_place, &row)); /* it has the row's texts */
 	leave();
 	expect(move_by(PLAIN), CKR_OK, NONE);
 	ck_assert_int_eq(number("agents_suspended"), 1);
@@ -330,6 +406,22 @@ START_TEST(the_same_token_and_a_taken_one_are_refused)
 	ck_assert_int_ne(access(second, F_OK), 0);
 	enter(dir);
 	ck_assert(verifies());
+}
+END_TEST
+
+/* Keys of the same names that no move has made: they are nobody's to take away. */
+START_TEST(keys_that_are_there_are_left_alone)
+{
+	const struct sr_hsm_config config = { .uri = sr_buf_string(&uri) };
+	struct sr_hsm *hsm;
+	expect(sr_hsm_open(&config, &hsm, &keys_place.err), CKR_OK, NONE);
+	expect(sr_hsm_create_keys(hsm, sr_vault_id(keys_place.vault), 2, &keys_place.err), CKR_OK, NONE);
+	sr_hsm_close(hsm);
+	leave();
+	expect(move_by(PLAIN), CKR_DEVICE_ERROR, HSM_KEY_REFUSED);
+	ck_assert_int_ne(access(dir, F_OK), 0);
+	go_back();
+	ck_assert_uint_eq(second_token_objects(sr_buf_string(&uri)), 5);
 }
 END_TEST
 
@@ -506,10 +598,12 @@ Suite *sr_suite_move(void)
 	tcase_add_test(tcase, everything_is_there_under_new_keys);
 	tcase_add_test(tcase, a_moved_vault_moves_again);
 	tcase_add_test(tcase, members_go_on_with_their_passphrases);
+	tcase_add_test(tcase, who_has_not_logged_in_since_a_generation_was_retired_is_named);
 	tcase_add_test(tcase, agents_need_new_keys);
 	tcase_add_test(tcase, who_may_not_moves_nothing);
 	tcase_add_test(tcase, a_vault_in_use_is_refused);
 	tcase_add_test(tcase, the_same_token_and_a_taken_one_are_refused);
+	tcase_add_test(tcase, keys_that_are_there_are_left_alone);
 	tcase_add_test(tcase, an_hsm_that_lacks_something_is_refused);
 	tcase_add_test(tcase, an_hsm_that_is_not_there_is_refused);
 	tcase_add_test(tcase, a_directory_that_is_not_empty_is_refused);
