@@ -164,6 +164,28 @@ if [ -z "${SR_SCENARIO_OVER:-}" ]; then
 	ok "what is restored begins where its backup did"
 fi
 
+# -- killed ----------------------------------------------------------------------------------------------------------------
+if [ -z "${SR_SCENARIO_OVER:-}" ]; then
+	export LD_PRELOAD=$SR_TEST_CLOCK STRONGROOM_TEST_CLOCK=$then_
+	make_vault killed
+	put prod/then 'a value'
+	unset LD_PRELOAD STRONGROOM_TEST_CLOCK
+	put prod/now 'a value'
+	for wait in 0.05 0.15 0.25 0.35 0.5; do
+		"$sr" audit prune --before 40d >/dev/null 2>&1 &
+		victim=$!
+		sleep "$wait"
+		kill -KILL "$victim" 2>/dev/null || true
+		wait "$victim" 2>/dev/null || true
+		"$sr" audit verify >out 2>err || die "killed after $wait s: $(cat out err)"
+	done
+	"$sr" audit prune --before 40d >out 2>err || die "prune: $(cat err)"
+	"$sr" audit verify >out 2>err || die "at last: $(cat out err)"
+	grep -q 'were removed' out || die "it said: $(cat out)"
+	same "nothing is left over" "$("$sr" status --json | figure audit.first)" \
+		"$("$sr" audit query --json | "$PYTHON" -c 'import json, sys; print(json.load(sys.stdin)[0]["id"])')"
+fi
+
 # -- a full disk -----------------------------------------------------------------------------------------------------------
 if [ -z "${SR_SCENARIO_OVER:-}" ] && unshare -rm true 2>/dev/null; then
 	export LD_PRELOAD=$SR_TEST_CLOCK STRONGROOM_TEST_CLOCK=$then_
