@@ -274,11 +274,25 @@ CK_RV sr_hsm_create_keys(struct sr_hsm *hsm, const char *vault_id, unsigned gene
 	return rv;
 }
 
+/* A look at the token, once a second, would miss what is destroyed and take the token for another. */
+static void want_no_more(struct sr_hsm *hsm, const char *vault_id, unsigned generation)
+{
+	pthread_mutex_lock(&hsm->lock);
+	if (hsm->wanted == generation && strcmp(hsm->vault_id, vault_id) == 0) {
+		hsm->vault_id[0] = '\0';
+		hsm->wanted = hsm->keys.generation = 0;
+		atomic_store(&hsm->generation, 0);
+	}
+	pthread_mutex_unlock(&hsm->lock);
+}
+
 void sr_hsm_destroy_keys(struct sr_hsm *hsm, const char *vault_id, unsigned generation)
 {
 	struct survey survey = {
 		.vault_id = vault_id, .generation = generation, .seal = seal_of(hsm, generation), .destroy = true
 	};
-	if (is_name(vault_id, generation))
-		(void)sr_hsm_run(hsm, "remove the keys", survey_work, &survey, NULL);
+	if (!is_name(vault_id, generation))
+		return;
+	want_no_more(hsm, vault_id, generation);
+	(void)sr_hsm_run(hsm, "remove the keys", survey_work, &survey, NULL);
 }

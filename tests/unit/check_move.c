@@ -7,6 +7,7 @@
 
 #include "hsm/hsm.h"
 #include "tests/common/directory.h"
+#include "util/clock.h"
 
 #include <fcntl.h>
 #include <jansson.h>
@@ -511,6 +512,41 @@ START_TEST(what_does_not_hold_stops_it)
 }
 END_TEST
 
+/* Between any two calls of the HSM so much time that it looks whether its token and keys are still there. */
+static int64_t slower_ms;
+
+static void slow_clock(struct sr_now *now)
+{
+	sr_clock_system(now);
+	now->boot_ms += slower_ms += 1500;
+}
+
+static void slow_down(const char *what, unsigned long done, unsigned long total, void *ctx)
+{
+	(void)what;
+	(void)done;
+	(void)total;
+	(void)ctx;
+	sr_clock_replace(slow_clock);
+}
+
+START_TEST(a_slow_hsm_is_cleared_too)
+{
+	expect(vault_put(&keys_place, "a/b", "value", NULL), CKR_OK, NONE);
+	expect(vault_put(&keys_place, "a/c", "another", NULL), CKR_OK, NONE);
+	leave();
+	vault_sql(&keys_place,
+		"UPDATE secret_version SET sealed = (SELECT sealed FROM secret_version WHERE path = 'a/c')");
+	CK_RV rv = move_by((struct how){ .progress = slow_down });
+	sr_clock_replace(NULL);
+	ck_assert_uint_eq(rv, CKR_DEVICE_ERROR);
+	ck_assert_msg(keys_place.err.reason == SR_REASON_SEAL_BROKEN, "%s", keys_place.err.text);
+	ck_assert_int_ne(access(dir, F_OK), 0);
+	go_back();
+	ck_assert_uint_eq(second_token_objects(sr_buf_string(&uri)), 0);
+}
+END_TEST
+
 /* A limit on files is what a full disk is to whoever writes: it is met by the copy's log, once there is a copy. */
 static struct rlimit limit;
 
@@ -610,6 +646,7 @@ Suite *sr_suite_move(void)
 	tcase_add_test(tcase, a_plan_without_something_is_refused);
 	tcase_add_test(tcase, resident_keys_stay_behind_only_where_that_was_said);
 	tcase_add_loop_test(tcase, what_does_not_hold_stops_it, 0, 3);
+	tcase_add_test(tcase, a_slow_hsm_is_cleared_too);
 	tcase_add_test(tcase, a_full_disk_in_the_middle_leaves_nothing);
 	tcase_add_test(tcase, what_a_killed_move_left_is_cleared_by_the_next);
 	suite_add_tcase(suite, tcase);
