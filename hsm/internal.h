@@ -297,6 +297,16 @@ CK_RV sr_hsm_connect(struct sr_hsm *hsm, struct sr_error *err);
  * sr_keys_find_seal(hsm, generation, err): one more generation of the seal key, among hsm->keys. */
 CK_RV sr_keys_find(struct sr_hsm *hsm, struct sr_error *err);
 CK_RV sr_keys_find_seal(struct sr_hsm *hsm, unsigned generation, struct sr_error *err);
+/** sr_keys_find_role(turn, hsm, role, generation, keys, err): one key, into KEYS. sr_keys_find_older(turn, hsm, keys):
+ * those of the generations before KEYS', as far as the HSM has them, with the SoftHSM2 lock.
+ * sr_keys_destroy_copies(turn, keys). sr_keys_check_witness(turn, hsm, keys, err): KEYS are those that were there
+ * before, or the first. */
+CK_RV sr_keys_find_role(const struct sr_hsm_turn *turn, const struct sr_hsm *hsm, enum sr_hsm_role role,
+	unsigned generation, struct sr_hsm_keys *keys, struct sr_error *err);
+CK_RV sr_keys_find_older(const struct sr_hsm_turn *turn, const struct sr_hsm *hsm, struct sr_hsm_keys *keys);
+void sr_keys_destroy_copies(const struct sr_hsm_turn *turn, const struct sr_hsm_keys *keys);
+CK_RV sr_keys_check_witness(
+	const struct sr_hsm_turn *turn, struct sr_hsm *hsm, const struct sr_hsm_keys *keys, struct sr_error *err);
 /** sr_keys_find_newer(hsm, rv, err): sr_keys_find has failed by RV and ERR, and the keys were there once: whether they
  * were retired since, so that those of a newer generation are to be found in their place. */
 CK_RV sr_keys_find_newer(struct sr_hsm *hsm, CK_RV rv, struct sr_error *err);

@@ -249,12 +249,24 @@ CK_RV sr_work_complete(struct sr_work *work, struct sr_error *err)
 
 /* -- the act ----------------------------------------------------------------------------------------------------- */
 
+/* By what a newer generation of the wrap key makes of it the vault may know it by now. */
+static CK_RV check_generation(const struct sr_work *work, const struct sr_moment *at, struct sr_error *err)
+{
+	if (work->made.material.len == 0 || work->made.generation >= at->generation)
+		return CKR_OK;
+	return sr_fail(err, CKR_FUNCTION_FAILED, SR_REASON_CHANGED_MEANWHILE,
+		"key not made: the HSM's keys were changed meanwhile; try again");
+}
+
 static CK_RV check_materials(struct sr_work_job *job, const struct sr_moment *at, struct sr_error *err)
 {
 	CK_RV rv = CKR_OK;
 	for (size_t i = 0; rv == CKR_OK && i < job->count; i++) {
 		const struct sr_work *work = job->works[i];
-		if (work->how == SR_HOW_UNWRAP || work->how == SR_HOW_DERIVE)
+		if (work->how != SR_HOW_UNWRAP && work->how != SR_HOW_DERIVE)
+			continue;
+		rv = check_generation(work, at, err);
+		if (rv == CKR_OK)
 			rv = sr_place_material(work->caller, at, &work->made.material, &work->plan, err);
 	}
 	return rv;

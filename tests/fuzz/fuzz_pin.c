@@ -26,7 +26,8 @@ static struct sr_event event;
 CK_RV __wrap_sr_writer_look(struct sr_writer *writer, struct sr_moment *at, struct sr_error *err);
 void __wrap_sr_writer_look_end(struct sr_writer *writer, struct sr_moment *at);
 CK_RV __wrap_sr_writer_run(struct sr_writer *writer, struct sr_job *job, struct sr_error *err);
-CK_RV __wrap_sr_hsm_mac(struct sr_hsm *hsm, const void *data, size_t len, uint8_t mac[32], struct sr_error *err);
+CK_RV __wrap_sr_hsm_mac_by(
+	struct sr_hsm *hsm, unsigned generation, const void *data, size_t len, uint8_t mac[32], struct sr_error *err);
 bool __wrap_sr_scrypt(const void *pass, size_t len, const void *salt, size_t salt_len, unsigned log2n, unsigned r,
 	unsigned p, uint8_t *out, size_t out_len);
 CK_RV __wrap_sr_rows_token_by_hash(struct sr_vault *vault, const struct sr_moment *at, const uint8_t *hash,
@@ -51,6 +52,7 @@ CK_RV __wrap_sr_writer_look(struct sr_writer *writer, struct sr_moment *at, stru
 	(void)writer;
 	(void)err;
 	memset(at, 0, sizeof *at);
+	at->generation = 1;
 	return CKR_OK;
 }
 
@@ -62,7 +64,7 @@ void __wrap_sr_writer_look_end(struct sr_writer *writer, struct sr_moment *at)
 
 CK_RV __wrap_sr_writer_run(struct sr_writer *writer, struct sr_job *job, struct sr_error *err)
 {
-	struct sr_moment at = { .event_id = 1 };
+	struct sr_moment at = { .event_id = 1, .generation = 1 };
 	(void)writer;
 	events++;
 	event = *job->event;
@@ -71,10 +73,12 @@ CK_RV __wrap_sr_writer_run(struct sr_writer *writer, struct sr_job *job, struct 
 	return job->run ? job->run(&at, job->arg, err) : CKR_OK;
 }
 
-CK_RV __wrap_sr_hsm_mac(struct sr_hsm *hsm, const void *data, size_t len, uint8_t mac[32], struct sr_error *err)
+CK_RV __wrap_sr_hsm_mac_by(
+	struct sr_hsm *hsm, unsigned generation, const void *data, size_t len, uint8_t mac[32], struct sr_error *err)
 {
 	(void)hsm;
 	(void)err;
+	must(generation == 1);
 	must(sr_sha256(data, len, mac));
 	return CKR_OK;
 }

@@ -5,6 +5,7 @@
 #include "tests/unit/vault_people.h"
 
 #include "hsm/generations.h"
+#include "hsm/internal.h"
 #include "vault/agent.h"
 #include "vault/rekey.h"
 #include "vault/who.h"
@@ -235,6 +236,40 @@ START_TEST(everything_comes_under_the_new_keys)
 	expect_logs_in(token);
 	expect_logs_in(agent);
 	expect_logs_in(later);
+	expect_ok_audit();
+	sr_buf_clear(&before);
+	sr_buf_clear(&after);
+}
+END_TEST
+
+/* All that was found of them goes with the sessions. */
+static void lose_sessions(void)
+{
+	struct sr_hsm *hsm = keys_place.vault->hsm;
+	pthread_mutex_lock(&hsm->lock);
+	sr_pool_drop(hsm, CKR_SESSION_CLOSED);
+	pthread_mutex_unlock(&hsm->lock);
+}
+
+START_TEST(every_generation_is_found_again_after_a_loss)
+{
+	struct sr_buf before = SR_BUF_INIT, after = SR_BUF_INIT;
+	char token[64];
+	fill(3);
+	make_wrapped("k/aes");
+	use_key("s:k/aes", &before);
+	expect(vault_issue(&keys_place, "secrets:read:many/*", "3600", NULL, NULL, token), CKR_OK, NONE);
+	expect(begin(), CKR_OK, NONE);
+	lose_sessions();
+	use_key("s:k/aes", &after);
+	ck_assert(before.len == after.len && memcmp(before.data, after.data, after.len) == 0);
+	lose_sessions();
+	expect_all(3);
+	lose_sessions();
+	expect_logs_in(token);
+	lose_sessions();
+	ck_assert_int_eq(needs(1, "wrapped"), 1);
+	lose_sessions();
 	expect_ok_audit();
 	sr_buf_clear(&before);
 	sr_buf_clear(&after);
@@ -539,11 +574,16 @@ static CK_RV put_key(struct sr_act *act, struct sr_moment *at, struct sr_error *
 	return sr_rows_put_key(act->caller->vault, at, &act->event, act->arg, err);
 }
 
-static CK_RV put_again(struct sr_key_row *row)
+static CK_RV put_token(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
+{
+	return sr_rows_put_token(act->caller->vault, at, &act->event, act->arg, err);
+}
+
+static CK_RV put_again(CK_RV (*run)(struct sr_act *act, struct sr_moment *at, struct sr_error *err), void *row)
 {
 	struct sr_act act;
 	sr_act_begin(&act, &keys_place.caller, SR_EVENT_KEY_UPDATED, NULL);
-	act.run = put_key;
+	act.run = run;
 	act.arg = row;
 	return sr_act_commit(&act, &keys_place.err);
 }
@@ -569,7 +609,7 @@ START_TEST(a_key_that_was_wrapped_before_is_found)
 	ck_assert_uint_eq(sr_hsm_wrapped_generation(&row.blob), 1);
 	rekey_all();
 	vault_login_admin(&keys_place);
-	expect(put_again(&row), CKR_OK, NONE);
+	expect(put_again(put_key, &row), CKR_OK, NONE);
 	ck_assert_int_eq(needs(1, "rows"), 0);
 	ck_assert_int_eq(needs(1, "wrapped"), 1);
 	expect_kept(retire("1", "keys"), "1 wrapped keys need it (k/aes)");
@@ -579,7 +619,7 @@ START_TEST(a_key_that_was_wrapped_before_is_found)
 	ck_assert_int_eq(wrapped, 1);
 	vault_login_admin(&keys_place);
 	expect(retire("1", "keys"), CKR_OK, NONE);
-	expect(put_again(&row), CKR_FUNCTION_FAILED, CHANGED_MEANWHILE);
+	expect(put_again(put_key, &row), CKR_FUNCTION_FAILED, CHANGED_MEANWHILE);
 	use_key("s:k/aes", &after);
 	ck_assert(before.len == after.len && memcmp(before.data, after.data, after.len) == 0);
 	sr_key_row_clear(&row);
@@ -603,6 +643,11 @@ START_TEST(a_token_that_was_hashed_before_is_known)
 	vault_clock_move(3700000, 3700000, false);
 	vault_login_admin(&keys_place);
 	ck_assert_int_eq(needs(1, "tokens"), 0);
+	expect(retire("1", "keys"), CKR_OK, NONE);
+	struct sr_token_row again = { .id = "t-later", .hash = "g", .hash_generation = 1, .issuer = "member:admin" };
+	sr_buf_text(&again.scopes, "secrets:read:many/*");
+	expect(put_again(put_token, &again), CKR_FUNCTION_FAILED, CHANGED_MEANWHILE);
+	sr_token_row_clear(&again);
 }
 END_TEST
 
@@ -715,6 +760,7 @@ Suite *sr_suite_generations(void)
 	tcase_set_timeout(tcase, 240);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, everything_comes_under_the_new_keys);
+	tcase_add_test(tcase, every_generation_is_found_again_after_a_loss);
 	tcase_add_test(tcase, one_that_was_interrupted_is_gone_on_with);
 	tcase_add_test(tcase, keys_that_were_made_and_not_recorded_are_taken);
 	tcase_add_test(tcase, a_seal_that_was_begun_is_gone_on_with);
