@@ -169,7 +169,8 @@ static const struct {
 static CK_RV not_generated(struct sr_error *err, const char *why)
 {
 	return sr_fail(err, CKR_ACTION_PROHIBITED, SR_REASON_NOT_GENERATED,
-		"key not rotated: %s; import a new key at another path instead", why);
+		"key not rotated: the like of it is not generated here (%.200s); import a new key at another path",
+		why);
 }
 
 static CK_RV find_generator(struct rotation *rotation, struct sr_error *err)
@@ -287,7 +288,7 @@ static CK_RV plan(struct rotation *rotation, struct sr_error *err)
 		     rv == CKR_ATTRIBUTE_VALUE_INVALID || rv == CKR_CURVE_NOT_SUPPORTED ||
 		     rv == CKR_DOMAIN_PARAMS_INVALID;
 	if (ruled)
-		return not_generated(err, "such a key is not generated here (imported, or made by older rules)");
+		return not_generated(err, why.text);
 	if (rv == CKR_TOKEN_WRITE_PROTECTED)
 		rv = why.rv = CKR_ACTION_PROHIBITED;
 	if (rv != CKR_OK)

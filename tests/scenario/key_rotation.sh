@@ -3,7 +3,6 @@
 # that are killed and two that rotate at once. Run with SR_SCENARIO_OVER=unix it is the same over strongroomd.
 source "$(dirname "$0")/lib.sh"
 source "$(dirname "$0")/lib_keys.sh"
-[ -z "${SR_SCENARIO_OVER:-}" ] || source "$(dirname "$0")/lib_over.sh"
 make_vault
 sr=$STRONGROOM
 here=$(realpath "$(dirname "$0")")
@@ -173,10 +172,12 @@ for delay in 0.01 0.05 0.1 0.15 0.2 0.3 0.4 0.5; do
 done
 ok "a rotation that is killed leaves one key whole"
 make_key twice/key ec-p256
+pids=()
 for i in 1 2; do
 	(code=0; "$sr" key rotate twice/key --grace 1h >"twice.$i" 2>"twice.err.$i" || code=$?; echo $code >"twice.code.$i") &
+	pids+=($!)
 done
-wait
+wait "${pids[@]}"
 case "$(cat twice.code.1 twice.code.2 | tr '\n' ' ')" in
 '0 0 ' | '0 3 ' | '3 0 ') ok "two at once: $(cat twice.code.1 twice.code.2 | tr '\n' ' ')" ;;
 *) die "two at once: $(cat twice.code.1 twice.code.2 twice.err.1 twice.err.2)" ;;

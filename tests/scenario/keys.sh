@@ -74,7 +74,7 @@ same "and with a prefix those below it" "made/rsa-2048 made/rsa-3072 made/rsa-40
 	"$("$sr" key list 'made/rsa*' --json | json '" ".join(r["path"] for r in it)')"
 same "a prefix of nothing" "[]" "$("$sr" key list nothing --json)"
 "$sr" key list made/e >out
-same "the table" "path parts kind custody tier usage id created_at" "$(head -n 1 out | xargs)"
+same "the table" "path parts kind custody tier usage id created_at former_until" "$(head -n 1 out | xargs)"
 same "a line a key" 5 "$(wc -l <out)"
 [ -z "$("$sr" secret list)" ] || die "keys are among the secrets"
 ok "keys are not among the secrets"

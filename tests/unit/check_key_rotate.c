@@ -529,6 +529,42 @@ START_TEST(a_kind_that_is_not_generated)
 }
 END_TEST
 
+/* What the HSM has on the disk. */
+static int objects(void)
+{
+	char command[128];
+	int count = -1;
+	snprintf(command, sizeof(command), "find %s -name '*.object' | wc -l", keys_place.dir);
+	FILE *out = popen(command, "r");
+	ck_assert(out && fscanf(out, "%d", &count) == 1);
+	pclose(out);
+	return count;
+}
+
+/* The HSM has made the key when the act finds that the token has ended. */
+START_TEST(what_is_refused_late_leaves_nothing)
+{
+	char before[80], after[80], pin[64];
+	keys_make_ec("a/key");
+	text_of("p:a/key", CKA_UNIQUE_ID, before);
+	expect(vault_issue(&keys_place, "keys:create:a/*", "600", NULL, NULL, pin), CKR_OK, NONE);
+	expect(vault_login(&keys_place, pin), CKR_OK, NONE);
+	int count = objects();
+	ck_assert_int_gt(count, 0);
+	vault_clock_move(601000, 601000, false);
+	expect(rotate("p:a/key", "3600"), CKR_USER_NOT_LOGGED_IN, EXPIRED);
+	ck_assert_int_eq(objects(), count);
+	vault_login_admin(&keys_place);
+	text_of("p:a/key", CKA_UNIQUE_ID, after);
+	ck_assert_str_eq(before, after);
+	expect(rotate("p:a/key", "0"), CKR_OK, NONE);
+	ck_assert_int_eq(objects(), count);
+	expect(rotate("p:a/key", "3600"), CKR_OK, NONE);
+	ck_assert_int_eq(objects(), count + 1);
+	sound();
+}
+END_TEST
+
 /* -- frozen, swept ------------------------------------------------------------------------------------------------ */
 
 static void set_frozen(const char *path, bool frozen)
@@ -666,6 +702,7 @@ Suite *sr_suite_key_rotate(void)
 	tcase_add_test(c, who_may_not);
 	tcase_add_test(c, what_is_not_rotated);
 	tcase_add_test(c, a_kind_that_is_not_generated);
+	tcase_add_test(c, what_is_refused_late_leaves_nothing);
 	tcase_add_test(c, a_frozen_path);
 	tcase_add_test(c, former_keys_are_destroyed_after_their_time);
 	tcase_add_test(c, a_frozen_path_keeps_its_former_key);
