@@ -39,6 +39,15 @@ static CK_RV check_end(
 			      (unsigned long long)standing->head.seq, (unsigned long long)expected->seq);
 }
 
+static CK_RV put_key(
+	const struct sr_store_ops *ops, struct sr_tx *tx, const struct sr_audit_key_row *key, struct sr_error *err)
+{
+	char text[16];
+	snprintf(text, sizeof text, "%u", (unsigned)key->generation);
+	CK_RV rv = ops->audit_key_put(tx, key, err);
+	return rv == CKR_OK ? ops->meta_put(tx, SR_KEYS_META, text, err) : rv;
+}
+
 /* What the HSM vouches for, in the words of the new epoch. KEY: of another HSM, whose place this is now; NULL: it is
  * the same. */
 static CK_RV put_epoch(const struct sr_place *place, const struct sr_audit_key_row *key, struct sr_error *err)
@@ -54,7 +63,7 @@ static CK_RV put_epoch(const struct sr_place *place, const struct sr_audit_key_r
 	snprintf(text, sizeof text, "%llu", (unsigned long long)place->epoch);
 	rv = ops->meta_put(tx, SR_EPOCH_META, text, err);
 	if (rv == CKR_OK && key)
-		rv = ops->audit_key_put(tx, key, err);
+		rv = put_key(ops, tx, key, err);
 	if (rv == CKR_OK)
 		rv = ops->standing_get(tx, &row, &found, err);
 	if (rv == CKR_OK)

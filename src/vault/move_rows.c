@@ -135,6 +135,8 @@ CK_RV sr_move_rows(struct sr_moving *moving, struct sr_error *err)
 		sr_move_progress(moving, "rows", cursor.rows, 0);
 	}
 	moving->rows = cursor.rows;
+	if (rv == CKR_OK) /* by which the copy's rows are from here on */
+		moving->at.generation = moving->keys;
 	return rv;
 }
 

@@ -64,20 +64,12 @@ CK_RV sr_generations_opening(struct sr_vault *vault, unsigned *keys, unsigned *s
 	return rv;
 }
 
-static CK_RV put_opening(
-	struct sr_vault *vault, struct sr_tx *tx, const char *name, unsigned generation, struct sr_error *err)
-{
-	char text[16];
-	snprintf(text, sizeof(text), "%u", generation);
-	return vault->store->ops->meta_put(tx, name, text, err);
-}
-
 CK_RV sr_generations_move(
 	struct sr_vault *vault, struct sr_moment *at, unsigned keys, unsigned seal, struct sr_error *err)
 {
-	CK_RV rv = put_opening(vault, at->tx, SR_KEYS_META, keys, err);
-	if (rv == CKR_OK)
-		rv = put_opening(vault, at->tx, SR_SEAL_META, seal, err);
+	char text[16];
+	snprintf(text, sizeof(text), "%u", seal);
+	CK_RV rv = vault->store->ops->meta_put(at->tx, SR_SEAL_META, text, err);
 	if (rv == CKR_OK)
 		rv = sr_state_put(vault->store, at, NEWEST, seal, err);
 	if (rv == CKR_OK)

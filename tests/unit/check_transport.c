@@ -4,6 +4,7 @@
 #include "tests/unit/suites.h"
 
 #include "hsm/transport.h"
+#include "util/crypto.h"
 
 #include <p11-kit/p11-kit.h>
 #include <stdio.h>
@@ -69,7 +70,12 @@ static void assert_same(int kind, const struct rig_key *key, const struct sr_buf
 static CK_RV move(int kind, const struct sr_buf *blob, struct sr_buf *moved)
 {
 	CK_OBJECT_CLASS object_class = rig_kinds[kind].len ? CKO_SECRET_KEY : CKO_PRIVATE_KEY;
-	return sr_transport_move(transport, object_class, rig_kinds[kind].type, blob, moved, &rig_err);
+	struct sr_buf material = SR_BUF_INIT;
+	CK_RV rv = sr_transport_move(transport, object_class, rig_kinds[kind].type, blob, moved, &material, &rig_err);
+	if (rv == CKR_OK)
+		ck_assert_uint_ge(material.len, SR_SHA256_LEN);
+	sr_buf_clear(&material);
+	return rv;
 }
 
 START_TEST(each_kind_is_the_same_key_there)
