@@ -80,13 +80,27 @@ CK_RV sr_keys_noted(struct sr_vault *vault, const struct sr_moment *at, enum sr_
 	return read_generation(vault, at, subject, generation, err);
 }
 
+/* Made before the transaction: by then that generation may be retired, and nobody could prove it any more. */
+static CK_RV check_alive(struct sr_vault *vault, const struct sr_moment *at, unsigned generation, struct sr_error *err)
+{
+	unsigned oldest = 1;
+	if (generation >= at->generation)
+		return CKR_OK;
+	CK_RV rv = sr_keys_oldest(vault, at, &oldest, err);
+	if (rv == CKR_OK && generation < oldest)
+		rv = sr_fail(err, CKR_FUNCTION_FAILED, SR_REASON_CHANGED_MEANWHILE,
+			"not stored: the HSM's keys were changed meanwhile; try again");
+	return rv;
+}
+
 /* Drawn before the transaction in which its row is made; a newer generation may have begun in between. */
 CK_RV sr_keys_note_token(
 	struct sr_vault *vault, struct sr_moment *at, const struct sr_token_row *row, struct sr_error *err)
 {
 	if (row->hash_generation == 0 || row->hash_generation == at->generation)
 		return CKR_OK;
-	return sr_keys_note(vault, at, SR_HASHED_TOKEN, row->id, row->hash_generation, err);
+	CK_RV rv = check_alive(vault, at, row->hash_generation, err);
+	return rv == CKR_OK ? sr_keys_note(vault, at, SR_HASHED_TOKEN, row->id, row->hash_generation, err) : rv;
 }
 
 CK_RV sr_keys_note_member(
@@ -94,7 +108,8 @@ CK_RV sr_keys_note_member(
 {
 	if (row->hash_generation == 0)
 		return CKR_OK;
-	return sr_keys_note(vault, at, SR_HASHED_MEMBER, row->name, row->hash_generation, err);
+	CK_RV rv = check_alive(vault, at, row->hash_generation, err);
+	return rv == CKR_OK ? sr_keys_note(vault, at, SR_HASHED_MEMBER, row->name, row->hash_generation, err) : rv;
 }
 
 /* The key that it had is the one before, if it keeps one. */
@@ -104,7 +119,9 @@ CK_RV sr_keys_note_agent(
 	unsigned before = 0;
 	if (row->hash_generation == 0 || at->generation == 1)
 		return CKR_OK;
-	CK_RV rv = sr_keys_noted(vault, at, SR_HASHED_AGENT, row->name, &before, err);
+	CK_RV rv = check_alive(vault, at, row->hash_generation, err);
+	if (rv == CKR_OK)
+		rv = sr_keys_noted(vault, at, SR_HASHED_AGENT, row->name, &before, err);
 	if (rv == CKR_OK)
 		rv = sr_keys_note(vault, at, SR_HASHED_AGENT_OLD, row->name, before ? before : 1, err);
 	return rv == CKR_OK ? sr_keys_note(vault, at, SR_HASHED_AGENT, row->name, row->hash_generation, err) : rv;
@@ -114,13 +131,10 @@ CK_RV sr_keys_note_agent(
 static CK_RV note_wrapped(
 	struct sr_vault *vault, struct sr_moment *at, const struct sr_key_row *row, struct sr_error *err)
 {
-	unsigned oldest = 1, generation = sr_hsm_wrapped_generation(&row->blob);
+	unsigned generation = sr_hsm_wrapped_generation(&row->blob);
 	if (generation >= at->generation)
 		return CKR_OK;
-	CK_RV rv = sr_keys_oldest(vault, at, &oldest, err);
-	if (rv == CKR_OK && generation < oldest)
-		rv = sr_fail(err, CKR_FUNCTION_FAILED, SR_REASON_CHANGED_MEANWHILE,
-			"key not stored: the HSM's keys were changed meanwhile; try again");
+	CK_RV rv = check_alive(vault, at, generation, err);
 	return rv == CKR_OK ? sr_state_put(vault->store, at, LATE, at->event_id, err) : rv;
 }
 

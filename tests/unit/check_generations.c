@@ -539,11 +539,16 @@ static CK_RV put_key(struct sr_act *act, struct sr_moment *at, struct sr_error *
 	return sr_rows_put_key(act->caller->vault, at, &act->event, act->arg, err);
 }
 
-static CK_RV put_again(struct sr_key_row *row)
+static CK_RV put_token(struct sr_act *act, struct sr_moment *at, struct sr_error *err)
+{
+	return sr_rows_put_token(act->caller->vault, at, &act->event, act->arg, err);
+}
+
+static CK_RV put_again(CK_RV (*run)(struct sr_act *act, struct sr_moment *at, struct sr_error *err), void *row)
 {
 	struct sr_act act;
 	sr_act_begin(&act, &keys_place.caller, SR_EVENT_KEY_UPDATED, NULL);
-	act.run = put_key;
+	act.run = run;
 	act.arg = row;
 	return sr_act_commit(&act, &keys_place.err);
 }
@@ -569,7 +574,7 @@ START_TEST(a_key_that_was_wrapped_before_is_found)
 	ck_assert_uint_eq(sr_hsm_wrapped_generation(&row.blob), 1);
 	rekey_all();
 	vault_login_admin(&keys_place);
-	expect(put_again(&row), CKR_OK, NONE);
+	expect(put_again(put_key, &row), CKR_OK, NONE);
 	ck_assert_int_eq(needs(1, "rows"), 0);
 	ck_assert_int_eq(needs(1, "wrapped"), 1);
 	expect_kept(retire("1", "keys"), "1 wrapped keys need it (k/aes)");
@@ -579,7 +584,7 @@ START_TEST(a_key_that_was_wrapped_before_is_found)
 	ck_assert_int_eq(wrapped, 1);
 	vault_login_admin(&keys_place);
 	expect(retire("1", "keys"), CKR_OK, NONE);
-	expect(put_again(&row), CKR_FUNCTION_FAILED, CHANGED_MEANWHILE);
+	expect(put_again(put_key, &row), CKR_FUNCTION_FAILED, CHANGED_MEANWHILE);
 	use_key("s:k/aes", &after);
 	ck_assert(before.len == after.len && memcmp(before.data, after.data, after.len) == 0);
 	sr_key_row_clear(&row);
@@ -603,6 +608,11 @@ START_TEST(a_token_that_was_hashed_before_is_known)
 	vault_clock_move(3700000, 3700000, false);
 	vault_login_admin(&keys_place);
 	ck_assert_int_eq(needs(1, "tokens"), 0);
+	expect(retire("1", "keys"), CKR_OK, NONE);
+	struct sr_token_row again = { .id = "t-later", .hash = "g", .hash_generation = 1, .issuer = "member:admin" };
+	sr_buf_text(&again.scopes, "secrets:read:many/*");
+	expect(put_again(put_token, &again), CKR_FUNCTION_FAILED, CHANGED_MEANWHILE);
+	sr_token_row_clear(&again);
 }
 END_TEST
 
