@@ -3,6 +3,7 @@
 #define _GNU_SOURCE 1
 
 #include "tests/unit/hsm_rig.h"
+#include "hsm/generations.h"
 #include "tests/unit/suites.h"
 #include "util/crypto.h"
 
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #define UID "abcdefghijklmnopqrstuvwxyz"
+#define GENERATIONS 12u
 
 static struct sr_attrs secret_template(CK_KEY_TYPE type, bool extractable)
 {
@@ -997,6 +999,126 @@ static TCase *add_case(Suite *suite, const char *name)
 	return tests;
 }
 
+/* -- generations of the vault's own keys ------------------------------------------------------------------------ */
+
+/* All that was found of them goes with the sessions. */
+static void lose_sessions(void)
+{
+	pthread_mutex_lock(&rig_hsm->lock);
+	sr_pool_drop(rig_hsm, CKR_SESSION_CLOSED);
+	pthread_mutex_unlock(&rig_hsm->lock);
+}
+
+static void assert_mac(unsigned generation, const uint8_t expected[SR_HSM_MAC_LEN], bool same)
+{
+	uint8_t mac[SR_HSM_MAC_LEN];
+	assert_ok(sr_hsm_mac_by(rig_hsm, generation, "x", 1, mac, &rig_err));
+	ck_assert_int_eq(memcmp(mac, expected, sizeof(mac)) == 0, same);
+}
+
+/* Made, told apart, taken for the newest and never back; found again after a loss; destroyed from the oldest up. */
+START_TEST(generations_follow_each_other)
+{
+	uint8_t first[SR_HSM_MAC_LEN], digest[32] = { 1 }, signature[SR_HSM_SIGNATURE_LEN];
+	struct sr_buf one = SR_BUF_INIT, two = SR_BUF_INIT;
+	unsigned by = 0;
+	assert_ok(sr_hsm_mac(rig_hsm, "x", 1, first, &rig_err));
+	assert_refused(sr_hsm_need_keys_of(rig_hsm, 2, &rig_err), CKR_DEVICE_ERROR, SR_REASON_HSM_KEY_REFUSED);
+	assert_refused(sr_hsm_advance(rig_hsm, 2, &rig_err), CKR_DEVICE_ERROR, SR_REASON_HSM_KEY_REFUSED);
+	assert_ok(sr_hsm_make_keys_of(rig_hsm, 2, &rig_err));
+	assert_ok(sr_hsm_make_keys_of(rig_hsm, 2, &rig_err)); /* what is there is as good */
+	ck_assert_uint_eq(sr_hsm_generation(rig_hsm), 1);
+	assert_mac(0, first, true);
+	assert_mac(2, first, false);
+	assert_ok(sr_hsm_advance(rig_hsm, 2, &rig_err));
+	assert_ok(sr_hsm_advance(rig_hsm, 1, &rig_err));
+	ck_assert_uint_eq(sr_hsm_generation(rig_hsm), 2);
+	for (int i = 0; i < 2; i++) {
+		assert_mac(0, first, false);
+		assert_mac(1, first, true);
+		assert_ok(sr_hsm_sign_as(rig_hsm, digest, signature, &by, &rig_err));
+		ck_assert_uint_eq(by, 2);
+		lose_sessions();
+	}
+	assert_ok(sr_hsm_audit_key_of(rig_hsm, 1, &one, &rig_err));
+	assert_ok(sr_hsm_audit_key(rig_hsm, &two, &rig_err));
+	ck_assert(one.len == two.len && memcmp(one.data, two.data, one.len) != 0);
+	assert_ok(sr_hsm_drop_keys_of(rig_hsm, 1, &rig_err));
+	assert_ok(sr_hsm_drop_keys_of(rig_hsm, 1, &rig_err)); /* gone already */
+	assert_refused(sr_hsm_mac_by(rig_hsm, 1, "x", 1, first, &rig_err), CKR_DEVICE_ERROR, SR_REASON_HSM_KEY_REFUSED);
+	assert_mac(0, first, false);
+	lose_sessions();
+	assert_mac(2, first, false);
+	sr_buf_clear(&one);
+	sr_buf_clear(&two);
+}
+END_TEST
+
+/* More than are at hand at once: the newest and those before it stay. */
+START_TEST(so_many_generations_are_at_hand)
+{
+	uint8_t mac[GENERATIONS][SR_HSM_MAC_LEN];
+	for (unsigned i = 1; i < GENERATIONS; i++) {
+		assert_ok(sr_hsm_mac(rig_hsm, "x", 1, mac[i], &rig_err));
+		assert_ok(sr_hsm_make_keys_of(rig_hsm, i + 1, &rig_err));
+		assert_ok(sr_hsm_advance(rig_hsm, i + 1, &rig_err));
+	}
+	for (unsigned i = GENERATIONS - 1; i > GENERATIONS - SR_KEYS_ALIVE_MAX; i--)
+		ck_assert_uint_ne(sr_keys_wrap(&rig_hsm->keys, i), 0);
+	for (unsigned i = 1; i < GENERATIONS; i++)
+		assert_mac(i, mac[i], true);
+}
+END_TEST
+
+/* A wrapped key says by which it is, opens by it while that is there, and is the same key wrapped anew. */
+START_TEST(wrapped_keys_follow_the_generations)
+{
+	struct sr_hsm_place place = rig_of(SR_HSM_WRAPPED, UID);
+	struct sr_buf wrapped = SR_BUF_INIT, material = SR_BUF_INIT;
+	uint8_t before[64], after[64];
+	struct sr_hsm_made made, again;
+	struct sr_attrs template = secret_template(CKK_GENERIC_SECRET, false);
+	place.with_material = true;
+	static const char value[] = "a secret of sixty-four bytes, which is a multiple of eight, you see";
+	assert_ok(import(&place, CKK_GENERIC_SECRET, value, 64, false, &made));
+	ck_assert_uint_eq(sr_hsm_wrapped_generation(&made.blob), 1);
+	ck_assert_uint_eq(made.generation, 1);
+	fingerprint(made.key, before);
+	assert_ok(sr_hsm_make_keys_of(rig_hsm, 2, &rig_err));
+	assert_ok(sr_hsm_advance(rig_hsm, 2, &rig_err));
+	lose_sessions();
+	fingerprint(made.key, after);
+	ck_assert_mem_eq(before, after, 64);
+	assert_ok(sr_hsm_rewrap(rig_hsm, &made.blob, CKO_SECRET_KEY, &template, &wrapped, &material, &rig_err));
+	ck_assert_uint_eq(sr_hsm_wrapped_generation(&wrapped), 2);
+	ck_assert_uint_eq(material.len, 2 * SR_SHA256_LEN); /* by the newest, and by the one that made the first */
+	ck_assert_mem_eq(material.data + SR_SHA256_LEN, made.material.data, SR_SHA256_LEN);
+	ck_assert_mem_ne(material.data, made.material.data, SR_SHA256_LEN);
+	assert_ok(import(&place, CKK_GENERIC_SECRET, value, 64, false, &again));
+	ck_assert_mem_eq(again.material.data, material.data, material.len); /* the same key is known by either */
+	ck_assert_uint_eq(again.generation, 2);
+	assert_ok(sr_hsm_drop_keys_of(rig_hsm, 1, &rig_err));
+	lose_sessions();
+	sr_cache_forget(rig_hsm, UID);
+	struct sr_hsm_key *old = sr_hsm_key_wrapped(UID, 1, &made.blob, &template);
+	struct sr_hsm_key *new = sr_hsm_key_wrapped(UID, 2, &wrapped, &template);
+	CK_MECHANISM hmac = { CKM_SHA512_HMAC, NULL, 0 };
+	struct sr_buf out = SR_BUF_INIT;
+	assert_refused(rig_operate(SR_HSM_SIGN, old, &hmac, "x", 1, &out), CKR_DEVICE_ERROR, SR_REASON_SEAL_BROKEN);
+	assert_refused(sr_hsm_rewrap(rig_hsm, &made.blob, CKO_SECRET_KEY, &template, &out, &material, &rig_err),
+		CKR_DEVICE_ERROR, SR_REASON_SEAL_BROKEN);
+	fingerprint(new, after);
+	ck_assert_mem_eq(before, after, 64);
+	sr_hsm_key_unref(old);
+	sr_hsm_key_unref(new);
+	sr_hsm_made_clear(&made);
+	sr_hsm_made_clear(&again);
+	sr_attrs_clear(&template);
+	sr_buf_clear(&wrapped);
+	sr_buf_clear(&material);
+}
+END_TEST
+
 Suite *sr_suite_hsm_key(void)
 {
 	Suite *suite = suite_create("hsm_key");
@@ -1027,6 +1149,10 @@ Suite *sr_suite_hsm_key(void)
 	tcase_add_test(cache, plain_handles_are_bounded_and_copies_wait_for_room);
 	tcase_add_test(cache, new_generation_takes_the_place_of_the_old);
 	tcase_add_test(cache, stale_handle_is_looked_for_again);
+	TCase *generations = add_case(suite, "generations");
+	tcase_add_test(generations, generations_follow_each_other);
+	tcase_add_test(generations, so_many_generations_are_at_hand);
+	tcase_add_test(generations, wrapped_keys_follow_the_generations);
 	TCase *lost = add_case(suite, "lost");
 	tcase_add_loop_test(lost, lost_sessions_lose_no_key, 0, LOSSES);
 	tcase_add_loop_test(lost, lost_sessions_do_not_make_a_key_twice, 0, LOSSES);
