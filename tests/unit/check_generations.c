@@ -5,7 +5,6 @@
 #include "tests/unit/vault_people.h"
 
 #include "hsm/generations.h"
-#include "hsm/internal.h"
 #include "vault/agent.h"
 #include "vault/rekey.h"
 #include "vault/who.h"
@@ -236,40 +235,6 @@ START_TEST(everything_comes_under_the_new_keys)
 	expect_logs_in(token);
 	expect_logs_in(agent);
 	expect_logs_in(later);
-	expect_ok_audit();
-	sr_buf_clear(&before);
-	sr_buf_clear(&after);
-}
-END_TEST
-
-/* All that was found of them goes with the sessions. */
-static void lose_sessions(void)
-{
-	struct sr_hsm *hsm = keys_place.vault->hsm;
-	pthread_mutex_lock(&hsm->lock);
-	sr_pool_drop(hsm, CKR_SESSION_CLOSED);
-	pthread_mutex_unlock(&hsm->lock);
-}
-
-START_TEST(every_generation_is_found_again_after_a_loss)
-{
-	struct sr_buf before = SR_BUF_INIT, after = SR_BUF_INIT;
-	char token[64];
-	fill(3);
-	make_wrapped("k/aes");
-	use_key("s:k/aes", &before);
-	expect(vault_issue(&keys_place, "secrets:read:many/*", "3600", NULL, NULL, token), CKR_OK, NONE);
-	expect(begin(), CKR_OK, NONE);
-	lose_sessions();
-	use_key("s:k/aes", &after);
-	ck_assert(before.len == after.len && memcmp(before.data, after.data, after.len) == 0);
-	lose_sessions();
-	expect_all(3);
-	lose_sessions();
-	expect_logs_in(token);
-	lose_sessions();
-	ck_assert_int_eq(needs(1, "wrapped"), 1);
-	lose_sessions();
 	expect_ok_audit();
 	sr_buf_clear(&before);
 	sr_buf_clear(&after);
@@ -760,7 +725,6 @@ Suite *sr_suite_generations(void)
 	tcase_set_timeout(tcase, 240);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, everything_comes_under_the_new_keys);
-	tcase_add_test(tcase, every_generation_is_found_again_after_a_loss);
 	tcase_add_test(tcase, one_that_was_interrupted_is_gone_on_with);
 	tcase_add_test(tcase, keys_that_were_made_and_not_recorded_are_taken);
 	tcase_add_test(tcase, a_seal_that_was_begun_is_gone_on_with);
