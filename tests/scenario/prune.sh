@@ -62,10 +62,14 @@ exits 5 "an approval that nobody gives" "$sr" policy set 'loose/*' --tier sensit
 "$sr" token issue --scope 'secrets:read:prod/*' --ttl 10m --max-uses 3 >used.pin 2>err || die "token: $(cat err)"
 chmod 600 used.pin
 STRONGROOM_PIN_FILE=$place/used.pin "$sr" secret get prod/2 >out 2>err || die "a use: $(cat err)"
-"$sr" hsm rekey 2>err || die "rekey: $(cat err)"
+"$sr" audit key >key.pem
+# What the vault knows of generations and of former keys has to be accounted for afterwards too.
+"$sr" hsm rekey --all 2>err || die "rekey: $(cat err)"
+"$sr" agent rotate helper >out 2>err || die "agent: $(cat err)"
+"$sr" key rotate app/key --grace 365d >out 2>err || die "key: $(cat err)"
+exits 0 "a login of then" env STRONGROOM_PIN_FILE="$place/viewer.pin" "$sr" secret list
 "$sr" backup backup.1 >out 2>err || die "backup: $(cat err)"
 "$sr" audit export --format jsonl --out before.jsonl 2>err || die "export: $(cat err)"
-"$sr" audit key >key.pem
 unset LD_PRELOAD STRONGROOM_TEST_CLOCK
 restart
 put prod/new 'of today'
