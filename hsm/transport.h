@@ -19,8 +19,9 @@ struct sr_transport;
 CK_RV sr_transport_open(struct sr_hsm *from, struct sr_hsm *to, struct sr_transport **transport, struct sr_error *err);
 void sr_transport_close(struct sr_transport *transport); /* NULL is allowed */
 
-/** sr_transport_move(transport, object_class, type, blob, moved, material, err): BLOB is under a wrap key of FROM; MOVED
- * gets the same key under that of TO, MATERIAL what begins with the digest that it is recognised by there. CKR_WRAPPED_KEY_INVALID, SEAL_BROKEN: it does not open. */
+/** sr_transport_move(transport, object_class, type, blob, moved, material, err): BLOB is under a wrap key of FROM;
+ * MOVED gets the same key under that of TO, MATERIAL what begins with the digest that it is recognised by there.
+ * CKR_WRAPPED_KEY_INVALID, SEAL_BROKEN: it does not open. */
 CK_RV sr_transport_move(struct sr_transport *transport, CK_OBJECT_CLASS object_class, CK_KEY_TYPE type,
 	const struct sr_buf *blob, struct sr_buf *moved, struct sr_buf *material, struct sr_error *err);
 
