@@ -8,7 +8,7 @@
 #define SR_WIRE_DATA_MAX (16u << 20)                 /* one byte string of a call: SR_CALL_DATA_MAX */
 #define SR_WIRE_BODY_MAX ((16u << 20) + (1u << 20))  /* a request or an answer, all its frames together */
 #define SR_WIRE_ROOM_MAX ((16u << 20) + (64u << 10)) /* room for one output: what a cipher adds to its input */
-#define SR_WIRE_VALUE_MAX (64u << 10)                /* one attribute's value */
+#define SR_WIRE_VALUE_MAX (256u << 10)               /* one attribute's value; pages of an export are the longest */
 #define SR_WIRE_PARAMETER_MAX (64u << 10)            /* a byte string within a mechanism's parameter */
 #define SR_WIRE_ATTRIBUTES_MAX 128u
 #define SR_WIRE_LIST_MAX 1024u  /* slots or mechanisms asked for */
