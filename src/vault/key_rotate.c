@@ -539,10 +539,12 @@ static CK_RV settle(struct rotation *rotation, struct sr_error *err)
 
 static CK_RV prepare(struct rotation *rotation, enum sr_part part, const struct sr_attrs *changes, struct sr_error *err)
 {
+	const uint32_t both = SR_ACTION_CREATE | SR_ACTION_DELETE; /* for it ends a key, and makes one */
 	uint32_t actions = sr_key_actions(rotation->caller, rotation->path);
 	CK_RV rv = actions ? check_part(part, err) : sr_key_gone(err);
-	if (rv == CKR_OK && !(actions & SR_ACTION_CREATE))
-		rv = prohibited(err, SR_REASON_OUT_OF_SCOPE, "your login has no keys:create for this path");
+	if (rv == CKR_OK && (actions & both) != both)
+		rv = prohibited(
+			err, SR_REASON_OUT_OF_SCOPE, "your login has not keys:create and keys:delete for this path");
 	if (rv == CKR_OK)
 		rv = take_grace(rotation, changes, err);
 	if (rv == CKR_OK)

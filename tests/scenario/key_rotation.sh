@@ -117,9 +117,10 @@ with_token() # CODE WHAT SCOPE...
 	(umask 077 && token --ttl 10m "$@" >token.pin)
 	STRONGROOM_PIN_FILE=$place/token.pin exits "$code" "$what" "$sr" key rotate app/signing
 }
-with_token 3 "a token without keys:create" --scope 'keys:sign:app/*'
-with_token 4 "a token for other paths" --scope 'keys:create:web/*'
-with_token 0 "one with it" --scope 'keys:create:app/*'
+with_token 3 "a token without keys:create" --scope 'keys:delete:app/*'
+with_token 3 "a token without keys:delete" --scope 'keys:create:app/*'
+with_token 4 "a token for other paths" --scope 'keys:create:web/*' --scope 'keys:delete:web/*'
+with_token 0 "one with both" --scope 'keys:create:app/*' --scope 'keys:delete:app/*'
 quietly "$sr" key rotate app/signing --grace 1h
 exits 0 "a deleted key" "$sr" key delete app/signing
 same "takes its former one along" 0 "$("$sr" key list app/ --json | pick_row 'len(it)')"

@@ -449,12 +449,14 @@ START_TEST(who_may_not)
 	keys_as("keys:sign:*\nkeys:delete:*", NULL);
 	expect(rotate("p:a/key", "0"), CKR_ACTION_PROHIBITED, OUT_OF_SCOPE);
 	expect_event(KEY_ROTATED, DENIED, "a/key", "out_of_scope");
-	keys_as("keys:create:b/*", NULL);
+	keys_as("keys:create:*", NULL);
+	expect(rotate("p:a/key", "0"), CKR_ACTION_PROHIBITED, OUT_OF_SCOPE);
+	keys_as("keys:create:b/*\nkeys:delete:b/*", NULL);
 	expect(rotate("p:a/key", "0"), CKR_OBJECT_HANDLE_INVALID, NOT_FOUND);
-	keys_as("keys:create:a/*", NULL);
+	keys_as("keys:create:a/*\nkeys:delete:a/*", NULL);
 	expect(rotate("p:a/key", "0"), CKR_OK, NONE);
 	vault_login_admin(&keys_place);
-	expect(vault_issue(&keys_place, "keys:create:a/*", "600", NULL, NULL, pin), CKR_OK, NONE);
+	expect(vault_issue(&keys_place, "keys:create:a/*\nkeys:delete:a/*", "600", NULL, NULL, pin), CKR_OK, NONE);
 	expect(keys_set(CKO_PRIVATE_KEY, "p:a/key", LIST(TEXT(CKA_SR_TIER, "critical"))), CKR_OK, NONE);
 	expect(vault_login(&keys_place, pin), CKR_OK, NONE);
 	expect(rotate("p:a/key", "0"), CKR_ACTION_PROHIBITED, APPROVAL_REQUIRED);
@@ -547,7 +549,7 @@ START_TEST(what_is_refused_late_leaves_nothing)
 	char before[80], after[80], pin[64];
 	keys_make_ec("a/key");
 	text_of("p:a/key", CKA_UNIQUE_ID, before);
-	expect(vault_issue(&keys_place, "keys:create:a/*", "600", NULL, NULL, pin), CKR_OK, NONE);
+	expect(vault_issue(&keys_place, "keys:create:a/*\nkeys:delete:a/*", "600", NULL, NULL, pin), CKR_OK, NONE);
 	expect(vault_login(&keys_place, pin), CKR_OK, NONE);
 	int count = objects();
 	ck_assert_int_gt(count, 0);
@@ -589,7 +591,7 @@ START_TEST(a_frozen_path)
 {
 	char before[80], after[80], pin[64];
 	keys_make_ec("a/key");
-	expect(vault_issue(&keys_place, "keys:create:a/*", "600", NULL, NULL, pin), CKR_OK, NONE);
+	expect(vault_issue(&keys_place, "keys:create:a/*\nkeys:delete:a/*", "600", NULL, NULL, pin), CKR_OK, NONE);
 	text_of("p:a/key", CKA_UNIQUE_ID, before);
 	set_frozen("a/key", true);
 	expect(rotate("p:a/key", "60"), CKR_ACTION_PROHIBITED, FROZEN);
