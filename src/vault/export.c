@@ -14,9 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE_BYTES (32u << 10) /* and a line: twice as long in JSON it still is one value on the wire (wire/limits.h) \
-				*/
-#define PAGE_RECORDS 20000     /* looked at for one page, whatever they are */
+/* With a line more, and twice as long in JSON, a page still is one value on the wire (wire/limits.h). */
+#define PAGE_BYTES (32u << 10)
+#define PAGE_RECORDS 20000 /* looked at for one page, whatever they are */
 #define TAIL_MS (24ll * 60 * 60 * 1000)
 
 static CK_RV no_memory(struct sr_error *err)
