@@ -96,24 +96,35 @@ static CK_RV begin_epoch(struct sr_place *place, const struct sr_standing *stand
 	return rv == CKR_OK ? sr_anchor_write(place->hsm, place->vault_id, place->chain_id, &anchor, err) : rv;
 }
 
+/** struct copied: a chain that ends where it should, as far as the database and its HSM say. */
+struct copied {
+	struct sr_place place;
+	struct sr_trust trust;
+	struct sr_standing standing;
+};
+
+static CK_RV look_copied(const struct sr_writer_config *config, const struct sr_head *expected, struct copied *copied,
+	struct sr_error *err)
+{
+	*copied = (struct copied){ .trust = { .lock = PTHREAD_MUTEX_INITIALIZER } };
+	CK_RV rv = sr_place_find(config, &copied->place, err);
+	if (rv == CKR_OK)
+		rv = sr_audit_look_inside(&copied->place, &copied->trust, &copied->standing, err);
+	return rv == CKR_OK ? check_end(&copied->standing, expected, copied->place.epoch, err) : rv;
+}
+
 CK_RV sr_writer_restore_chain(const struct sr_writer_config *config, const struct sr_head *expected,
 	struct sr_restored *restored, struct sr_error *err)
 {
-	struct sr_trust trust = { .lock = PTHREAD_MUTEX_INITIALIZER };
-	struct sr_standing standing = { .newest_ms = 0 };
-	struct sr_place place;
+	struct copied copied;
 	memset(restored, 0, sizeof *restored);
-	CK_RV rv = sr_place_find(config, &place, err);
+	CK_RV rv = look_copied(config, expected, &copied, err);
 	if (rv == CKR_OK)
-		rv = sr_audit_look_inside(&place, &trust, &standing, err);
-	if (rv == CKR_OK)
-		rv = check_end(&standing, expected, place.epoch, err);
-	if (rv == CKR_OK)
-		rv = check_anchor(&place, &trust, &standing, restored, err);
+		rv = check_anchor(&copied.place, &copied.trust, &copied.standing, restored, err);
 	restored->was = *expected;
 	if (rv != CKR_OK)
 		return rv;
-	rv = begin_epoch(&place, &standing, NULL, restored, err);
+	rv = begin_epoch(&copied.place, &copied.standing, NULL, restored, err);
 	if (rv != CKR_OK)
 		sr_writer_restore_undo(config, restored);
 	return rv;
@@ -124,17 +135,11 @@ CK_RV sr_writer_restore_chain(const struct sr_writer_config *config, const struc
 CK_RV sr_writer_look_copy(const struct sr_writer_config *config, const struct sr_head *expected,
 	struct sr_moment *moment, struct sr_error *err)
 {
-	struct sr_trust trust = { .lock = PTHREAD_MUTEX_INITIALIZER };
-	struct sr_standing standing = { .newest_ms = 0 };
+	struct copied copied;
 	struct sr_standing_row row;
-	struct sr_place place;
 	memset(moment, 0, sizeof *moment);
-	CK_RV rv = sr_place_find(config, &place, err);
-	if (rv == CKR_OK)
-		rv = sr_audit_look_inside(&place, &trust, &standing, err);
-	if (rv == CKR_OK)
-		rv = check_end(&standing, expected, place.epoch, err);
-	if (rv != CKR_OK || !sr_trust_row(&trust, &row))
+	CK_RV rv = look_copied(config, expected, &copied, err);
+	if (rv != CKR_OK || !sr_trust_row(&copied.trust, &row))
 		return rv;
 	sr_clock_now(&moment->now);
 	moment->not_before_ms = row.newest_ms;
@@ -168,24 +173,18 @@ static CK_RV sign_key(
 CK_RV sr_writer_move_chain(const struct sr_writer_config *config, struct sr_hsm *to, const struct sr_head *expected,
 	struct sr_restored *restored, struct sr_error *err)
 {
-	struct sr_trust trust = { .lock = PTHREAD_MUTEX_INITIALIZER };
-	struct sr_standing standing = { .newest_ms = 0 };
+	struct copied copied;
 	struct sr_audit_key_row key = { .generation = 0 };
-	struct sr_place place;
 	memset(restored, 0, sizeof *restored);
-	CK_RV rv = sr_place_find(config, &place, err);
+	CK_RV rv = look_copied(config, expected, &copied, err);
 	if (rv == CKR_OK)
-		rv = sr_audit_look_inside(&place, &trust, &standing, err);
+		rv = check_anchor(&copied.place, &copied.trust, &copied.standing, restored, err);
 	if (rv == CKR_OK)
-		rv = check_end(&standing, expected, place.epoch, err);
-	if (rv == CKR_OK)
-		rv = check_anchor(&place, &trust, &standing, restored, err);
-	if (rv == CKR_OK)
-		rv = sign_key(&place, to, &key, err);
+		rv = sign_key(&copied.place, to, &key, err);
 	restored->was = *expected;
-	place.hsm = to;
+	copied.place.hsm = to;
 	if (rv == CKR_OK)
-		rv = begin_epoch(&place, &standing, &key, restored, err);
+		rv = begin_epoch(&copied.place, &copied.standing, &key, restored, err);
 	sr_audit_key_row_clear(&key);
 	return rv;
 }
