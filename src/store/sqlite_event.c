@@ -141,7 +141,8 @@ CK_RV sr_sqlite_event_query(
 {
 	struct sr_query query;
 	char end[SR_PATH_MAX + 2];
-	CK_RV rv = sr_query_begin(&query, tx, by[criteria->by][criteria->newest_first], err);
+	enum sr_sql sql = criteria->deciding ? SR_SQL_EVENT_DECIDING : by[criteria->by][criteria->newest_first];
+	CK_RV rv = sr_query_begin(&query, tx, sql, err);
 	if (rv != CKR_OK)
 		return rv;
 	bind_range(&query, criteria);

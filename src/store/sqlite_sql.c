@@ -226,6 +226,8 @@ static const char *const texts[SR_SQL_COUNT] = {
 	[SR_SQL_EVENT_GET] = "SELECT " EVENT " FROM event WHERE id = ?",
 	[SR_SQL_EVENT_UP] = "SELECT " EVENT " FROM event " EVENT_RANGE "ASC",
 	[SR_SQL_EVENT_DOWN] = "SELECT " EVENT " FROM event " EVENT_RANGE "DESC",
+	[SR_SQL_EVENT_DECIDING] = "SELECT " EVENT " FROM event WHERE id > ?1 AND id < ?2 AND timestamp_ms >= ?3 AND "
+				  "timestamp_ms <= ?4 AND (subject IS NOT NULL OR counted = 1) ORDER BY id",
 
 	[SR_SQL_EVENT_TIME_UP] = EVENT_TIME "at_ms, seq",
 	[SR_SQL_EVENT_TIME_DOWN] = EVENT_TIME "at_ms DESC, seq DESC",

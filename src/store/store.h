@@ -29,11 +29,13 @@ enum sr_event_by {
 };
 
 /** struct sr_event_query: what sr_store_ops.event_query narrows by index or by id order; finer criteria (globs, CIDR,
- *  lists) are the caller's. AFTER and BEFORE are ids, exclusive; 0 is open. Times are inclusive; 0 is open. */
+ *  lists) are the caller's. AFTER and BEFORE are ids, exclusive; 0 is open. Times are inclusive; 0 is open. DECIDING:
+ *  those alone that have made a row or counted a use; by id, the oldest first. */
 struct sr_event_query {
 	uint64_t after, before;
 	int64_t since_ms, until_ms;
 	bool newest_first;
+	bool deciding;
 	enum sr_event_by by;
 	const char *key;
 };

@@ -402,7 +402,7 @@ static CK_RV check_old(const char *subject, void *ctx)
 static CK_RV check_all(struct row_check *check, struct sr_error *err)
 {
 	struct sr_vault *vault = check->vault;
-	struct sr_event_query all = { .after = 0 };
+	struct sr_event_query all = { .after = 0, .deciding = true };
 	CK_RV rv = CKR_OK;
 	check->rv = sr_base_number(vault->store, &check->at, &all.after, &check->finding);
 	if (check->rv == CKR_OK)

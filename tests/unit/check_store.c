@@ -371,6 +371,28 @@ START_TEST(event_rows)
 }
 END_TEST
 
+START_TEST(events_that_decide)
+{
+	struct sr_event_query query = { .deciding = true };
+	struct gathered list = { .stop_after = 0 }, later = { .stop_after = 0 };
+	struct sr_tx *tx = store_write();
+	for (uint64_t id = 1; id <= 4; id++) { /* 1: neither; 2: counts; 3: makes a row; 4: both */
+		struct sr_event event = store_event(id);
+		uint8_t hash[SR_HASH_LEN] = { (uint8_t)id };
+		event.counted = id == 2 || id == 4;
+		if (id < 3)
+			event.subject[0] = '\0';
+		assert_ok(store->ops->event_put(tx, &event, hash, &store_error));
+	}
+	assert_ok(store->ops->event_query(tx, &query, gather_event, &list, &store_error));
+	ck_assert_str_eq(list.text, "2 3 4 ");
+	query.after = 2;
+	assert_ok(store->ops->event_query(tx, &query, gather_event, &later, &store_error));
+	ck_assert_str_eq(later.text, "3 4 ");
+	store_commit(tx);
+}
+END_TEST
+
 START_TEST(an_event_is_written_once)
 {
 	uint8_t hash[SR_HASH_LEN] = { 0 };
@@ -459,6 +481,7 @@ static const struct {
 } event_plans[] = {
 	{ SR_SQL_EVENT_UP, "SEARCH event USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)\n" },
 	{ SR_SQL_EVENT_DOWN, "SEARCH event USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)\n" },
+	{ SR_SQL_EVENT_DECIDING, "SEARCH event USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)\n" },
 	{ SR_SQL_EVENT_TIME_UP, "SEARCH event_time USING PRIMARY KEY (at_ms>? AND at_ms<?)\n" BY_EVENT },
 	{ SR_SQL_EVENT_TIME_DOWN, "SEARCH event_time USING PRIMARY KEY (at_ms>? AND at_ms<?)\n" BY_EVENT },
 	{ SR_SQL_EVENT_PATH_UP, BY_KEY("path") },
@@ -495,6 +518,7 @@ Suite *sr_suite_store(void)
 	tcase_add_test(rows, state_rows);
 	tcase_add_test(rows, member_rows);
 	tcase_add_test(rows, event_rows);
+	tcase_add_test(rows, events_that_decide);
 	tcase_add_test(rows, an_event_is_written_once);
 	tcase_add_test(rows, checkpoint_rows);
 	tcase_add_test(rows, totals);
