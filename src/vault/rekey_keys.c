@@ -323,7 +323,7 @@ static bool take_name(const char *text, size_t digits, char out[SR_PATH_MAX + 1]
 /* Whatever is said here, no row gets a MAC that may not have one, and retiring asks every row itself. */
 static bool parse_cursor(const char *text, size_t len, struct sr_remac_cursor *cursor)
 {
-	const char *end = text + len, *colon = memchr(text, ':', len);
+	const char *end = text + len, *colon = len ? memchr(text, ':', len) : NULL;
 	const char *second = colon ? memchr(colon + 1, ':', (size_t)(end - colon - 1)) : NULL;
 	uint64_t table;
 	if (!second || !sr_text_u64(text, (size_t)(colon - text), SR_DECIDING_COUNT, &table))

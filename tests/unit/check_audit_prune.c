@@ -625,7 +625,7 @@ START_TEST(a_file_begins_at_the_base)
 	ck_assert_msg(verdict.ok, "%s", verdict.detail);
 	ck_assert_uint_eq(verdict.base, (uint64_t)base);
 	ck_assert_uint_eq(verdict.full, verdict.records - verdict.base);
-	const char *end = strchr((const char *)text.data, '\n');
+	const char *end = memchr(text.data, '\n', text.len);
 	for (size_t at = 0; at < (size_t)(end - (const char *)text.data); at++) {
 		text.data[at] ^= 1;
 		ck_assert_msg(!check(&text, NULL).ok, "byte %zu", at);
