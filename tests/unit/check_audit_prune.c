@@ -8,6 +8,7 @@
 #include "store/prune.h"
 #include "util/text.h"
 #include "vault/core.h"
+#include "vault/identity.h"
 
 #include <jansson.h>
 #include <sqlite3.h>
@@ -529,7 +530,7 @@ START_TEST(old_rows_are_looked_at)
 	expect_sound(base);
 	vault_sql(&place, "CREATE TABLE kept.m AS SELECT * FROM member");
 	if (_i == 4) { /* nobody can log in without it, so not the caller's own row */
-		people_member(&place, "one-more", SR_ROLE_VIEWER);
+		sr_identity_unref(people_member(&place, "one-more", SR_ROLE_VIEWER));
 		seal();
 		vault_clock_move(40 * DAY, 0, false);
 		ck_assert_uint_eq(vault_put(&place, "b/new", "value", NULL), CKR_OK);
