@@ -213,4 +213,9 @@ STRONGROOM_CONF=$place/dead/strongroom.conf exits 0 "the vault of that verifies"
 STRONGROOM_CONF=$place/dead/strongroom.conf SR_PIN=$(cat "$place/admin.pin") "$PYTHON" "$(dirname "$0")/many_secrets.py" check "$secrets" ||
 	die "a secret is missing"
 ok "with every secret"
+
+# -- what a moved vault's keys are needed by
+export STRONGROOM_CONF=$place/dead/strongroom.conf
+"$STRONGROOM" hsm rekey --all 2>"$place/err" || die "hsm rekey: $(cat "$place/err")"
+fails "who has not logged in since the move needs its keys" 'members need it \(ed, vera\)' "$STRONGROOM" hsm retire 2 --keys --lose-backups
 finish
