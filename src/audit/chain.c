@@ -10,8 +10,11 @@
 #define AUDIT_KEY_LABEL "strongroom/audit-key/1"
 #define CHECKPOINT_LABEL "strongroom/checkpoint/1"
 
+#define PACKED_MOSTLY 600 /* few are longer: those grow */
+
 void sr_event_pack(const struct sr_event *event, struct sr_buf *out)
 {
+	sr_buf_reserve(out, PACKED_MOSTLY);
 	sr_pack_text(out, EVENT_LABEL);
 	sr_pack_u64(out, event->id);
 	sr_pack_u64(out, (uint64_t)event->timestamp_ms);

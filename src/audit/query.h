@@ -21,9 +21,14 @@ struct sr_audit_query {
 /** sr_audit_query_fits(query, event): whether EVENT meets every criterion but LIMIT. */
 bool sr_audit_query_fits(const struct sr_audit_query *query, const struct sr_event *event);
 
-/** sr_audit_query_by(query, range): the index that narrows QUERY most, in RANGE's BY and KEY, and its times. KEY points
- *  into ROOM. */
-void sr_audit_query_by(const struct sr_audit_query *query, struct sr_event_query *range, char room[SR_PATH_MAX + 1]);
+/** struct sr_audit_way: the index that narrows a query most, and what is looked up in it. EVENTS: several, whose words
+ *  are looked up one after the other; 0 where KEY is all. */
+struct sr_audit_way {
+	enum sr_event_by by;
+	uint64_t events;
+	char key[SR_PATH_MAX + 1];
+};
+void sr_audit_query_way(const struct sr_audit_query *query, struct sr_audit_way *way);
 
 /** sr_audit_query_count(store, tx, query, count, first, err): how many match, and the id of the first; in constant
  *  memory, whatever LIMIT is. */

@@ -109,6 +109,25 @@ void sr_cidr_text(const struct sr_cidr *cidr, char out[SR_ADDRESS_TEXT_MAX])
 	snprintf(out + len, SR_ADDRESS_TEXT_MAX - len, "/%u", cidr->prefix - (ipv4 ? 96 : 0));
 }
 
+void sr_cidr_begins(const struct sr_cidr *cidr, char out[SR_ADDRESS_TEXT_MAX])
+{
+	bool ipv4 = is_ipv4_range(cidr);
+	const uint8_t *bytes = cidr->base.bytes + (ipv4 ? sizeof mapped : 0);
+	unsigned width = ipv4 ? 1 : 2, parts = (cidr->prefix - (ipv4 ? 96 : 0)) / (8 * width);
+	out[0] = '\0';
+	if (cidr->prefix == 128) {
+		sr_cidr_text(cidr, out);
+		return;
+	}
+	for (unsigned i = 0; i < parts; i++) {
+		unsigned part = ipv4 ? bytes[i] : (unsigned)bytes[2 * i] << 8 | bytes[2 * i + 1];
+		size_t len = strlen(out);
+		if (!ipv4 && part == 0)
+			return; /* from here on the text may be shortened */
+		snprintf(out + len, SR_ADDRESS_TEXT_MAX - len, ipv4 ? "%u." : "%x:", part);
+	}
+}
+
 bool sr_cidr_has(const struct sr_cidr *cidr, const struct sr_address *address)
 {
 	return is_ipv4_range(cidr) == is_ipv4(address) && same_bits(&cidr->base, address, cidr->prefix);

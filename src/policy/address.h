@@ -36,6 +36,10 @@ bool sr_cidr_parse(const char *text, size_t len, struct sr_cidr *cidr, const cha
  */
 void sr_cidr_text(const struct sr_cidr *cidr, char out[SR_ADDRESS_TEXT_MAX]);
 
+/** sr_cidr_begins(cidr, out): what the canonical text of every address in CIDR begins with; all of it where that is one
+ *  host, "" where they have nothing in common. */
+void sr_cidr_begins(const struct sr_cidr *cidr, char out[SR_ADDRESS_TEXT_MAX]);
+
 /** sr_cidr_has(cidr, address), sr_cidr_contains(outer, inner): an IPv6 range holds no IPv4 address, though the mapped
  * ones lie in ::/0 and ::/64 by their bits: who allows an IPv6 range has not thereby allowed every IPv4 peer. */
 bool sr_cidr_has(const struct sr_cidr *cidr, const struct sr_address *address);

@@ -118,14 +118,16 @@ CK_RV sr_sqlite_event_get(struct sr_tx *tx, uint64_t id, struct sr_event *event,
 
 /* -- queries ---------------------------------------------------------------------------------------------------- */
 
-/* Each index upwards and downwards. */
+/* Each index upwards and downwards; what begins with the key has no order. */
 static const enum sr_sql by[][2] = {
 	[SR_EVENT_BY_ID] = { SR_SQL_EVENT_UP, SR_SQL_EVENT_DOWN },
 	[SR_EVENT_BY_TIME] = { SR_SQL_EVENT_TIME_UP, SR_SQL_EVENT_TIME_DOWN },
 	[SR_EVENT_BY_PATH] = { SR_SQL_EVENT_PATH_UP, SR_SQL_EVENT_PATH_DOWN },
-	[SR_EVENT_BY_PATHS] = { SR_SQL_EVENT_PATHS_UP, SR_SQL_EVENT_PATHS_DOWN },
+	[SR_EVENT_BY_PATHS] = { SR_SQL_EVENT_PATHS, SR_SQL_EVENT_PATHS },
 	[SR_EVENT_BY_ACTOR] = { SR_SQL_EVENT_ACTOR_UP, SR_SQL_EVENT_ACTOR_DOWN },
 	[SR_EVENT_BY_TOKEN] = { SR_SQL_EVENT_TOKEN_UP, SR_SQL_EVENT_TOKEN_DOWN },
+	[SR_EVENT_BY_WORD] = { SR_SQL_EVENT_WORD_UP, SR_SQL_EVENT_WORD_DOWN },
+	[SR_EVENT_BY_WORDS] = { SR_SQL_EVENT_WORDS, SR_SQL_EVENT_WORDS },
 };
 
 static void bind_range(struct sr_query *query, const struct sr_event_query *criteria)
@@ -148,7 +150,7 @@ CK_RV sr_sqlite_event_query(
 	bind_range(&query, criteria);
 	if (criteria->by >= SR_EVENT_BY_PATH)
 		sr_query_text(&query, 5, criteria->key);
-	if (criteria->by == SR_EVENT_BY_PATHS) {
+	if (criteria->by == SR_EVENT_BY_PATHS || criteria->by == SR_EVENT_BY_WORDS) {
 		sr_query_prefix_end(criteria->key, end);
 		sr_query_text(&query, 6, end);
 	}
@@ -202,7 +204,7 @@ static CK_RV index_by(struct sr_tx *tx, enum sr_sql sql, uint64_t after, uint64_
 CK_RV sr_sqlite_event_index(struct sr_tx *tx, uint64_t upto, struct sr_error *err)
 {
 	static const enum sr_sql indexes[] = { SR_SQL_EVENT_INDEX_TIME, SR_SQL_EVENT_INDEX_PATH,
-		SR_SQL_EVENT_INDEX_ACTOR, SR_SQL_EVENT_INDEX_TOKEN };
+		SR_SQL_EVENT_INDEX_ACTOR, SR_SQL_EVENT_INDEX_TOKEN, SR_SQL_EVENT_INDEX_WORD };
 	struct indexed row = { .seq = upto };
 	uint64_t last;
 	CK_RV rv = sr_sqlite_event_indexed(tx, &last, err);

@@ -67,7 +67,7 @@ CK_RV sr_store_prune(struct sr_tx *tx, uint64_t seq, unsigned limit, uint64_t *c
 {
 	/* The indexes first: they are found by the records. */
 	static const enum sr_sql removals[] = { SR_SQL_PRUNE_TIME, SR_SQL_PRUNE_PATH, SR_SQL_PRUNE_ACTOR,
-		SR_SQL_PRUNE_TOKEN, SR_SQL_PRUNE_EVENT };
+		SR_SQL_PRUNE_TOKEN, SR_SQL_PRUNE_WORD, SR_SQL_PRUNE_EVENT };
 	struct sr_pruned pruned;
 	CK_RV rv = look(tx, seq, limit, &pruned, err);
 	*count = pruned.count;

@@ -362,7 +362,10 @@ static const char schema_4[] = SCHEMA_4_AUDIT SCHEMA_4_ROTATION SCHEMA_4_FREEZE;
 
 static const char schema_5[] = SCHEMA_5_KEYS;
 
-const char *const sr_sqlite_steps[SR_STORE_SCHEMA] = { schema_1, schema_2, schema_3, schema_4, schema_5 };
+/* Queries by event, status, tier and address. All indexes catch up from the start once more. */
+static const char schema_6[] = EVENT_KEY_TABLE("word") "DELETE FROM event_indexed;";
+
+const char *const sr_sqlite_steps[SR_STORE_SCHEMA] = { schema_1, schema_2, schema_3, schema_4, schema_5, schema_6 };
 
 CK_RV sr_sqlite_exec(sqlite3 *db, const char *sql, const char *what, struct sr_error *err)
 {

@@ -39,12 +39,20 @@
 	EVENT_WITHIN(index) \
 	"key = ?5 AND seq > ?1 AND seq < ?2 AND timestamp_ms >= ?3 AND timestamp_ms <= ?4 ORDER BY seq "
 #define EVENT_TIME EVENT_WITHIN("time") "at_ms >= ?3 AND at_ms <= ?4 AND seq > ?1 AND seq < ?2 ORDER BY "
-#define EVENT_PATHS                                                                                         \
-	"SELECT " EVENT " FROM event WHERE id IN (SELECT seq FROM event_path WHERE key >= ?5 AND key < ?6 " \
-	"AND seq > ?1 AND seq < ?2) AND timestamp_ms >= ?3 AND timestamp_ms <= ?4 ORDER BY id "
+/* As the index has them: to sort what a wide range finds would take memory for all of it. */
+#define EVENT_FROM(index)   \
+	EVENT_WITHIN(index) \
+	"key >= ?5 AND key < ?6 AND seq > ?1 AND seq < ?2 AND timestamp_ms >= ?3 AND timestamp_ms <= ?4"
 #define EVENT_INDEX(index, column)                                                                           \
 	"INSERT OR IGNORE INTO event_" index " SELECT " column ", id FROM event WHERE id > ?1 AND id <= ?2 " \
 	"AND " column " IS NOT NULL ORDER BY " column ", id"
+/* The words of records: what most of them say is no word, nor is an address that lies in no range. */
+#define WORD(name, which, range) \
+	"SELECT '" name "=' || " name " AS key, id FROM event WHERE " range " AND " name " " which
+#define EVENT_WORDS(range)                                                      \
+	WORD("event", "IS NOT NULL", range)                                     \
+	" UNION ALL " WORD("status", "<> 'allowed'", range) " UNION ALL " WORD( \
+		"tier", "<> 'standard'", range) " UNION ALL " WORD("ip", "NOT IN ('local', 'unix')", range)
 #define PRUNE(index, key, column)                                                          \
 	"DELETE FROM event_" index " WHERE (" key ", seq) IN (SELECT " column ", id FROM " \
 	"event WHERE id <= ? AND " column " IS NOT NULL)"
@@ -233,12 +241,14 @@ static const char *const texts[SR_SQL_COUNT] = {
 	[SR_SQL_EVENT_TIME_DOWN] = EVENT_TIME "at_ms DESC, seq DESC",
 	[SR_SQL_EVENT_PATH_UP] = EVENT_OF("path"),
 	[SR_SQL_EVENT_PATH_DOWN] = EVENT_OF("path") "DESC",
-	[SR_SQL_EVENT_PATHS_UP] = EVENT_PATHS,
-	[SR_SQL_EVENT_PATHS_DOWN] = EVENT_PATHS "DESC",
+	[SR_SQL_EVENT_PATHS] = EVENT_FROM("path"),
 	[SR_SQL_EVENT_ACTOR_UP] = EVENT_OF("actor"),
 	[SR_SQL_EVENT_ACTOR_DOWN] = EVENT_OF("actor") "DESC",
 	[SR_SQL_EVENT_TOKEN_UP] = EVENT_OF("token"),
 	[SR_SQL_EVENT_TOKEN_DOWN] = EVENT_OF("token") "DESC",
+	[SR_SQL_EVENT_WORD_UP] = EVENT_OF("word"),
+	[SR_SQL_EVENT_WORD_DOWN] = EVENT_OF("word") "DESC",
+	[SR_SQL_EVENT_WORDS] = EVENT_FROM("word"),
 	[SR_SQL_EVENT_INDEXED] = "SELECT seq FROM event_indexed WHERE one = 1",
 	[SR_SQL_EVENT_INDEX_MARK] = "INSERT INTO event_indexed (one, seq) VALUES (1, ?) "
 				    "ON CONFLICT (one) DO UPDATE SET seq = excluded.seq",
@@ -246,6 +256,8 @@ static const char *const texts[SR_SQL_COUNT] = {
 	[SR_SQL_EVENT_INDEX_PATH] = EVENT_INDEX("path", "path"),
 	[SR_SQL_EVENT_INDEX_ACTOR] = EVENT_INDEX("actor", "actor_id"),
 	[SR_SQL_EVENT_INDEX_TOKEN] = EVENT_INDEX("token", "token_id"),
+	[SR_SQL_EVENT_INDEX_WORD] = "INSERT OR IGNORE INTO event_word SELECT key, id FROM (" EVENT_WORDS(
+		"id > ?1 AND id <= ?2") ") ORDER BY key, id",
 
 	[SR_SQL_STATE_BUCKET] = "SELECT key, value FROM state WHERE key >= ? AND key <= ? ORDER BY key",
 	[SR_SQL_STATE_PUT] = "INSERT INTO state (key, value) VALUES (?, ?) "
@@ -272,6 +284,7 @@ static const char *const texts[SR_SQL_COUNT] = {
 	[SR_SQL_PRUNE_PATH] = PRUNE("path", "key", "path"),
 	[SR_SQL_PRUNE_ACTOR] = PRUNE("actor", "key", "actor_id"),
 	[SR_SQL_PRUNE_TOKEN] = PRUNE("token", "key", "token_id"),
+	[SR_SQL_PRUNE_WORD] = "DELETE FROM event_word WHERE (key, seq) IN (" EVENT_WORDS("id <= ?1") ")",
 	[SR_SQL_PRUNE_EVENT] = "DELETE FROM event WHERE id <= ?",
 	[SR_SQL_PRUNE_CHECKPOINT] = "DELETE FROM checkpoint WHERE seq <= ? AND seq < ?",
 	[SR_SQL_ENDED] =

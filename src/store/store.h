@@ -13,7 +13,7 @@
 #include "store/rows.h"
 #include "util/error.h"
 
-#define SR_STORE_SCHEMA 5
+#define SR_STORE_SCHEMA 6
 
 struct sr_tx;
 
@@ -23,9 +23,11 @@ enum sr_event_by {
 	SR_EVENT_BY_ID,
 	SR_EVENT_BY_TIME,  /* in the order of time, which is that of the ids but where an admin accepted a clock */
 	SR_EVENT_BY_PATH,  /* KEY is the path */
-	SR_EVENT_BY_PATHS, /* KEY is what the path begins with */
+	SR_EVENT_BY_PATHS, /* KEY is what the path begins with; in no order */
 	SR_EVENT_BY_ACTOR,
 	SR_EVENT_BY_TOKEN,
+	SR_EVENT_BY_WORD,  /* KEY is one of event=NAME, status=, tier=, ip=; not of status=allowed nor tier=standard */
+	SR_EVENT_BY_WORDS, /* KEY is what the word begins with; in no order */
 };
 
 /** struct sr_event_query: what sr_store_ops.event_query narrows by index or by id order; finer criteria (globs, CIDR,

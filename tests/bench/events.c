@@ -1,5 +1,5 @@
-/* events [MANY]: how a vault with MANY (1,000,000) records of its audit does beside one with 10,000: a query by path
- * and one by time that find some twenty each, verification against a bare SELECT over the same rows, and what memory an
+/* events [MANY]: how a vault with MANY (1,000,000) records of its audit does beside one with 10,000: a query by path,
+ * one by time and one by status that find some twenty each, verification against a bare SELECT over the same rows, and what memory an
  * export needs. Two vaults, each made by the tool and filled by way of the audit's own ledger, asked in turn. Prints
  * medians and their ratios; judges nothing.
  *
@@ -29,7 +29,7 @@
 struct sample {
 	struct place place;
 	unsigned long records;
-	double path[ROUNDS], time[ROUNDS], verify[PASSES], select[PASSES];
+	double path[ROUNDS], time[ROUNDS], status[ROUNDS], verify[PASSES], select[PASSES];
 	long export_kib;
 };
 
@@ -38,6 +38,12 @@ struct sample {
 static void path_of(char path[64], unsigned long i)
 {
 	snprintf(path, 64, "production/service-%lu/secret", i / ALIKE);
+}
+
+/* Some ALIKE of them are refused. */
+static CK_RV refuse(unsigned long i, unsigned long count)
+{
+	return i % (count / ALIKE) == count / ALIKE / 2 ? CKR_ATTRIBUTE_SENSITIVE : CKR_OK;
 }
 
 /* What reading a secret leaves; the records of one path lie apart. */
@@ -67,7 +73,9 @@ static void commit(struct sr_ledger *ledger, unsigned long from, unsigned long c
 	size_t used = 0;
 	for (; used < SR_BATCH_MAX && from + used < count; used++) {
 		describe(&events[used], from + used, count);
-		jobs[used] = (struct sr_job){ .event = &events[used], .lazy = true };
+		jobs[used] = (struct sr_job){
+			.event = &events[used], .refuse = refuse(from + used, count), .lazy = true
+		};
 		entries[used] = (struct sr_entry){ .job = &jobs[used], .err = &err };
 		batch[used] = &entries[used];
 	}
@@ -131,7 +139,7 @@ static unsigned long search(CK_SESSION_HANDLE session, CK_ATTRIBUTE *criteria, C
 	return found;
 }
 
-/* By its path, then by the millisecond in which the first of these was made. */
+/* By its path, then by the millisecond in which the first of these was made, then what was refused. */
 static void query(struct sample *sample, CK_SESSION_HANDLE session, int round)
 {
 	CK_OBJECT_CLASS class = CKO_SR_EVENT;
@@ -150,6 +158,11 @@ static void query(struct sample *sample, CK_SESSION_HANDLE session, int round)
 	began = now_us();
 	search(session, by_time, 4, &event);
 	sample->time[round] = now_us() - began;
+	char denied[] = "denied";
+	CK_ATTRIBUTE by_status[] = { { CKA_CLASS, &class, sizeof(class) }, { CKA_SR_STATUS, denied, strlen(denied) } };
+	began = now_us();
+	need_true(search(session, by_status, 2, &event) >= ALIKE, "all that was refused");
+	sample->status[round] = now_us() - began;
 }
 
 /* -- whole passes ------------------------------------------------------------------------------------------------ */
@@ -231,6 +244,7 @@ static void report(struct sample *few, struct sample *many)
 	printf("%-28s %12lu %12lu %8s\n", "median us, records:", few->records, many->records, "ratio");
 	place_report("query by path", median(few->path, ROUNDS), median(many->path, ROUNDS));
 	place_report("query by time", median(few->time, ROUNDS), median(many->time, ROUNDS));
+	place_report("query by status", median(few->status, ROUNDS), median(many->status, ROUNDS));
 	double few_select = median(few->select, PASSES), many_select = median(many->select, PASSES);
 	double few_verify = median(few->verify, PASSES), many_verify = median(many->verify, PASSES);
 	place_report("verify", few_verify, many_verify);

@@ -22,6 +22,18 @@ static bool take(const char *part, size_t len, struct sr_cidr *cidr)
 	return true;
 }
 
+/* An index goes by the beginning of the text. */
+static void check_text(const struct sr_cidr *range, const struct sr_address *address)
+{
+	struct sr_peer peer = { .kind = SR_PEER_TLS, .has_address = true, .address = *address };
+	char begins[SR_ADDRESS_TEXT_MAX], text[SR_ADDRESS_TEXT_MAX];
+
+	sr_cidr_begins(range, begins);
+	sr_peer_ip(&peer, text);
+	must(!sr_cidr_has(range, address) || strncmp(begins, text, strlen(begins)) == 0);
+	must(range->prefix != 128 || !sr_cidr_has(range, address) || strcmp(begins, text) == 0);
+}
+
 static void check_pair(const struct sr_cidr *a, const struct sr_cidr *b, const struct sr_address *address)
 {
 	bool contains = sr_cidr_contains(a, b);
@@ -30,6 +42,7 @@ static void check_pair(const struct sr_cidr *a, const struct sr_cidr *b, const s
 	must(!contains || !sr_cidr_contains(b, a) || (a->prefix == b->prefix && !memcmp(&a->base, &b->base, 16)));
 	if (!address)
 		return;
+	check_text(a, address);
 	must(!contains || !sr_cidr_has(b, address) || sr_cidr_has(a, address));
 	/* Ranges lie within one another or apart. */
 	must(!sr_cidr_has(a, address) || !sr_cidr_has(b, address) || contains || sr_cidr_contains(b, a));

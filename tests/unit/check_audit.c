@@ -293,7 +293,7 @@ static void query_setup(void)
 	put_as(SR_EVENT_SECRET_READ, "prod/b", "10.1.2.3", "t-b", CKR_ATTRIBUTE_SENSITIVE);
 	put_as(SR_EVENT_SECRET_CREATED, "stage/a", "10.2.2.3", "t-b", CKR_OK);
 	put_as(SR_EVENT_SESSION_LOGIN, "", "2001:db8::1", "t-c", CKR_DEVICE_ERROR);
-	put_as(SR_EVENT_SECRET_READ, "prod/a", "::ffff:10.1.2.9", "t-b", CKR_OK);
+	put_as(SR_EVENT_SECRET_READ, "prod/a", "10.1.2.9", "t-b", CKR_OK);
 	put_as(SR_EVENT_SESSION_LOGOUT, "", "unix", "t-c", CKR_OK);
 }
 
@@ -309,11 +309,17 @@ static const struct {
 	{ { .events = KIND(SECRET_READ) }, NULL, "1 2 5 " },
 	{ { .events = KIND(SECRET_READ), .limit = 2 }, NULL, "2 5 " },
 	{ { .events = KIND(SECRET_CREATED) | KIND(SESSION_LOGOUT) }, NULL, "3 6 " },
+	{ { .events = KIND(SECRET_READ) | KIND(SECRET_CREATED) }, NULL, "1 2 3 5 " },
+	{ { .events = KIND(SECRET_READ) | KIND(SECRET_CREATED), .limit = 2 }, NULL, "3 5 " },
+	{ { .events = KIND(SECRET_READ) | KIND(SECRET_CREATED), .limit = 3 }, NULL, "2 3 5 " },
+	{ { .events = KIND(SECRET_READ), .since_ms = T0 + 1 }, NULL, "2 5 " },
 	{ { .events = KIND(KEY_USED) }, NULL, "" },
 	{ { .by_status = true, .status = SR_STATUS_ALLOWED }, NULL, "1 3 5 6 " },
 	{ { .by_status = true, .status = SR_STATUS_DENIED }, NULL, "2 " },
 	{ { .by_status = true, .status = SR_STATUS_ERROR }, NULL, "4 " },
 	{ { .path_glob = "prod/*" }, NULL, "1 2 5 " },
+	{ { .path_glob = "prod/*", .limit = 2 }, NULL, "2 5 " },
+	{ { .path_glob = "prod/*", .limit = 1 }, NULL, "5 " },
 	{ { .path_glob = "*" }, NULL, "1 2 3 5 " },
 	{ { .path_glob = "" }, NULL, "1 2 3 4 5 6 " },
 	{ { .token_id = "t-b" }, NULL, "2 3 5 " },
@@ -322,6 +328,11 @@ static const struct {
 	{ { .actor_id = "t" }, NULL, "" },
 	{ { .by_ip = true }, "10.1.0.0/16", "2 5 " },
 	{ { .by_ip = true }, "10.2.2.3", "3 " },
+	{ { .by_ip = true, .limit = 1 }, "10.0.0.0/8", "5 " },
+	{ { .by_ip = true, .limit = 9 }, "10.0.0.0/8", "2 3 5 " },
+	{ { .by_ip = true }, "10.0.0.0/7", "2 3 5 " },
+	{ { .by_ip = true }, "10.1.0.0/17", "2 5 " },
+	{ { .by_ip = true }, "::/0", "4 " },
 	{ { .by_ip = true }, "2001:db8::/32", "4 " },
 	{ { .since_ms = T0 + 2000 }, NULL, "3 4 5 6 " },
 	{ { .until_ms = T0 + 2000 }, NULL, "1 2 3 " },
@@ -378,32 +389,51 @@ END_TEST
 
 static const struct {
 	struct sr_audit_query query;
+	const char *cidr;
 	enum sr_event_by by;
 	const char *key;
 } choices[] = {
-	{ { 0 }, SR_EVENT_BY_ID, "" },
-	{ { .tier = "critical", .events = 1 }, SR_EVENT_BY_ID, "" },
-	{ { .path_glob = "prod/a" }, SR_EVENT_BY_PATH, "prod/a" },
-	{ { .path_glob = "prod/*" }, SR_EVENT_BY_PATHS, "prod/" },
-	{ { .path_glob = "*/a" }, SR_EVENT_BY_ID, "" },
-	{ { .path_glob = "*/a", .since_ms = 1 }, SR_EVENT_BY_TIME, NULL },
-	{ { .actor_id = "alice" }, SR_EVENT_BY_ACTOR, "alice" },
-	{ { .actor_id = "alice", .path_glob = "prod/*" }, SR_EVENT_BY_ACTOR, "alice" },
-	{ { .token_id = "t-b", .path_glob = "prod/a" }, SR_EVENT_BY_TOKEN, "t-b" },
-	{ { .until_ms = 5 }, SR_EVENT_BY_TIME, NULL },
-	{ { .since_ms = 5, .until_ms = 5 + DAY_MS, .actor_id = "alice" }, SR_EVENT_BY_TIME, NULL },
-	{ { .since_ms = 5, .until_ms = 6 + DAY_MS, .actor_id = "alice" }, SR_EVENT_BY_ACTOR, "alice" },
-	{ { .since_ms = 5, .until_ms = 6, .path_glob = "prod/a" }, SR_EVENT_BY_PATH, "prod/a" },
+	{ { 0 }, NULL, SR_EVENT_BY_ID, "" },
+	{ { .tier = "critical" }, NULL, SR_EVENT_BY_WORD, "tier=critical" },
+	{ { .tier = "standard" }, NULL, SR_EVENT_BY_ID, "" },
+	{ { .by_status = true, .status = SR_STATUS_DENIED, .actor_id = "alice" }, NULL, SR_EVENT_BY_WORD,
+		"status=denied" },
+	{ { .by_status = true, .status = SR_STATUS_ALLOWED }, NULL, SR_EVENT_BY_ID, "" },
+	{ { .events = KIND(SECRET_DELETED), .actor_id = "alice" }, NULL, SR_EVENT_BY_WORD, "event=secret.deleted" },
+	{ { .events = KIND(SECRET_READ), .actor_id = "alice" }, NULL, SR_EVENT_BY_ACTOR, "alice" },
+	{ { .events = KIND(SECRET_READ), .tier = "critical" }, NULL, SR_EVENT_BY_WORD, "tier=critical" },
+	{ { .events = KIND(SECRET_READ), .since_ms = 1 }, NULL, SR_EVENT_BY_WORD, "event=secret.read" },
+	{ { .events = KIND(SECRET_READ) | KIND(KEY_DELETED) }, NULL, SR_EVENT_BY_WORD, "" },
+	{ { .path_glob = "prod/a" }, NULL, SR_EVENT_BY_PATH, "prod/a" },
+	{ { .path_glob = "prod/*" }, NULL, SR_EVENT_BY_PATHS, "prod/" },
+	{ { .path_glob = "*/a" }, NULL, SR_EVENT_BY_ID, "" },
+	{ { .path_glob = "*/a", .since_ms = 1 }, NULL, SR_EVENT_BY_TIME, NULL },
+	{ { .actor_id = "alice" }, NULL, SR_EVENT_BY_ACTOR, "alice" },
+	{ { .actor_id = "alice", .path_glob = "prod/*" }, NULL, SR_EVENT_BY_ACTOR, "alice" },
+	{ { .token_id = "t-b", .path_glob = "prod/a" }, NULL, SR_EVENT_BY_TOKEN, "t-b" },
+	{ { .until_ms = 5 }, NULL, SR_EVENT_BY_TIME, NULL },
+	{ { .since_ms = 5, .until_ms = 5 + DAY_MS, .actor_id = "alice" }, NULL, SR_EVENT_BY_TIME, NULL },
+	{ { .since_ms = 5, .until_ms = 6 + DAY_MS, .actor_id = "alice" }, NULL, SR_EVENT_BY_ACTOR, "alice" },
+	{ { .since_ms = 5, .until_ms = 6, .path_glob = "prod/a" }, NULL, SR_EVENT_BY_PATH, "prod/a" },
+	{ { .by_ip = true }, "10.2.2.3", SR_EVENT_BY_WORD, "ip=10.2.2.3" },
+	{ { .by_ip = true }, "10.2.0.0/17", SR_EVENT_BY_WORDS, "ip=10.2." },
+	{ { .by_ip = true }, "2001:db8::/48", SR_EVENT_BY_WORDS, "ip=2001:db8:" },
+	{ { .by_ip = true }, "2001:0db8::0001", SR_EVENT_BY_WORD, "ip=2001:db8::1" },
+	{ { .by_ip = true }, "::/0", SR_EVENT_BY_ID, "" },
+	{ { .by_ip = true }, "10.0.0.0/7", SR_EVENT_BY_ID, "" },
 };
 
 START_TEST(query_choice)
 {
-	struct sr_event_query range = { 0 };
-	char room[SR_PATH_MAX + 1];
-	sr_audit_query_by(&choices[_i].query, &range, room);
-	ck_assert_int_eq(range.by, choices[_i].by);
+	struct sr_audit_query query = choices[_i].query;
+	struct sr_audit_way way;
+	const char *why;
+	if (choices[_i].cidr)
+		ck_assert(sr_cidr_parse(choices[_i].cidr, strlen(choices[_i].cidr), &query.ip, &why));
+	sr_audit_query_way(&query, &way);
+	ck_assert_int_eq(way.by, choices[_i].by);
 	if (choices[_i].key)
-		ck_assert_str_eq(range.key, choices[_i].key);
+		ck_assert_str_eq(way.key, choices[_i].key);
 }
 END_TEST
 
@@ -436,7 +466,7 @@ START_TEST(query_indexes_catch_up)
 	uint64_t last;
 	put_events(&place, 4500);
 	tamper(&place, "DELETE FROM event_time; DELETE FROM event_path; DELETE FROM event_actor; "
-		       "DELETE FROM event_token; DELETE FROM event_indexed");
+		       "DELETE FROM event_token; DELETE FROM event_word; DELETE FROM event_indexed");
 	ck_assert_uint_eq(place_reopen(&place, &err), CKR_OK);
 	for (unsigned i = 1; i <= 3; i++) {
 		put_events(&place, 1);

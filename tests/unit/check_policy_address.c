@@ -227,6 +227,35 @@ START_TEST(range_has)
 }
 END_TEST
 
+static const struct {
+	const char *range, *begins;
+} beginnings[] = {
+	{ "10.1.2.3", "10.1.2.3" },
+	{ "10.1.2.0/31", "10.1.2." },
+	{ "10.1.2.0/24", "10.1.2." },
+	{ "10.1.0.0/23", "10.1." },
+	{ "0.0.0.0/8", "0." },
+	{ "10.0.0.0/7", "" },
+	{ "0.0.0.0/0", "" },
+	{ "2001:db8::1", "2001:db8::1" },
+	{ "2001:0DB8::/32", "2001:db8:" },
+	{ "2001:db8::/47", "2001:db8:" },
+	{ "2001:db8::/64", "2001:db8:" },
+	{ "2001:db8:1:2::/64", "2001:db8:1:2:" },
+	{ "fe80::/10", "" },
+	{ "::/64", "" },
+};
+
+START_TEST(range_begins)
+{
+	struct sr_cidr cidr = cidr_of(beginnings[_i].range);
+	char text[SR_ADDRESS_TEXT_MAX];
+
+	sr_cidr_begins(&cidr, text);
+	ck_assert_str_eq(text, beginnings[_i].begins);
+}
+END_TEST
+
 static const struct pair ranges_in_ranges[] = {
 	{ "10.0.0.0/8", "10.0.0.0/8", true },
 	{ "10.0.0.0/8", "10.1.0.0/16", true },
@@ -440,6 +469,7 @@ Suite *sr_suite_policy_address(void)
 	tcase_add_loop_test(range, range_parsed, 0, ROWS(ranges));
 	tcase_add_loop_test(range, range_refused, 0, ROWS(bad_ranges));
 	tcase_add_loop_test(range, range_has, 0, ROWS(in_range));
+	tcase_add_loop_test(range, range_begins, 0, ROWS(beginnings));
 	tcase_add_loop_test(range, range_contains, 0, ROWS(ranges_in_ranges));
 	suite_add_tcase(suite, range);
 	tcase_add_test(list, list_parsed);

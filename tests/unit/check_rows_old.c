@@ -429,7 +429,7 @@ END_TEST
 START_TEST(a_vault_of_schema_4_is_migrated)
 {
 	must_commit(SR_EVENT_KEY_GENERATED, put_old_key);
-	vault_sql(&place, "%s", KEY_OF_SCHEMA_4 "PRAGMA user_version = 4");
+	vault_sql(&place, "%s", KEY_OF_SCHEMA_4 "DROP TABLE event_word; PRAGMA user_version = 4");
 	vault_place_reopen(&place);
 	vault_login_admin(&place);
 	must_have(get_key("old", SR_PART_SECRET));
@@ -444,17 +444,17 @@ END_TEST
 START_TEST(a_vault_of_schema_2_is_migrated)
 {
 	must_commit(SR_EVENT_TOKEN_ISSUED, put_old_token);
-	vault_sql(&place,
-		"DROP TABLE token_reach; DROP TABLE agent; DROP TABLE policy; DROP TABLE approval; "
-		"DROP TABLE freeze; DROP INDEX secret_tier; DROP INDEX key_tier; DROP TABLE rotation; "
-		"ALTER TABLE secret DROP COLUMN rotated_ms; ALTER TABLE secret DROP COLUMN expires_ms; "
-		"ALTER TABLE secret DROP COLUMN oldest; ALTER TABLE secret DROP COLUMN graces; "
-		"ALTER TABLE token DROP COLUMN owner; ALTER TABLE token DROP COLUMN approval; "
-		"ALTER TABLE member DROP COLUMN allowed_ips; ALTER TABLE member DROP COLUMN made_by; "
-		"ALTER TABLE member DROP COLUMN fresh_wall_ms; ALTER TABLE member DROP COLUMN fresh_boot_ms; "
-		"ALTER TABLE member DROP COLUMN fresh_boot_id; ALTER TABLE member DROP COLUMN cut; "
-		"DROP TABLE event_time; DROP TABLE event_path; DROP TABLE event_actor; "
-		"DROP TABLE event_token; DROP TABLE event_indexed; " KEY_OF_SCHEMA_4 "PRAGMA user_version = 2");
+	vault_sql(&place, "DROP TABLE token_reach; DROP TABLE agent; DROP TABLE policy; DROP TABLE approval; "
+			  "DROP TABLE freeze; DROP INDEX secret_tier; DROP INDEX key_tier; DROP TABLE rotation; "
+			  "ALTER TABLE secret DROP COLUMN rotated_ms; ALTER TABLE secret DROP COLUMN expires_ms; "
+			  "ALTER TABLE secret DROP COLUMN oldest; ALTER TABLE secret DROP COLUMN graces; "
+			  "ALTER TABLE token DROP COLUMN owner; ALTER TABLE token DROP COLUMN approval; "
+			  "ALTER TABLE member DROP COLUMN allowed_ips; ALTER TABLE member DROP COLUMN made_by; "
+			  "ALTER TABLE member DROP COLUMN fresh_wall_ms; ALTER TABLE member DROP COLUMN fresh_boot_ms; "
+			  "ALTER TABLE member DROP COLUMN fresh_boot_id; ALTER TABLE member DROP COLUMN cut; "
+			  "DROP TABLE event_time; DROP TABLE event_path; DROP TABLE event_actor; "
+			  "DROP TABLE event_token; DROP TABLE event_word; DROP TABLE event_indexed; " KEY_OF_SCHEMA_4
+			  "PRAGMA user_version = 2");
 	vault_place_reopen(&place);
 	vault_login_admin(&place);
 	must_have(get_token("t-old"));

@@ -474,7 +474,7 @@ END_TEST
 #define BY_EVENT "SEARCH event USING INTEGER PRIMARY KEY (rowid=?)\n"
 #define BY_KEY(index) "SEARCH event_" index " USING PRIMARY KEY (key=? AND seq>? AND seq<?)\n" BY_EVENT
 
-/* Nothing is read from end to end, and nothing is sorted, but the ids of a range of paths. */
+/* Nothing is read from end to end, and nothing is sorted. */
 static const struct {
 	enum sr_sql sql;
 	const char *plan;
@@ -486,13 +486,14 @@ static const struct {
 	{ SR_SQL_EVENT_TIME_DOWN, "SEARCH event_time USING PRIMARY KEY (at_ms>? AND at_ms<?)\n" BY_EVENT },
 	{ SR_SQL_EVENT_PATH_UP, BY_KEY("path") },
 	{ SR_SQL_EVENT_PATH_DOWN, BY_KEY("path") },
-	{ SR_SQL_EVENT_PATHS_UP, BY_EVENT "LIST SUBQUERY 1\nSEARCH event_path USING PRIMARY KEY (key>? AND key<?)\n" },
-	{ SR_SQL_EVENT_PATHS_DOWN,
-		BY_EVENT "LIST SUBQUERY 1\nSEARCH event_path USING PRIMARY KEY (key>? AND key<?)\n" },
+	{ SR_SQL_EVENT_PATHS, "SEARCH event_path USING PRIMARY KEY (key>? AND key<?)\n" BY_EVENT },
 	{ SR_SQL_EVENT_ACTOR_UP, BY_KEY("actor") },
 	{ SR_SQL_EVENT_ACTOR_DOWN, BY_KEY("actor") },
 	{ SR_SQL_EVENT_TOKEN_UP, BY_KEY("token") },
 	{ SR_SQL_EVENT_TOKEN_DOWN, BY_KEY("token") },
+	{ SR_SQL_EVENT_WORD_UP, BY_KEY("word") },
+	{ SR_SQL_EVENT_WORD_DOWN, BY_KEY("word") },
+	{ SR_SQL_EVENT_WORDS, "SEARCH event_word USING PRIMARY KEY (key>? AND key<?)\n" BY_EVENT },
 	{ SR_SQL_EVENT_INDEXED, "SEARCH event_indexed USING INTEGER PRIMARY KEY (rowid=?)\n" },
 	{ SR_SQL_CHECKPOINT_FROM, "SEARCH checkpoint USING INTEGER PRIMARY KEY (rowid>?)\n" },
 };

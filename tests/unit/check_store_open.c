@@ -59,7 +59,7 @@ static const struct {
 	{ "PRAGMA trusted_schema", "0" },
 	{ "PRAGMA cell_size_check", "1" },
 	{ "PRAGMA temp_store", "2" },
-	{ "PRAGMA user_version", "5" },
+	{ "PRAGMA user_version", "6" },
 	{ "PRAGMA application_id", "1399999793" },
 	{ "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND strict = 0 "
 	  "AND name NOT LIKE 'sqlite_%'",
@@ -169,7 +169,7 @@ static void version_zero(void)
 
 static void newer(void)
 {
-	store_sql("PRAGMA user_version = 6");
+	store_sql("PRAGMA user_version = 7");
 }
 
 static void garbage(void)
@@ -244,7 +244,7 @@ static const struct {
 	{ half_made, CKR_DEVICE_ERROR, SR_REASON_VAULT_INCOMPLETE, "no tables" },
 	{ somebody_elses, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "not a Strongroom vault" },
 	{ version_zero, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "not a Strongroom vault" },
-	{ newer, CKR_DEVICE_ERROR, SR_REASON_VAULT_SCHEMA, "schema 6" },
+	{ newer, CKR_DEVICE_ERROR, SR_REASON_VAULT_SCHEMA, "schema 7" },
 	{ garbage, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "not a database" },
 	{ cut_short, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT, "damaged" },
 	{ world_readable_database, CKR_DEVICE_ERROR, SR_REASON_VAULT_PERMISSIONS, "chmod 0600" },
@@ -312,12 +312,11 @@ END_TEST
 
 #define OLD_MAC "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeee"
 
-/* The steps up to SR_STORE_SCHEMA are never run. */
-#define NEVER "CREATE TABLE never (x)"
-static const char *const good_steps[] = { NEVER, NEVER, NEVER, NEVER, NEVER, "CREATE TABLE six (x)",
-	"CREATE TABLE seven (x)" };
-static const char *const bad_steps[] = { NEVER, NEVER, NEVER, NEVER, NEVER, "CREATE TABLE six (x)",
-	"CREATE TABLE six (x)" };
+/* The steps up to SR_STORE_SCHEMA are not run again. */
+#define NEVER [0 ... SR_STORE_SCHEMA - 1] = "CREATE TABLE never (x)"
+#define LAST (SR_STORE_SCHEMA + 2)
+static const char *const good_steps[] = { NEVER, "CREATE TABLE one (x)", "CREATE TABLE two (x)" };
+static const char *const bad_steps[] = { NEVER, "CREATE TABLE one (x)", "CREATE TABLE one (x)" };
 
 START_TEST(migrations)
 {
@@ -325,17 +324,17 @@ START_TEST(migrations)
 	int64_t number;
 	close_it();
 	ck_assert_int_eq(sqlite3_open(store_file("vault.db"), &db), SQLITE_OK);
-	ck_assert_uint_ne(sr_sqlite_migrate(db, bad_steps, 7, &store_error), CKR_OK);
+	ck_assert_uint_ne(sr_sqlite_migrate(db, bad_steps, LAST, &store_error), CKR_OK);
 	assert_ok(sr_sqlite_number(db, "PRAGMA user_version", &number, &store_error));
-	ck_assert_int_eq(number, 5); /* all or nothing */
-	assert_ok(sr_sqlite_number(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'six'", &number, &store_error));
+	ck_assert_int_eq(number, SR_STORE_SCHEMA); /* all or nothing */
+	assert_ok(sr_sqlite_number(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'one'", &number, &store_error));
 	ck_assert_int_eq(number, 0);
-	assert_ok(sr_sqlite_migrate(db, good_steps, 7, &store_error));
-	assert_ok(sr_sqlite_migrate(db, good_steps, 7, &store_error)); /* nothing left to do */
+	assert_ok(sr_sqlite_migrate(db, good_steps, LAST, &store_error));
+	assert_ok(sr_sqlite_migrate(db, good_steps, LAST, &store_error)); /* nothing left to do */
 	assert_ok(sr_sqlite_number(db, "PRAGMA user_version", &number, &store_error));
-	ck_assert_int_eq(number, 7);
-	assert_ok(sr_sqlite_number(db, "SELECT count(*) FROM sqlite_schema WHERE name IN ('six', 'seven', 'never')",
-		&number, &store_error));
+	ck_assert_int_eq(number, LAST);
+	assert_ok(sr_sqlite_number(
+		db, "SELECT count(*) FROM sqlite_schema WHERE name IN ('one', 'two', 'never')", &number, &store_error));
 	ck_assert_int_eq(number, 2);
 	sqlite3_close(db);
 	assert_refused(open_it(), CKR_DEVICE_ERROR, SR_REASON_VAULT_SCHEMA);
