@@ -37,6 +37,14 @@ static bool path_fits(const char *glob, const char *path)
 	return !glob || glob[0] == '\0' || (path[0] != '\0' && sr_glob_match(glob, path));
 }
 
+#define TOKEN_USED (UINT64_C(1) << SR_EVENT_TOKEN_USED)
+
+/* A use of a token has no record of its own: those of what was done with it count it. */
+static bool is_one_of(uint64_t events, const struct sr_event *event)
+{
+	return events == 0 || (events >> event->kind & 1) || ((events & TOKEN_USED) && event->counted);
+}
+
 static bool in_time(const struct sr_audit_query *query, int64_t ms)
 {
 	return ms >= query->since_ms && (query->until_ms <= 0 || ms <= query->until_ms);
@@ -44,7 +52,7 @@ static bool in_time(const struct sr_audit_query *query, int64_t ms)
 
 bool sr_audit_query_fits(const struct sr_audit_query *query, const struct sr_event *event)
 {
-	return in_time(query, event->timestamp_ms) && (query->events == 0 || (query->events >> event->kind & 1)) &&
+	return in_time(query, event->timestamp_ms) && is_one_of(query->events, event) &&
 	       (!query->by_status || query->status == event->status) && text_is(query->actor_id, event->actor_id) &&
 	       text_is(query->token_id, event->token_id) && text_is(query->tier, event->tier) &&
 	       path_fits(query->path_glob, event->path) && (!query->by_ip || ip_in(&query->ip, event->ip));
@@ -161,16 +169,16 @@ static bool by_address(const struct sr_audit_query *query, struct sr_audit_way *
 }
 
 /* What every agent does all the time: most records are of these. */
-#define COMMON_EVENTS                                                             \
-	(UINT64_C(1) << SR_EVENT_SECRET_READ | UINT64_C(1) << SR_EVENT_KEY_USED | \
+#define COMMON_EVENTS                                                                          \
+	(TOKEN_USED | UINT64_C(1) << SR_EVENT_SECRET_READ | UINT64_C(1) << SR_EVENT_KEY_USED | \
 		UINT64_C(1) << SR_EVENT_SESSION_LOGIN | UINT64_C(1) << SR_EVENT_SESSION_LOGOUT)
 
 static bool by_events(const struct sr_audit_query *query, struct sr_audit_way *way, uint64_t among)
 {
 	uint64_t events = query->events;
 	bool one = (events & (events - 1)) == 0;
-	if (events == 0 || (events & ~among) != 0)
-		return false;
+	if (events == 0 || (events & ~among) != 0 || (!one && (events & TOKEN_USED)))
+		return false; /* two words of one record would find it twice */
 	way->events = one ? 0 : events;
 	for (unsigned kind = 0; one && kind < SR_EVENT_COUNT; kind++) {
 		if (events >> kind & 1)

@@ -164,7 +164,7 @@ static int report(struct run *run)
 	return run->without ? SR_EXIT_FOUND : SR_EXIT_DONE;
 }
 
-/* With what is due the old versions are looked at, whose time is over. */
+/* What has come to an end by itself: old versions, former keys, and what expired, before it gets a new value. */
 static int sweep(struct run *run)
 {
 	json_t *result;
@@ -175,6 +175,9 @@ static int sweep(struct run *run)
 	count = json_integer_value(json_object_get(result, "former_keys"));
 	if (count)
 		sr_say("%" JSON_INTEGER_FORMAT " former keys were destroyed, whose grace is over", count);
+	count = json_integer_value(json_object_get(result, "expired"));
+	if (count)
+		sr_say("%" JSON_INTEGER_FORMAT " secrets have expired at their providers", count);
 	json_decref(result);
 	return exit_code;
 }
@@ -183,12 +186,12 @@ static int run_all(struct run *run)
 {
 	json_t *rows, *row;
 	size_t i;
+	int swept = sweep(run);
 	int exit_code = sr_rotation_read(run->tool, run->prefix, 0, &rows);
 	if (exit_code != SR_EXIT_DONE)
 		return exit_code;
 	json_array_foreach(rows, i, row) take_turn(run, sr_json_text(row, "path"));
 	json_decref(rows);
-	int swept = sweep(run);
 	exit_code = report(run);
 	return exit_code == SR_EXIT_DONE ? swept : exit_code;
 }

@@ -60,7 +60,9 @@
 	X(VAULT_CLOCK, "vault.clock_jumped")              \
 	X(VAULT_CLOCK_ACCEPTED, "vault.clock_accepted")   \
 	X(VAULT_MOVED, "vault.moved")                     \
-	X(AUDIT_PRUNED, "audit.pruned")
+	X(AUDIT_PRUNED, "audit.pruned")                   \
+	X(SECRET_EXPIRED, "secret.expired")               \
+	X(TOKEN_USED, "token.used") /* in a query alone: every record that counts a use */
 
 #define SR_EVENT_CONSTANT(constant, name) SR_EVENT_##constant,
 enum sr_event_kind { SR_EVENTS(SR_EVENT_CONSTANT) SR_EVENT_COUNT };

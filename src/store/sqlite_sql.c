@@ -47,12 +47,14 @@
 	"INSERT OR IGNORE INTO event_" index " SELECT " column ", id FROM event WHERE id > ?1 AND id <= ?2 " \
 	"AND " column " IS NOT NULL ORDER BY " column ", id"
 /* The words of records: what most of them say is no word, nor is an address that lies in no range. */
-#define WORD(name, which, range) \
-	"SELECT '" name "=' || " name " AS key, id FROM event WHERE " range " AND " name " " which
-#define EVENT_WORDS(range)                                                      \
-	WORD("event", "IS NOT NULL", range)                                     \
-	" UNION ALL " WORD("status", "<> 'allowed'", range) " UNION ALL " WORD( \
-		"tier", "<> 'standard'", range) " UNION ALL " WORD("ip", "NOT IN ('local', 'unix')", range)
+#define WORD(key, where, range) "SELECT " key " AS key, id FROM event WHERE " range " AND " where
+#define WORD_TOO(key, where, range) " UNION ALL " WORD(key, where, range)
+#define EVENT_WORDS(range)                                            \
+	WORD("'event=' || event", "event IS NOT NULL", range)         \
+	WORD_TOO("'event=token.used'", "counted = 1", range)          \
+	WORD_TOO("'status=' || status", "status <> 'allowed'", range) \
+	WORD_TOO("'tier=' || tier", "tier <> 'standard'", range)      \
+	WORD_TOO("'ip=' || ip", "ip NOT IN ('local', 'unix')", range)
 #define PRUNE(index, key, column)                                                          \
 	"DELETE FROM event_" index " WHERE (" key ", seq) IN (SELECT " column ", id FROM " \
 	"event WHERE id <= ? AND " column " IS NOT NULL)"

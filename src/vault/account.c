@@ -6,6 +6,7 @@
 #include "store/prune.h"
 #include "vault/rekey.h"
 #include "vault/rekey_keys.h"
+#include "vault/secret.h"
 #include "vault/secret_version.h"
 
 #include <stdarg.h>
@@ -67,7 +68,10 @@ __attribute__((format(printf, 2, 3))) static bool account_for(struct accounting 
 static bool add_secret(const struct sr_secret_row *row, void *ctx)
 {
 	struct accounting *accounting = ctx;
+	char expired[SR_SUBJECT_MAX];
+	sr_secret_expired_subject(row->path, expired);
 	account_for(accounting, "secret:%s", row->path);
+	count_subject(accounting, expired);
 	for (uint64_t number = 1; accounting->rv == CKR_OK && number <= row->version; number++) {
 		char subject[SR_VERSION_GONE_MAX];
 		sr_version_gone_subject(row->path, number, subject);

@@ -98,15 +98,17 @@ static CK_RV job_accept_clock(
 static CK_RV job_sweep(
 	const struct sr_caller *caller, const struct sr_attrs *template, char **result, struct sr_error *err)
 {
-	unsigned secrets = 0, versions = 0, keys = 0;
+	unsigned secrets = 0, versions = 0, keys = 0, expired = 0;
 	(void)template;
 	CK_RV rv = sr_secret_sweep(caller, &secrets, &versions, err);
 	if (rv == CKR_OK)
 		rv = sr_key_sweep(caller, &keys, err);
+	if (rv == CKR_OK)
+		rv = sr_secret_tell_expired(caller, &expired, err);
 	if (rv != CKR_OK)
 		return rv;
-	return sr_report_text(json_pack("{s:i, s:i, s:i}", "secrets", (int)secrets, "versions", (int)versions,
-				      "former_keys", (int)keys),
+	return sr_report_text(json_pack("{s:i, s:i, s:i, s:i}", "secrets", (int)secrets, "versions", (int)versions,
+				      "former_keys", (int)keys, "expired", (int)expired),
 		result, err);
 }
 

@@ -25,6 +25,14 @@ CK_RV sr_secret_value(const struct sr_caller *caller, const char *path, struct s
  * every secret that CALLER may destroy: how many SECRETS had such VERSIONS. One record each. */
 CK_RV sr_secret_sweep(const struct sr_caller *caller, unsigned *secrets, unsigned *versions, struct sr_error *err);
 
+/** sr_secret_tell_expired(caller, told, err): a record, secret.expired, for every secret that CALLER may list, whose
+ * provider has let it expire and of which that was not told since it last changed: how many. */
+CK_RV sr_secret_tell_expired(const struct sr_caller *caller, unsigned *told, struct sr_error *err);
+
+/** sr_secret_expired_subject(path, subject): what the state tree knows the newest such record by. */
+#define SR_EXPIRED_KIND "expired:"
+void sr_secret_expired_subject(const char *path, char subject[SR_SUBJECT_MAX]);
+
 extern const struct sr_class sr_secret_class;
 
 #endif

@@ -1,4 +1,4 @@
-/* Paths that a sweep has to look at. Private to secret_sweep.c and key_sweep.c. */
+/* Paths that a sweep has to look at. Private to secret_sweep.c, secret_expiry.c and key_sweep.c. */
 #ifndef SR_VAULT_SWEEP_H
 #define SR_VAULT_SWEEP_H
 

@@ -199,6 +199,19 @@ same "not even the command" "$lines" "$(wc -l <"$place/command.log")"
 "$STRONGROOM" rotation delete 'due/*' >/dev/null 2>&1 && "$STRONGROOM" rotation delete 'other/*' >/dev/null 2>&1 || die "rotation delete"
 exits 0 "nothing is due any more" "$STRONGROOM" rotation run --commands "$commands"
 
+# -- what its provider lets expire ----------------------------------------------------------------------------------
+expired() { "$STRONGROOM" audit query --event secret.expired --json | rows 'r["resource_path"] + " " + r["metadata"]["expired"]'; }
+soon=$("$PYTHON" -c 'import datetime; print((datetime.datetime.utcnow() + datetime.timedelta(seconds=2)).strftime("%Y-%m-%dT%H:%M:%SZ"))')
+put due/provider old-provider --expires "$soon"
+same "nothing has yet" '' "$(expired)"
+sleep 3
+exits 0 "it is due then" "$STRONGROOM" rotation run --commands "$commands"
+grep -q '1 secrets have expired' "$place/err" || die "it said: $(cat "$place/err")"
+same "told before it was rotated" "due/provider ${soon%Z}.000Z" "$(expired)"
+grep -q 'verify due/provider new-old-provider' "$place/command.log" || die "it was not rotated"
+exits 0 "nothing more" "$STRONGROOM" rotation run --commands "$commands"
+same "told once" "due/provider ${soon%Z}.000Z" "$(expired)"
+
 # -- no downtime ----------------------------------------------------------------------------------------------------
 # Values of many lengths, each of one letter: the reader fails on what is torn, older than the last one, or not there.
 value() # I: the value of that number

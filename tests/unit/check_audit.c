@@ -276,6 +276,7 @@ static void put_as(enum sr_event_kind kind, const char *path, const char *ip, co
 	struct sr_error err = SR_ERROR_INIT;
 	struct sr_event event = event_of(kind, path);
 	struct sr_job job = { .event = &event, .refuse = refuse };
+	event.counted = strcmp(path, "prod/a") == 0;
 	snprintf(event.ip, sizeof event.ip, "%s", ip);
 	snprintf(event.token_id, sizeof event.token_id, "%s", token);
 	snprintf(event.tier, sizeof event.tier, "%s", strcmp(token, "t-a") == 0 ? "critical" : "standard");
@@ -314,6 +315,10 @@ static const struct {
 	{ { .events = KIND(SECRET_READ) | KIND(SECRET_CREATED), .limit = 3 }, NULL, "2 3 5 " },
 	{ { .events = KIND(SECRET_READ), .since_ms = T0 + 1 }, NULL, "2 5 " },
 	{ { .events = KIND(KEY_USED) }, NULL, "" },
+	{ { .events = KIND(TOKEN_USED) }, NULL, "1 5 " },
+	{ { .events = KIND(TOKEN_USED) | KIND(SECRET_READ) }, NULL, "1 2 5 " },
+	{ { .events = KIND(TOKEN_USED) | KIND(SESSION_LOGOUT) }, NULL, "1 5 6 " },
+	{ { .events = KIND(TOKEN_USED) | KIND(SESSION_LOGOUT), .limit = 1 }, NULL, "6 " },
 	{ { .by_status = true, .status = SR_STATUS_ALLOWED }, NULL, "1 3 5 6 " },
 	{ { .by_status = true, .status = SR_STATUS_DENIED }, NULL, "2 " },
 	{ { .by_status = true, .status = SR_STATUS_ERROR }, NULL, "4 " },
@@ -402,6 +407,8 @@ static const struct {
 	{ { .events = KIND(SECRET_DELETED), .actor_id = "alice" }, NULL, SR_EVENT_BY_WORD, "event=secret.deleted" },
 	{ { .events = KIND(SECRET_READ), .actor_id = "alice" }, NULL, SR_EVENT_BY_ACTOR, "alice" },
 	{ { .events = KIND(SECRET_READ), .tier = "critical" }, NULL, SR_EVENT_BY_WORD, "tier=critical" },
+	{ { .events = KIND(TOKEN_USED) }, NULL, SR_EVENT_BY_WORD, "event=token.used" },
+	{ { .events = KIND(TOKEN_USED) | KIND(KEY_USED) }, NULL, SR_EVENT_BY_ID, "" },
 	{ { .events = KIND(SECRET_READ), .since_ms = 1 }, NULL, SR_EVENT_BY_WORD, "event=secret.read" },
 	{ { .events = KIND(SECRET_READ) | KIND(KEY_DELETED) }, NULL, SR_EVENT_BY_WORD, "" },
 	{ { .path_glob = "prod/a" }, NULL, SR_EVENT_BY_PATH, "prod/a" },

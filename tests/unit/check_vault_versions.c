@@ -3,6 +3,7 @@
 #include "tests/unit/suites.h"
 #include "tests/unit/vault_place.h"
 
+#include "util/clock.h"
 #include "util/text.h"
 #include "vault/core.h"
 #include "vault/grace.h"
@@ -458,22 +459,23 @@ START_TEST(old_versions_are_destroyed_after_their_time)
 	vault_clock_move(29 * DAY, 29 * DAY, false);
 	vault_login_admin(&place);
 	expect(sweep(&result), CKR_OK, NONE);
-	ck_assert_str_eq(result, "{\"secrets\":0,\"versions\":0,\"former_keys\":0}");
+	ck_assert_str_eq(result, "{\"secrets\":0,\"versions\":0,\"former_keys\":0,\"expired\":0}");
 	reads("a/b*1", "one");
 	vault_clock_move(2 * DAY, 2 * DAY, false);
 	vault_login_admin(&place);
 	issue("secrets:read:*", pin);
 	log_in(pin);
 	expect(sweep(&result), CKR_OK, NONE);
-	ck_assert_str_eq(result, "{\"secrets\":0,\"versions\":0,\"former_keys\":0}"); /* nothing that it may destroy */
+	ck_assert_str_eq(result,
+		"{\"secrets\":0,\"versions\":0,\"former_keys\":0,\"expired\":0}"); /* nothing that it may destroy */
 	vault_login_admin(&place);
 	expect(sweep(&result), CKR_OK, NONE);
-	ck_assert_str_eq(result, "{\"secrets\":2,\"versions\":2,\"former_keys\":0}");
+	ck_assert_str_eq(result, "{\"secrets\":2,\"versions\":2,\"former_keys\":0,\"expired\":0}");
 	expect(vault_get(&place, "a/b*1", NULL), CKR_OBJECT_HANDLE_INVALID, NOT_FOUND);
 	reads("a/b", "two");
 	expect(undelete("c/d"), CKR_ATTRIBUTE_VALUE_INVALID, NOT_FOUND);
 	expect(sweep(&result), CKR_OK, NONE);
-	ck_assert_str_eq(result, "{\"secrets\":0,\"versions\":0,\"former_keys\":0}");
+	ck_assert_str_eq(result, "{\"secrets\":0,\"versions\":0,\"former_keys\":0,\"expired\":0}");
 	sound();
 }
 END_TEST
@@ -513,11 +515,63 @@ START_TEST(a_frozen_path_keeps_its_old_versions)
 	vault_login_admin(&place);
 	freeze("a/b");
 	expect(sweep(&result), CKR_OK, NONE);
-	ck_assert_str_eq(result, "{\"secrets\":1,\"versions\":1,\"former_keys\":0}");
+	ck_assert_str_eq(result, "{\"secrets\":1,\"versions\":1,\"former_keys\":0,\"expired\":0}");
 	release("a/b");
 	reads("a/b*1", "one");
 	expect(sweep(&result), CKR_OK, NONE);
-	ck_assert_str_eq(result, "{\"secrets\":1,\"versions\":1,\"former_keys\":0}");
+	ck_assert_str_eq(result, "{\"secrets\":1,\"versions\":1,\"former_keys\":0,\"expired\":0}");
+	sound();
+}
+END_TEST
+
+static void sweep_tells(unsigned expired)
+{
+	const char *result;
+	char text[80];
+	snprintf(text, sizeof(text), "{\"secrets\":0,\"versions\":0,\"former_keys\":0,\"expired\":%u}", expired);
+	expect(sweep(&result), CKR_OK, NONE);
+	ck_assert_str_eq(result, text);
+}
+
+static void expires_in(const char *path, int64_t ms)
+{
+	char when[SR_TIME_TEXT];
+	struct sr_now now;
+	sr_clock_now(&now);
+	sr_text_time(now.wall_ms + ms, when);
+	expect(alter(path, { CKA_SR_EXPIRES_AT, when }), CKR_OK, NONE);
+}
+
+/* Once, and once more where the secret was changed since and has expired still. */
+START_TEST(what_expired_is_told_once)
+{
+	char list[64], read[64];
+	expect(vault_put(&place, "a/oauth", "one", NULL), CKR_OK, NONE);
+	expect(vault_put(&place, "a/plain", "one", NULL), CKR_OK, NONE);
+	expect(vault_put(&place, "a/gone", "one", NULL), CKR_OK, NONE);
+	expires_in("a/oauth", DAY);
+	expires_in("a/gone", DAY);
+	expect(destroy("a/gone"), CKR_OK, NONE);
+	issue("secrets:list:b/*", list);
+	issue("secrets:list:a/*", read);
+	sweep_tells(0);
+	vault_clock_move(DAY + 1000, DAY + 1000, false);
+	vault_login_admin(&place);
+	issue("secrets:list:b/*", list);
+	issue("secrets:list:a/*", read);
+	log_in(list);
+	sweep_tells(0);
+	log_in(read);
+	sweep_tells(1);
+	sweep_tells(0);
+	vault_login_admin(&place);
+	sweep_tells(0);
+	reads("a/oauth", "one");
+	expect(alter("a/oauth", { CKA_SR_TYPE, "api" }), CKR_OK, NONE);
+	sweep_tells(1);
+	sweep_tells(0);
+	expires_in("a/oauth", DAY);
+	sweep_tells(0);
 	sound();
 }
 END_TEST
@@ -649,6 +703,7 @@ Suite *sr_suite_vault_versions(void)
 	tcase_add_test(c, of_a_deleted_secret_any_version_is_destroyed);
 	tcase_add_test(c, old_versions_are_destroyed_after_their_time);
 	tcase_add_test(c, a_frozen_path_keeps_its_old_versions);
+	tcase_add_test(c, what_expired_is_told_once);
 	tcase_add_test(c, a_new_version_sweeps_its_own_path);
 	tcase_add_test(c, type_and_path_say_when_a_secret_is_due);
 	tcase_add_test(c, the_end_that_the_provider_set_comes_first);
