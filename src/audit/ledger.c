@@ -55,10 +55,12 @@ static bool blank_bad_texts(struct sr_event *event)
 	return good;
 }
 
-static bool is_our_failure(CK_RV rv)
+enum sr_status sr_refusal_status(CK_RV rv)
 {
-	return rv == CKR_DEVICE_ERROR || rv == CKR_DEVICE_MEMORY || rv == CKR_DEVICE_REMOVED || rv == CKR_HOST_MEMORY ||
-	       rv == CKR_GENERAL_ERROR || rv == CKR_FUNCTION_FAILED || rv == CKR_ENCRYPTED_DATA_INVALID;
+	bool ours = rv == CKR_DEVICE_ERROR || rv == CKR_DEVICE_MEMORY || rv == CKR_DEVICE_REMOVED ||
+		    rv == CKR_HOST_MEMORY || rv == CKR_GENERAL_ERROR || rv == CKR_FUNCTION_FAILED ||
+		    rv == CKR_ENCRYPTED_DATA_INVALID;
+	return ours ? SR_STATUS_ERROR : SR_STATUS_DENIED;
 }
 
 /* Time does not run back in the chain, but where an admin has accepted the clock. */
@@ -122,7 +124,7 @@ static void note_outcome(const struct sr_entry *entry, uint64_t version)
 	struct sr_event *event = entry->job->event;
 	CK_ULONG reason = entry->job->audit_reason ? entry->job->audit_reason : entry->err->reason;
 	bool allowed = entry->rv == CKR_OK;
-	event->status = allowed ? SR_STATUS_ALLOWED : is_our_failure(entry->rv) ? SR_STATUS_ERROR : SR_STATUS_DENIED;
+	event->status = allowed ? SR_STATUS_ALLOWED : sr_refusal_status(entry->rv);
 	snprintf(event->rv, sizeof event->rv, "%s", sr_rv_name(entry->rv));
 	snprintf(event->reason, sizeof event->reason, "%s", allowed ? "" : sr_reason_name(reason));
 	if (allowed)
@@ -143,6 +145,8 @@ static CK_RV run_entry(
 		return rv;
 	running->firm = running->firm || entry->rv != CKR_OK || !entry->job->lazy;
 	note_outcome(entry, version);
+	if (entry->job->mute && entry->job->event->status == SR_STATUS_DENIED)
+		return CKR_OK;
 	return append(running, entry->job->event, err);
 }
 

@@ -80,6 +80,8 @@ CK_RV sr_writer_glance(struct sr_writer *writer, struct sr_moment *moment, struc
  *  lazy: this record may lag behind the disk where the vault is configured so. It does if the job, and each other of
  *  its batch, ends allowed and has moved nothing in the state tree: no row was made and no use counted.
  *
+ *  mute: where it is denied there is no record; all else is recorded as ever.
+ *
  *  policy_change: a checkpoint and the anchor follow the commit before sr_writer_run answers.
  *
  *  An event with a text that is not UTF-8 or has control characters is refused as CKR_GENERAL_ERROR, the text left
@@ -92,7 +94,11 @@ struct sr_job {
 	CK_ULONG audit_reason;
 	bool lazy;
 	bool policy_change;
+	bool mute;
 };
+
+/** sr_refusal_status(rv): what a record says of a refusal with RV: SR_STATUS_ERROR for the codes named above. */
+enum sr_status sr_refusal_status(CK_RV rv);
 
 /** sr_writer_run(writer, job, err): blocks until the job's event is durable (a lagging one: committed, so that
  *  the end of this process does not lose it); then answers run's code (ERR as run left

@@ -1,6 +1,7 @@
 /* The one way to act: an event, a job, the identity checked again where it counts. */
 #include "util/text.h"
 #include "vault/absence.h"
+#include "vault/denied.h"
 #include "vault/who.h"
 
 #include <stdio.h>
@@ -70,7 +71,7 @@ static bool may_lag(const struct sr_act *act)
 	return !counts && (act->event.kind == SR_EVENT_SECRET_READ || act->event.kind == SR_EVENT_KEY_USED);
 }
 
-static CK_RV submit(struct sr_act *act, CK_RV refuse, struct sr_error *err)
+CK_RV sr_act_submit(struct sr_act *act, CK_RV refuse, bool mute, struct sr_error *err)
 {
 	struct sr_job job = {
 		.event = &act->event,
@@ -80,9 +81,24 @@ static CK_RV submit(struct sr_act *act, CK_RV refuse, struct sr_error *err)
 		.audit_reason = act->audit_reason,
 		.lazy = may_lag(act),
 		.policy_change = act->policy_change,
+		.mute = mute,
 	};
 	sr_absence_record(act->caller->vault);
 	return sr_writer_run(act->caller->vault->writer, &job, err);
+}
+
+/* A refusal that would get no record, and is known before the transaction, needs none. */
+static CK_RV submit(struct sr_act *act, CK_RV refuse, struct sr_error *err)
+{
+	bool fits = sr_denied_fits(act);
+	bool known = refuse != CKR_OK && sr_refusal_status(refuse) == SR_STATUS_DENIED;
+	CK_RV rv = known && !fits ? refuse : sr_act_submit(act, refuse, !fits, err);
+	if (rv == CKR_OK || sr_refusal_status(rv) != SR_STATUS_DENIED)
+		return rv;
+	act->refused = rv;
+	act->refused_for = act->audit_reason ? act->audit_reason : err->reason;
+	sr_denied_note(act, fits);
+	return rv;
 }
 
 CK_RV sr_act_commit(struct sr_act *act, struct sr_error *err)

@@ -23,6 +23,7 @@
 struct sr_seen;
 struct sr_slow;
 struct sr_refused;
+struct sr_denied;
 struct sr_backups;
 
 #define SR_STRETCHED_AT_ONCE 4 /* passphrases under scrypt, 32 MiB each: it takes no login to ask for that */
@@ -51,6 +52,7 @@ struct sr_vault {
 	struct sr_seen *seen;
 	struct sr_slow *slow;
 	struct sr_refused *refused;
+	struct sr_denied *denied;
 	struct sr_backups *backups;
 	char *hsm_uri, *softhsm_conf;     /* where the HSM is a SoftHSM2 token of the vault's own; NULL elsewhere */
 	int64_t opened_ms;                /* by the boot clock */
@@ -180,6 +182,8 @@ struct sr_act {
 	bool counts;
 	bool policy_change;
 	CK_ULONG audit_reason;
+	CK_RV refused; /* act.c and denied.c alone: with which code, and for what the audit says */
+	CK_ULONG refused_for;
 };
 
 /** sr_act_begin(act, caller, kind, path): an event of KIND by CALLER. PATH may be NULL. */
@@ -191,5 +195,8 @@ CK_RV sr_act_commit(struct sr_act *act, struct sr_error *err);
 /** sr_act_record(act, rv, err): CKR_OK commits; anything else records that it was refused for what ERR holds, and
  * answers that code, or another where the record could not be written. */
 CK_RV sr_act_record(struct sr_act *act, CK_RV rv, struct sr_error *err);
+
+/** sr_act_submit(act, refuse, mute, err): the same without counting refusals; for denied.c. */
+CK_RV sr_act_submit(struct sr_act *act, CK_RV refuse, bool mute, struct sr_error *err);
 
 #endif

@@ -6,6 +6,7 @@
 #include "util/crypto.h"
 #include "vault/absence.h"
 #include "vault/backup.h"
+#include "vault/denied.h"
 #include "vault/lock.h"
 #include "vault/refused.h"
 #include "vault/rekey.h"
@@ -138,6 +139,7 @@ struct sr_vault *sr_vault_new(const struct sr_config *config)
 	vault->seen = sr_seen_new();
 	vault->slow = sr_slow_new();
 	vault->refused = sr_refused_new();
+	vault->denied = sr_denied_new();
 	vault->backups = sr_backups_new();
 	if (config->softhsm_conf && config->hsm_uri) {
 		vault->hsm_uri = strdup(config->hsm_uri);
@@ -152,8 +154,8 @@ struct sr_vault *sr_vault_new(const struct sr_config *config)
 	vault->audit_keep_ms = (int64_t)config->audit_keep_s * 1000;
 	vault->max_ttl_ms = config->max_ttl_s ? (int64_t)config->max_ttl_s * 1000 : SR_TOKEN_TTL_MAX_MS;
 	vault->fresh_member_ms = config->fresh_member_s ? (int64_t)config->fresh_member_s * 1000 : SR_FRESH_MEMBER_MS;
-	if (vault->dir && vault->heads && vault->seen && vault->slow && vault->refused && vault->backups &&
-		!vault->hsm_uri == !vault->softhsm_conf)
+	if (vault->dir && vault->heads && vault->seen && vault->slow && vault->refused && vault->denied &&
+		vault->backups && !vault->hsm_uri == !vault->softhsm_conf)
 		return vault;
 	sr_vault_close(vault);
 	return NULL;
@@ -179,6 +181,7 @@ static void free_memory(struct sr_vault *vault)
 	sr_seen_free(vault->seen);
 	sr_slow_free(vault->slow);
 	sr_refused_free(vault->refused);
+	sr_denied_free(vault->denied);
 	sr_backups_free(vault->backups);
 	sem_destroy(&vault->stretching);
 	free(vault->dir);
@@ -202,6 +205,7 @@ void sr_vault_close(struct sr_vault *vault)
 		return;
 	if (vault->writer) {
 		sr_refused_flush(vault);
+		sr_denied_flush(vault);
 		sr_absence_record(vault);
 		sr_writer_close(vault->writer);
 	}

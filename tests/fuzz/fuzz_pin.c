@@ -10,6 +10,7 @@
 #include "vault/core.h"
 #include "vault/identity.h"
 #include "vault/keys.h"
+#include "vault/denied.h"
 #include "vault/refused.h"
 #include "vault/who.h"
 
@@ -210,11 +211,13 @@ static void log_in(const char *name, size_t name_len)
 {
 	static const struct sr_key session_key = { .object_class = CKO_PRIVATE_KEY };
 	static const struct sr_peer peer = { .kind = SR_PEER_EMBEDDED, .loopback = true };
-	struct sr_vault vault = { .id = "fuzz", .slow = sr_slow_new(), .refused = sr_refused_new() };
+	struct sr_vault vault = {
+		.id = "fuzz", .slow = sr_slow_new(), .refused = sr_refused_new(), .denied = sr_denied_new()
+	};
 	sem_init(&vault.stretching, 0, 1);
 	struct sr_caller caller = { &vault, &peer, "C_Login", NULL };
 	struct sr_error err = SR_ERROR_INIT;
-	must(vault.slow && vault.refused);
+	must(vault.slow && vault.refused && vault.denied);
 	events = 0;
 	CK_RV rv = sr_login(&caller, CKU_USER, name, name_len, pin, pin_len, &caller.identity, &err);
 	must((rv == CKR_OK) == (caller.identity != NULL));
@@ -225,6 +228,7 @@ static void log_in(const char *name, size_t name_len)
 		check_record(CKR_OK, &err);
 	}
 	sr_identity_unref(caller.identity);
+	sr_denied_free(vault.denied);
 	sr_refused_free(vault.refused);
 	sr_slow_free(vault.slow);
 }
