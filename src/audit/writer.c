@@ -273,6 +273,18 @@ void sr_writer_counts(const struct sr_writer *writer, struct sr_writer_counts *c
 	counts->error = atomic_load_explicit(&tally->error, memory_order_relaxed);
 }
 
+void sr_writer_tend(struct sr_writer *writer)
+{
+	pthread_mutex_lock(&writer->lock);
+	bool led = writer->led;
+	writer->led = true;
+	pthread_mutex_unlock(&writer->lock);
+	if (led)
+		return; /* who leads tells the sinks, too */
+	tell_sinks(writer);
+	hand_on(writer, NULL);
+}
+
 size_t sr_writer_sinks(struct sr_writer *writer, struct sr_sink_state states[SR_SINKS_MAX])
 {
 	return sr_sinks_state(writer->sinks, states);

@@ -119,6 +119,10 @@ void sr_writer_counts(const struct sr_writer *writer, struct sr_writer_counts *c
  *  nothing. The commit holds all the same; each later commit tries again. */
 CK_RV sr_writer_trouble(struct sr_writer *writer, struct sr_error *err);
 
+/** sr_writer_tend(writer): gives sinks that fell behind what they have not had, where no commit does it. For a process
+ *  that has a moment now and then. Any thread. */
+void sr_writer_tend(struct sr_writer *writer);
+
 /** sr_writer_sinks(writer, states): how the sinks fare; how many there are. Any thread. */
 size_t sr_writer_sinks(struct sr_writer *writer, struct sr_sink_state states[SR_SINKS_MAX]);
 

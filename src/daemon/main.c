@@ -162,6 +162,7 @@ static void tick(struct sr_daemon *daemon, struct crowd *crowd)
 	return_memory(daemon, crowd);
 	tell_refused(daemon);
 	sr_log_retry(daemon);
+	sr_vault_tend(daemon->vault);
 	sr_start_watchdog();
 }
 

@@ -199,6 +199,11 @@ static void leave_directory(struct sr_vault *vault)
 	sr_vault_unlock(vault->lock_fd);
 }
 
+void sr_vault_tend(struct sr_vault *vault)
+{
+	sr_writer_tend(vault->writer);
+}
+
 void sr_vault_close(struct sr_vault *vault)
 {
 	if (!vault)

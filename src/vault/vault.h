@@ -47,6 +47,9 @@ void sr_vault_close(struct sr_vault *vault);
 /** sr_vault_abandon(vault): in a forked child: touches nothing that the parent shares. */
 void sr_vault_abandon(struct sr_vault *vault);
 
+/** sr_vault_tend(vault): what is to be done now and then where nobody calls: sinks of the audit catch up. */
+void sr_vault_tend(struct sr_vault *vault);
+
 const char *sr_vault_id(const struct sr_vault *vault);   /* 16 hex digits */
 const char *sr_vault_name(const struct sr_vault *vault); /* the default slot's token label */
 bool sr_vault_read_by_listing(const struct sr_vault *vault);

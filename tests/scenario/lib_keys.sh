@@ -65,12 +65,13 @@ print(*(max(events, key=lambda e: e["id"])[key] or "-" for key in ("event", "res
 # -- servers -------------------------------------------------------------------------------------------------------
 
 declare -A server=()
-at_exit()
+end_servers()
 {
 	local name
 	for name in "${!server[@]}"; do kill "${server[$name]}" 2>/dev/null || true; done
 	wait
 }
+at_exit() { end_servers; }
 
 free_port()
 {

@@ -2,12 +2,15 @@
 # Where records go besides the database: a file and a syslog, whole, in order, without a secret; one that is stuck holds
 # nobody up, says so, and catches up.
 source "$(dirname "$0")/lib.sh"
+source "$(dirname "$0")/lib_keys.sh"
+source "$(dirname "$0")/lib_daemon.sh"
 log=$(mktemp -d "${TMPDIR:-/tmp}/sinks.XXXXXX")
 listener=
 at_exit()
 {
 	[ -z "$listener" ] || kill -KILL "$listener" 2>/dev/null || true
 	rm -rf "$log"
+	end_servers
 }
 cat >"$log/listen.py" <<'P'
 import os, socket, sys
@@ -83,6 +86,22 @@ sleep 0.2
 same "without a gap, each once" True "$("$PYTHON" -c 'import re, sys
 ids = [int(re.search(rb" id=\"(\d+)\"", line).group(1)) for line in open(sys.argv[1], "rb")]
 print(ids == list(range(ids[0], ids[0] + len(ids))) and len(ids) > int(sys.argv[2]))' "$log/messages" "$before")"
+
+# -- a daemon that nobody calls --------------------------------------------------------------------------------------
+kill "$listener"
+wait "$listener" 2>/dev/null || true
+daemon_conf served "unix = $place/served.sock"
+start_daemon served
+exits 0 "served, the syslog away" "$STRONGROOM" secret get "$hostile"
+last=$("$STRONGROOM" audit query --limit 1 --json | pick 'd[-1]["id"]')
+listen
+for _ in $(seq 100); do
+	grep -q " id=\"$last\"" "$log/messages" && break
+	sleep 0.1
+done
+grep -q " id=\"$last\"" "$log/messages" || die "it does not catch up by itself"
+ok "it catches up by itself"
+stop_daemon served
 
 # -- one that nobody reads, a file that is none --------------------------------------------------------------------
 kill -STOP "$listener"

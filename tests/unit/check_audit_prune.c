@@ -226,6 +226,29 @@ START_TEST(a_second_time)
 }
 END_TEST
 
+/* That a secret expired is a number of the state tree without a row: it is accounted for, told before the base or not.
+ */
+START_TEST(what_expired_is_accounted_for)
+{
+	struct sr_attrs change = SR_ATTRS_INIT;
+	char when[SR_TIME_TEXT];
+	days_ago(-1, when);
+	sr_attrs_put_text(&change, CKA_SR_EXPIRES_AT, when);
+	ck_assert_uint_eq(sr_class_find(CKO_DATA)->set(&place.caller, "b/new", &change, &place.err), CKR_OK);
+	sr_attrs_clear(&change);
+	vault_clock_move(2 * DAY, 0, false);
+	json_t *swept = done("sweep-versions");
+	ck_assert_int_eq(number(swept, "expired"), 1);
+	json_decref(swept);
+	expect_sound(prune());
+	seal();
+	vault_clock_move(40 * DAY, 0, false);
+	ck_assert_uint_eq(vault_put(&place, "c/newer", "value", NULL), CKR_OK);
+	expect_sound(prune());
+	ck_assert_int_eq(vault_count(&place, CKO_SR_EVENT, CKA_SR_EVENT, "secret.expired"), 0);
+}
+END_TEST
+
 START_TEST(the_configured_time)
 {
 	CK_RV rv;
@@ -785,6 +808,7 @@ Suite *sr_suite_audit_prune(void)
 	tcase_add_loop_test(tc, another_beginning, 0, sizeof(hands) / sizeof(*hands));
 	tcase_add_test(tc, a_beginning_for_which_nobody_vouches);
 	tcase_add_loop_test(tc, old_rows_are_looked_at, 0, sizeof(rows) / sizeof(*rows));
+	tcase_add_test(tc, what_expired_is_accounted_for);
 	tcase_add_test(tc, uses_of_a_live_token);
 	tcase_add_loop_test(tc, a_file_begins_at_the_base, 0, 2);
 	tcase_add_test(tc, a_csv_begins_at_the_base);
