@@ -1,6 +1,7 @@
 #!/bin/bash
 # The main job, told step by step: a secret sealed in an HSM, read once by an agent with a scoped token, and the audit
 # that notices when one byte of it is changed.
+full_cost=yes
 source "$(dirname "$0")/lib.sh"
 
 path=production/payments/stripe/secret-key

@@ -2,6 +2,7 @@
 # Records of the audit that are old are removed (docs/audit.md, "Old records"): what goes and what stays, who may, that the rest is
 # as sound as before and its exports too, and that somebody who removes them by hand is found. The vault is made under a clock
 # that is 100 days late.
+full_cost=yes
 source "$(dirname "$0")/lib.sh"
 here=$(cd "$(dirname "$0")" && pwd)
 : "${SR_TEST_CLOCK:?the path of test-clock.so}"

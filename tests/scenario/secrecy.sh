@@ -1,6 +1,7 @@
 #!/bin/bash
 # No value, token string, passphrase or HSM PIN in any file of the vault, in a process's arguments or environment that we
 # made, in debug output, or in a core dump taken right after the call.
+full_cost=yes
 source "$(dirname "$0")/lib.sh"
 value=vv-4f6c1e9a7b-plaintext-marker
 make_vault

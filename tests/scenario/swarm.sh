@@ -1,5 +1,6 @@
 #!/bin/bash
 # Many connections at once, slow ones and rude ones, and each bound of them: others are served, and memory returns.
+full_cost=yes
 source "$(dirname "$0")/lib.sh"
 source "$(dirname "$0")/lib_keys.sh"
 source "$(dirname "$0")/lib_daemon.sh"
