@@ -32,7 +32,7 @@ static void began(struct session *session, const char *label, struct secret *sec
 		op->secret_wanted = NULL;
 }
 
-static void begin(void)
+void sr_move_find(void)
 {
 	CK_SESSION_HANDLE handle;
 	char label[8];
@@ -110,7 +110,8 @@ static void find(void)
 	CK_SESSION_HANDLE handle;
 	CK_OBJECT_HANDLE found[8];
 	CK_ULONG count = 99, max = sr_below(SR_COUNT(found) + 1);
-	struct session *session = sr_some_session(&handle);
+	enum kind kind;
+	struct session *session = sr_busy_session(FIND, FIND, &kind, &handle);
 	CK_ULONG *to = sr_chance(5) ? NULL : &count;
 	struct op *op = session ? &session->ops[FIND] : NULL;
 	if (op && (op->life != ACTIVE || op->loose))
@@ -140,7 +141,8 @@ static void find(void)
 static void end(void)
 {
 	CK_SESSION_HANDLE handle;
-	struct session *session = sr_some_session(&handle);
+	enum kind kind;
+	struct session *session = sr_busy_session(FIND, FIND, &kind, &handle);
 	struct op *op = session ? &session->ops[FIND] : NULL;
 	if (op && (op->life != ACTIVE || op->loose))
 		sr_want(CKR_OPERATION_NOT_INITIALIZED);
@@ -151,4 +153,4 @@ static void end(void)
 		sr_op_end(op);
 }
 
-const struct move sr_find_moves[] = { { 30, begin }, { 45, find }, { 20, end }, { 0, NULL } };
+const struct move sr_find_moves[] = { { 30, sr_move_find }, { 45, find }, { 20, end }, { 0, NULL } };

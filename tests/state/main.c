@@ -1,6 +1,7 @@
-/* check_state [--sequences N] [--steps M] [--seed S] [--only K] [--threads T]: N sequences of M random calls, compared
- * with the model (state.h); of them only the one numbered K; or T threads that call at random, compared with nothing. A
- * sequence that deviates is shown as short as it could be made, and what replays it. SR_BATTERY_OVER is the battery's.
+/* check_state [--sequences N] [--steps M] [--seed S] [--only K] [--threads T] [--story]: N sequences of M random calls,
+ * compared with the model (state.h); of them only the one numbered K; or T threads that call at random, compared with
+ * nothing. A sequence that deviates is shown as short as it could be made, and what replays it. SR_BATTERY_OVER is the
+ * battery's.
  */
 #include "tests/state/state.h"
 
@@ -16,7 +17,8 @@
 static struct options {
 	uint64_t seed;
 	unsigned sequences, steps, only, threads;
-} options = { 0, 300, 200, 0, 0 };
+	bool story;
+} options = { 0, 300, 200, 0, 0, false };
 
 static bool left_out[STEPS_MAX];
 static uint64_t calls_made;
@@ -36,8 +38,42 @@ static unsigned sum_of_weights(void)
 	return sum;
 }
 
+static bool any_session(size_t slot)
+{
+	for (size_t i = 0; i < model.session_count; i++) {
+		if (model.sessions[i].open && model.sessions[i].slot == slot)
+			return true;
+	}
+	return false;
+}
+
+/* What others come after, where it is missing. */
+static bool make_ready(void)
+{
+	static const enum kind groups[][2] = { { DIGEST, SIGN }, { VERIFY, VERIFY },
+		{ MESSAGE_ENCRYPT, MESSAGE_DECRYPT }, { MESSAGE_SIGN, MESSAGE_VERIFY } };
+	const enum kind *group = groups[sr_below(SR_COUNT(groups))];
+	if (!model.initialized)
+		sr_move_initialize();
+	else if (!any_session(0) && !any_session(1))
+		sr_move_open();
+	else if ((any_session(0) && !model.login[0]) || (!any_session(0) && !model.login[1]))
+		sr_move_login();
+	else if (sr_alive() < 6)
+		sr_move_key();
+	else if (!sr_busy(group[0], group[1]))
+		sr_move_init(group[0], group[1]);
+	else if (!sr_busy(FIND, FIND))
+		sr_move_find();
+	else
+		return false;
+	return true;
+}
+
 static void make_move(void)
 {
+	if (sr_chance(35) && make_ready())
+		return;
 	uint64_t drawn = sr_below(sum_of_weights());
 	for (size_t i = 0; i < SR_COUNT(all_moves); i++) {
 		for (const struct move *move = all_moves[i]; move->make; move++) {
@@ -124,7 +160,10 @@ START_TEST(sequences)
 	for (unsigned i = 0; i < options.sequences && deviations < 6; i++) {
 		if (options.only && i != options.only)
 			continue;
-		if (run(i, options.steps) == options.steps)
+		bool fine = run(i, options.steps) == options.steps;
+		if (options.story)
+			printf("sequence %u:\n%s", i, sr_story());
+		if (fine)
 			continue;
 		deviations++;
 		show(i, options.steps);
@@ -167,6 +206,9 @@ static bool take(int name, const char *value)
 	case 't':
 		options.threads = (unsigned)number;
 		return true;
+	case 'y':
+		options.story = true;
+		return true;
 	default:
 		return false;
 	}
@@ -176,7 +218,7 @@ static bool take_all(int argc, char **argv)
 {
 	static const struct option names[] = { { "seed", 1, NULL, 's' }, { "sequences", 1, NULL, 'n' },
 		{ "steps", 1, NULL, 'm' }, { "only", 1, NULL, 'k' }, { "threads", 1, NULL, 't' },
-		{ NULL, 0, NULL, 0 } };
+		{ "story", 0, NULL, 'y' }, { NULL, 0, NULL, 0 } };
 	options.seed = (uint64_t)time(NULL);
 	for (int name; (name = getopt_long(argc, argv, "", names, NULL)) != -1;) {
 		if (!take(name, optarg ? optarg : ""))
@@ -189,9 +231,9 @@ static bool take_all(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	if (!take_all(argc, argv) || !getenv("STRONGROOM_MODULE") || !getenv("STRONGROOM")) {
-		fprintf(stderr,
-			"usage: check_state [--sequences N] [--steps M] [--seed S] [--only K] [--threads T], with "
-			"STRONGROOM_MODULE and STRONGROOM\n");
+		fprintf(stderr, "usage: check_state [--sequences N] [--steps M] [--seed S] [--only K] [--threads T] "
+				"[--story], with "
+				"STRONGROOM_MODULE and STRONGROOM\n");
 		return 2;
 	}
 	Suite *suite = suite_create("state");

@@ -111,8 +111,8 @@ static void whole(void)
 {
 	CK_SESSION_HANDLE handle;
 	CK_BYTE want[64], want_tag[TAG];
-	struct session *session = sr_some_session(&handle);
-	enum kind kind = sr_chance(50) ? MESSAGE_ENCRYPT : MESSAGE_DECRYPT;
+	enum kind kind;
+	struct session *session = sr_busy_session(MESSAGE_ENCRYPT, MESSAGE_DECRYPT, &kind, &handle);
 	struct op *op = session ? &session->ops[kind] : NULL;
 	struct text text;
 	draw_text(&text);
@@ -162,8 +162,8 @@ static void whole(void)
 static void begin(void)
 {
 	CK_SESSION_HANDLE handle;
-	struct session *session = sr_some_session(&handle);
-	enum kind kind = sr_chance(50) ? MESSAGE_ENCRYPT : MESSAGE_DECRYPT;
+	enum kind kind;
+	struct session *session = sr_busy_session(MESSAGE_ENCRYPT, MESSAGE_DECRYPT, &kind, &handle);
 	struct op *op = session ? &session->ops[kind] : NULL;
 	memset(iv, 0, sizeof iv);
 	CK_GCM_MESSAGE_PARAMS params = parameter(), *given = sr_chance(6) ? NULL : &params;
@@ -213,8 +213,8 @@ static void check_next(struct op *op, const struct text *text)
 static void next(void)
 {
 	CK_SESSION_HANDLE handle;
-	struct session *session = sr_some_session(&handle);
-	enum kind kind = sr_chance(50) ? MESSAGE_ENCRYPT : MESSAGE_DECRYPT;
+	enum kind kind;
+	struct session *session = sr_busy_session(MESSAGE_ENCRYPT, MESSAGE_DECRYPT, &kind, &handle);
 	if (session && !session->ops[kind].open)
 		kind = kind == MESSAGE_ENCRYPT ? MESSAGE_DECRYPT : MESSAGE_ENCRYPT;
 	struct op *op = session ? &session->ops[kind] : NULL;
@@ -285,7 +285,8 @@ static void check_signature(const struct op *op, const struct text *text, bool b
 static void sign(bool begun)
 {
 	CK_SESSION_HANDLE handle;
-	struct session *session = sr_some_session(&handle);
+	enum kind kind;
+	struct session *session = sr_busy_session(MESSAGE_SIGN, MESSAGE_SIGN, &kind, &handle);
 	struct op *op = session ? &session->ops[MESSAGE_SIGN] : NULL;
 	struct text text;
 	draw_text(&text);
@@ -329,7 +330,8 @@ static void verify(bool begun)
 	CK_BYTE signature[64] = { 0 };
 	CK_ULONG len = 32;
 	CK_RV verdict = CKR_OK;
-	struct session *session = sr_some_session(&handle);
+	enum kind kind;
+	struct session *session = sr_busy_session(MESSAGE_VERIFY, MESSAGE_VERIFY, &kind, &handle);
 	struct op *op = session ? &session->ops[MESSAGE_VERIFY] : NULL;
 	struct text text;
 	draw_text(&text);
@@ -367,8 +369,9 @@ static void verify_next(void)
 static void begin_text(void)
 {
 	CK_SESSION_HANDLE handle;
-	struct session *session = sr_some_session(&handle);
-	bool signs = sr_chance(50);
+	enum kind kind;
+	struct session *session = sr_busy_session(MESSAGE_SIGN, MESSAGE_VERIFY, &kind, &handle);
+	bool signs = kind == MESSAGE_SIGN;
 	struct op *op = session ? &session->ops[signs ? MESSAGE_SIGN : MESSAGE_VERIFY] : NULL;
 	if (op && want_message(op, false))
 		sr_want(CKR_OK);
@@ -397,8 +400,9 @@ static void final(void)
 		{ "MessageSign", offsetof(CK_FUNCTION_LIST_3_0, C_MessageSignFinal) },
 		{ "MessageVerify", offsetof(CK_FUNCTION_LIST_3_0, C_MessageVerifyFinal) } };
 	CK_SESSION_HANDLE handle;
-	struct session *session = sr_some_session(&handle);
-	size_t i = sr_below(SR_COUNT(calls));
+	enum kind kind;
+	struct session *session = sr_busy_session(MESSAGE_ENCRYPT, MESSAGE_VERIFY, &kind, &handle);
+	size_t i = kind - MESSAGE_ENCRYPT;
 	struct op *op = session ? &session->ops[MESSAGE_ENCRYPT + i] : NULL;
 	if (op && want_message(op, false))
 		sr_want(CKR_OK);

@@ -164,12 +164,48 @@ static struct session *one_that_is(bool open)
 struct session *sr_some_session(CK_SESSION_HANDLE *handle)
 {
 	static const CK_SESSION_HANDLE nobodys[] = { 0, ~0UL, 0x7ffffff0UL };
-	struct session *session = one_that_is(!sr_chance(4));
+	struct session *session = one_that_is(!sr_chance(3));
 	*handle = session ? session->handle : nobodys[sr_below(SR_COUNT(nobodys))];
 	if (model.initialized && session && session->open)
 		return session;
 	sr_want(model.initialized ? CKR_SESSION_HANDLE_INVALID : CKR_CRYPTOKI_NOT_INITIALIZED);
 	return NULL;
+}
+
+static struct op *nth_operation(
+	enum kind first, enum kind last, uint64_t nth, struct session **session, enum kind *kind)
+{
+	for (size_t i = 0; i < model.session_count; i++) {
+		for (enum kind k = first; k <= last; k++) {
+			*session = &model.sessions[i];
+			*kind = k;
+			if (model.sessions[i].open && model.sessions[i].ops[k].life != IDLE && nth-- == 0)
+				return &model.sessions[i].ops[k];
+		}
+	}
+	return NULL;
+}
+
+uint64_t sr_busy(enum kind first, enum kind last)
+{
+	struct session *session;
+	enum kind kind;
+	uint64_t count = 0;
+	while (nth_operation(first, last, count, &session, &kind))
+		count++;
+	return count;
+}
+
+struct session *sr_busy_session(enum kind first, enum kind last, enum kind *kind, CK_SESSION_HANDLE *handle)
+{
+	struct session *session = NULL;
+	uint64_t count = sr_busy(first, last);
+	if (count && sr_chance(88) && nth_operation(first, last, sr_below(count), &session, kind)) {
+		*handle = session->handle;
+		return session;
+	}
+	*kind = (enum kind)(first + sr_below(last - first + 1u));
+	return sr_some_session(handle);
 }
 
 const char *sr_session_name(CK_SESSION_HANDLE handle)
@@ -203,7 +239,7 @@ bool sr_sees(const struct session *session, const struct object *object)
 
 struct object *sr_some_object(void)
 {
-	bool alive = sr_chance(85);
+	bool alive = sr_chance(90);
 	size_t from = sr_below(SR_STATE_OBJECTS);
 	for (size_t i = 0; i < model.object_count; i++) {
 		struct object *object = &model.objects[(from + i) % model.object_count];

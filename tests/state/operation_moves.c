@@ -122,11 +122,11 @@ static CK_RV call_init(enum kind kind, CK_SESSION_HANDLE handle, CK_MECHANISM *m
 	return FUNCTION(init_call, calls[kind].init)(handle, mechanism, sr_handle(key));
 }
 
-static void init(void)
+void sr_move_init(enum kind first, enum kind last)
 {
 	CK_SESSION_HANDLE handle;
 	struct session *session = sr_some_session(&handle);
-	enum kind kind = (enum kind)sr_below(FIND);
+	enum kind kind = (enum kind)(first + sr_below(last - first + 1u));
 	enum what what = key_for(kind);
 	CK_MECHANISM *mechanism = sr_chance(6) ? NULL : mechanism_for(kind, what);
 	struct object *key = kind == DIGEST ? NULL : sr_chance(92) ? sr_some_key(session, what) : sr_some_object();
@@ -143,6 +143,11 @@ static void init(void)
 		begun(session, kind, key, what);
 	else if (!mechanism)
 		sr_op_end(&session->ops[kind]); /* ended, or there was none */
+}
+
+static void init(void)
+{
+	sr_move_init(DIGEST, MESSAGE_VERIFY);
 }
 
 /* -- what comes out ---------------------------------------------------------------------------------------------------
@@ -406,25 +411,14 @@ static void draw_step(const struct session *session, struct step *step)
 	step->out_len = step->room == TINY ? 1 : sizeof step->out;
 }
 
-/* Mostly one of the kinds that the session has begun. */
-static enum kind some_kind(const struct session *session, enum kind limit)
-{
-	size_t from = sr_below(limit);
-	for (size_t i = 0; session && sr_chance(90) && i < limit; i++) {
-		enum kind kind = (enum kind)((from + i) % limit);
-		if (session->ops[kind].life != IDLE)
-			return kind;
-	}
-	return (enum kind)from;
-}
-
 static void step(void)
 {
 	static const char *const parts[] = { "", "Update", "Final" }, *const rooms[] = { "query", "tiny", "room",
 		"nowhere" };
 	CK_SESSION_HANDLE handle;
-	struct session *session = sr_some_session(&handle);
-	struct step step = { .kind = some_kind(session, VERIFY) };
+	enum kind kind;
+	struct session *session = sr_busy_session(DIGEST, SIGN, &kind, &handle);
+	struct step step = { .kind = kind };
 	draw_step(session, &step);
 	if (session)
 		want_step(&session->ops[step.kind], &step);
@@ -484,7 +478,8 @@ static void verify(void)
 	CK_BYTE signature[64] = { 0 };
 	CK_ULONG len = 32;
 	CK_RV verdict = CKR_OK;
-	struct session *session = sr_some_session(&handle);
+	enum kind kind;
+	struct session *session = sr_busy_session(VERIFY, VERIFY, &kind, &handle);
 	struct op *op = session ? &session->ops[VERIFY] : NULL;
 	struct step step = { .kind = VERIFY };
 	draw_step(session, &step);
@@ -574,7 +569,8 @@ static void dual_did(struct op *gives, struct op *takes, struct step *step, enum
 static void dual(void)
 {
 	CK_SESSION_HANDLE handle;
-	struct session *session = sr_some_session(&handle);
+	enum kind kind;
+	struct session *session = sr_busy_session(ENCRYPT, DECRYPT, &kind, &handle);
 	size_t i = sr_below(SR_COUNT(duals));
 	for (size_t more = 0; session && more < SR_COUNT(duals); more++, i = (i + 1) % SR_COUNT(duals)) {
 		if (session->ops[duals[i].gives].life != IDLE && session->ops[duals[i].takes].life != IDLE)
@@ -609,7 +605,8 @@ static void dual(void)
 static void digest_key(void)
 {
 	CK_SESSION_HANDLE handle;
-	struct session *session = sr_some_session(&handle);
+	enum kind kind;
+	struct session *session = sr_busy_session(DIGEST, DIGEST, &kind, &handle);
 	struct object *key = sr_some_object();
 	struct op *op = session ? &session->ops[DIGEST] : NULL;
 	if (op && (op->life != ACTIVE || op->loose))
@@ -623,5 +620,5 @@ static void digest_key(void)
 		sr_op_end(op);
 }
 
-const struct move sr_operation_moves[] = { { 90, init }, { 130, step }, { 30, verify }, { 25, dual }, { 3, digest_key },
-	{ 0, NULL } };
+const struct move sr_operation_moves[] = { { 140, init }, { 130, step }, { 26, verify }, { 25, dual },
+	{ 2, digest_key }, { 0, NULL } };

@@ -26,7 +26,7 @@ void sr_state_begin(void)
 		sr_initialized();
 }
 
-static void initialize(void)
+void sr_move_initialize(void)
 {
 	CK_C_INITIALIZE_ARGS args = { .flags = CKF_OS_LOCKING_OK };
 	bool bad = sr_chance(20);
@@ -73,7 +73,7 @@ static void finalize(void)
  */
 static CK_SLOT_ID some_slot(size_t *slot)
 {
-	*slot = sr_below(SR_STATE_SLOTS);
+	*slot = sr_chance(15);
 	if (!model.initialized || !sr_chance(5))
 		return model.slots[*slot];
 	*slot = SR_STATE_SLOTS;
@@ -163,7 +163,7 @@ static size_t open_sessions(void)
 	return model.session_count < SR_STATE_SESSIONS ? sum : SR_STATE_OPEN_MAX;
 }
 
-static void open_session(void)
+void sr_move_open(void)
 {
 	static const CK_FLAGS some[] = { CKF_SERIAL_SESSION, CKF_SERIAL_SESSION | CKF_RW_SESSION,
 		CKF_SERIAL_SESSION | CKF_RW_SESSION, CKF_RW_SESSION, 0 };
@@ -314,13 +314,13 @@ static void logged_in(struct session *session, CK_USER_TYPE type, size_t pin)
 	}
 }
 
-static void login(void)
+void sr_move_login(void)
 {
 	static const CK_USER_TYPE types[] = { CKU_SO, CKU_CONTEXT_SPECIFIC, 77 };
 	CK_SESSION_HANDLE handle;
 	struct session *session = sr_some_session(&handle);
-	size_t pin = sr_below(sr_chance(80) ? 3 : SR_COUNT(pins));
-	CK_USER_TYPE type = sr_chance(75) ? CKU_USER : types[sr_below(3)];
+	size_t pin = sr_below(sr_chance(85) ? 3 : SR_COUNT(pins));
+	CK_USER_TYPE type = sr_chance(85) ? CKU_USER : types[sr_below(3)];
 	if (session && waiting(session) && sr_chance(70))
 		type = CKU_CONTEXT_SPECIFIC;
 	if (session && type == CKU_USER)
@@ -453,7 +453,7 @@ static void parallel(void)
 	sr_answered(rv, "%s(%s)", cancels ? "C_CancelFunction" : "C_GetFunctionStatus", sr_session_name(handle));
 }
 
-const struct move sr_session_moves[] = { { 8, initialize }, { 3, finalize }, { 8, token_info }, { 4, slot_list },
-	{ 60, open_session }, { 18, close_session }, { 3, close_all }, { 20, session_info }, { 60, login },
-	{ 10, logout }, { 4, set_pin }, { 12, cancel }, { 6, get_state }, { 2, set_state }, { 4, random_bytes },
-	{ 2, parallel }, { 0, NULL } };
+const struct move sr_session_moves[] = { { 3, sr_move_initialize }, { 2, finalize }, { 6, token_info },
+	{ 3, slot_list }, { 26, sr_move_open }, { 6, close_session }, { 1, close_all }, { 14, session_info },
+	{ 30, sr_move_login }, { 4, logout }, { 3, set_pin }, { 6, cancel }, { 5, get_state }, { 1, set_state },
+	{ 3, random_bytes }, { 2, parallel }, { 0, NULL } };

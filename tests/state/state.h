@@ -17,7 +17,7 @@
 
 #define SR_STATE_SLOTS 2
 #define SR_STATE_SESSIONS 96 /* ever opened in a sequence; OPEN_MAX at once */
-#define SR_STATE_OPEN_MAX 10
+#define SR_STATE_OPEN_MAX 6
 #define SR_STATE_OBJECTS 160
 #define SR_STATE_ALIVE_MAX 40
 #define SR_STATE_SECRETS 16
@@ -138,6 +138,11 @@ const char *sr_story(void);
  *  come back is wanted already. */
 struct session *sr_some_session(CK_SESSION_HANDLE *handle);
 
+/** sr_busy(first, last): how many operations there are of these kinds. sr_busy_session(first, last, kind, handle): the
+ * same, mostly one with an operation of a KIND from FIRST to LAST. */
+uint64_t sr_busy(enum kind first, enum kind last);
+struct session *sr_busy_session(enum kind first, enum kind last, enum kind *kind, CK_SESSION_HANDLE *handle);
+
 /** sr_session_name(handle), sr_object_name(object): for the story. */
 const char *sr_session_name(CK_SESSION_HANDLE handle);
 
@@ -168,6 +173,14 @@ extern const struct move sr_session_moves[], sr_object_moves[], sr_operation_mov
 /** sr_state_begin(): C_Initialize and the slots, outside of the story's steps. */
 void sr_state_begin(void);
 void sr_initialized(void);
+
+/** The moves that others come after: without them most calls would only be refused. */
+void sr_move_initialize(void);
+void sr_move_open(void);
+void sr_move_login(void);
+void sr_move_key(void);
+void sr_move_find(void);
+void sr_move_init(enum kind first, enum kind last);
 
 /** sr_state_threads(seed, threads, calls): calls by several threads at once, which no model follows; whether all of
  * them answered a code that the standard has. */
