@@ -58,7 +58,7 @@ void sr_move_find(void)
 
 /* -- C_FindObjects ----------------------------------------------------------------------------------------------------
  */
-/* A secret's handle may be one that there is already. */
+/* A secret's handle may be one that there is already; or, of one that was destroyed since, one that is over. */
 static void found_secret(struct session *session, struct op *op, CK_OBJECT_HANDLE handle)
 {
 	for (size_t i = 0; i < model.object_count; i++) {
@@ -68,6 +68,8 @@ static void found_secret(struct session *session, struct op *op, CK_OBJECT_HANDL
 			return;
 		}
 	}
+	if (!op->secret_wanted->exists)
+		return;
 	if (sr_alive() >= SR_STATE_ALIVE_MAX) {
 		op->loose = true;
 		return;
