@@ -589,6 +589,7 @@ static void dual(void)
 		    step.given ? "" : " NULL", step.room) ||
 		!session)
 		return;
+	sr_must(rv != CKR_OK || model.dual, "the token has no CKF_DUAL_CRYPTO_OPERATIONS");
 	if (rv == CKR_OK) {
 		dual_did(gives, takes, &step, duals[i].takes);
 	} else if (rv == CKR_BUFFER_TOO_SMALL && gives->life != IDLE) {

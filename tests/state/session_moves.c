@@ -13,6 +13,9 @@ void sr_initialized(void)
 		if (sr_slot_find(labels[i], &model.slots[i]) != CKR_OK)
 			sr_deviates("slot %s has no token", labels[i]);
 	}
+	CK_TOKEN_INFO info = { .flags = 0 };
+	sr_must(p11->C_GetTokenInfo(model.slots[0], &info) == CKR_OK, "the token is not to be asked");
+	model.dual = info.flags & CKF_DUAL_CRYPTO_OPERATIONS;
 }
 
 void sr_state_begin(void)

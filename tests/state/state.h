@@ -96,6 +96,7 @@ extern struct model {
 	bool initialized;
 	enum login login[SR_STATE_SLOTS];
 	CK_SLOT_ID slots[SR_STATE_SLOTS];
+	bool dual; /* CKF_DUAL_CRYPTO_OPERATIONS */
 	struct session sessions[SR_STATE_SESSIONS];
 	size_t session_count;
 	struct object objects[SR_STATE_OBJECTS];
