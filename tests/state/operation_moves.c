@@ -41,8 +41,8 @@ typedef CK_RV (*out_call)(CK_SESSION_HANDLE, CK_BYTE *, CK_ULONG *);
 /* -- Init -------------------------------------------------------------------------------------------------------------
  */
 static CK_BYTE iv[16];
-static CK_MECHANISM cbc = { CKM_AES_CBC, iv, sizeof iv }, gcm = { CKM_AES_GCM, NULL, 0 },
-		    mac = { CKM_SHA256_HMAC, NULL, 0 }, ecdsa = { CKM_ECDSA, NULL, 0 },
+static CK_MECHANISM cbc = { CKM_AES_CBC, iv, sizeof iv }, pad = { CKM_AES_CBC_PAD, iv, sizeof iv },
+		    gcm = { CKM_AES_GCM, NULL, 0 }, mac = { CKM_SHA256_HMAC, NULL, 0 }, ecdsa = { CKM_ECDSA, NULL, 0 },
 		    sha256 = { CKM_SHA256, NULL, 0 }, unknown = { 0x7fffff00UL, NULL, 0 },
 		    other = { CKM_AES_KEY_GEN, NULL, 0 };
 
@@ -61,7 +61,7 @@ static CK_MECHANISM *mechanism_for(enum kind kind, enum what what)
 		return &sha256;
 	if (kind == MESSAGE_ENCRYPT || kind == MESSAGE_DECRYPT)
 		return &gcm;
-	return what == AES ? &cbc : what == GENERIC ? &mac : &ecdsa;
+	return what == AES ? (sr_chance(40) ? &pad : &cbc) : what == GENERIC ? &mac : &ecdsa;
 }
 
 /* 3.0: a mechanism of NULL ends what is active. What it answers when nothing is, each Init lists in its own way. */
@@ -101,7 +101,18 @@ static void want_init(const struct session *session, enum kind kind, const CK_ME
 		sr_want(CKR_OK);
 }
 
-static void begun(struct session *session, enum kind kind, struct object *key, enum what what)
+/* No byte of it could be taken for padding, wherever it is cut. */
+static void seal_plain(struct op *op)
+{
+	CK_BYTE plain[SR_STATE_PLAIN];
+	for (size_t i = 0; i < sizeof plain; i++)
+		plain[i] = (CK_BYTE)(0x80 | i);
+	size_t len = sr_result(op, ENCRYPT, plain, sizeof plain, op->sealed);
+	ck_assert_uint_eq(len, sizeof op->sealed);
+}
+
+static void begun(
+	struct session *session, enum kind kind, const CK_MECHANISM *mechanism, struct object *key, enum what what)
 {
 	struct op *op = &session->ops[kind];
 	sr_op_end(op);
@@ -113,6 +124,9 @@ static void begun(struct session *session, enum kind kind, struct object *key, e
 	op->key = key;
 	op->waits = key->asks;
 	memcpy(op->secret, key->value, sizeof op->secret);
+	op->pads = mechanism == &pad;
+	if (op->pads)
+		seal_plain(op);
 }
 
 static CK_RV call_init(enum kind kind, CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, const struct object *key)
@@ -140,7 +154,7 @@ void sr_move_init(enum kind first, enum kind last)
 		!session)
 		return;
 	if (rv == CKR_OK && mechanism)
-		begun(session, kind, key, what);
+		begun(session, kind, mechanism, key, what);
 	else if (!mechanism)
 		sr_op_end(&session->ops[kind]); /* ended, or there was none */
 }
@@ -155,7 +169,7 @@ static void init(void)
 size_t sr_result(const struct op *op, enum kind kind, const CK_BYTE *in, size_t len, CK_BYTE *out)
 {
 	unsigned mac_len = 0;
-	int out_len = 0;
+	int out_len = 0, last_len = 0;
 	if (kind == DIGEST) {
 		SHA256(in, len, out);
 		return 32;
@@ -166,10 +180,20 @@ size_t sr_result(const struct op *op, enum kind kind, const CK_BYTE *in, size_t 
 	}
 	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 	bool done = ctx && EVP_CipherInit_ex(ctx, EVP_aes_256_cbc(), NULL, op->secret, iv, kind == ENCRYPT) == 1 &&
-		    EVP_CIPHER_CTX_set_padding(ctx, 0) == 1 && EVP_CipherUpdate(ctx, out, &out_len, in, (int)len) == 1;
+		    EVP_CIPHER_CTX_set_padding(ctx, op->pads) == 1 &&
+		    EVP_CipherUpdate(ctx, out, &out_len, in, (int)len) == 1 &&
+		    (!op->pads || EVP_CipherFinal_ex(ctx, out + out_len, &last_len) == 1);
 	EVP_CIPHER_CTX_free(ctx);
 	ck_assert(done);
-	return (size_t)out_len;
+	return (size_t)(out_len + last_len);
+}
+
+/* What may have come out before the end: whole blocks. */
+static size_t result_until_now(const struct op *op, enum kind kind, const CK_BYTE *in, size_t len, CK_BYTE *out)
+{
+	struct op plain = { .what = op->what };
+	memcpy(plain.secret, op->secret, sizeof plain.secret);
+	return sr_result(&plain, kind, in, len - len % 16, out);
 }
 
 static bool ciphers(enum kind kind)
@@ -212,6 +236,8 @@ static void want_wrong_order(void)
 static bool has_bad_length(const struct op *op, const struct step *step)
 {
 	size_t total = step->part == WHOLE ? step->len : op->fed_len;
+	if (op->pads && step->part != PART)
+		return step->kind == DECRYPT && total != SR_STATE_SEALED;
 	return ciphers(step->kind) && step->part != PART && total % 16 != 0;
 }
 
@@ -273,7 +299,9 @@ static void want_going_on(const struct op *op, const struct step *step)
 	bool bad_length = has_bad_length(op, step);
 	if (bad_length || (ciphers(step->kind) && step->part == WHOLE && !step->len))
 		want_bad_length(step);
-	if (!bad && (!bad_length || query))
+	bool nothing =
+		op->pads && step->part == END && !op->fed_len; /* nothing at all decrypts to nothing, or is too short */
+	if (!bad && (!bad_length || query || nothing))
 		want_by_room(step);
 	else if (!bad && step->room == TINY)
 		sr_want(CKR_BUFFER_TOO_SMALL);
@@ -313,7 +341,9 @@ static void check_output(struct op *op, const struct step *step)
 	op->given_len += step->out_len;
 	const CK_BYTE *in = step->part == WHOLE ? step->in : op->fed;
 	size_t len = step->part == WHOLE ? step->len : op->fed_len;
-	size_t want_len = sr_result(op, step->kind, in, ciphers(step->kind) ? len - len % 16 : len, want);
+	bool ends = step->part != PART || !ciphers(step->kind);
+	size_t want_len =
+		ends ? sr_result(op, step->kind, in, len, want) : result_until_now(op, step->kind, in, len, want);
 	bool fits = step->part == PART ? op->given_len <= want_len : op->given_len == want_len;
 	sr_must(fits, "%zu bytes came out until now, of %zu", op->given_len, want_len);
 	sr_must(!fits || op->what == EC_PRIVATE || memcmp(op->given, want, op->given_len) == 0,
@@ -393,6 +423,18 @@ static CK_RV call_step(CK_SESSION_HANDLE handle, struct step *step)
 	return FUNCTION(in_out_call, calls[step->kind].part)(handle, step->given, step->len, out, out_len);
 }
 
+/* What can be decrypted with its padding is not any text, but the next of one. */
+static void draw_sealed(const struct op *op, struct step *step)
+{
+	size_t from = step->part == WHOLE ? 0 : op->fed_len;
+	size_t left = from < SR_STATE_SEALED ? SR_STATE_SEALED - from : 0;
+	if (step->part == WHOLE && sr_chance(80))
+		step->len = SR_STATE_SEALED;
+	if (step->len > left)
+		step->len = left;
+	memcpy(step->in, op->sealed + (left ? from : 0), step->len);
+}
+
 static void draw_step(const struct session *session, struct step *step)
 {
 	static const CK_ULONG lengths[] = { 0, 1, 15, 16, 16, 32, 32, 64 };
@@ -402,6 +444,8 @@ static void draw_step(const struct session *session, struct step *step)
 	step->room = room < 60 ? ROOMY : room < 78 ? QUERY : room < 95 ? TINY : NOWHERE;
 	step->len = step->part == END ? 0 : lengths[sr_below(SR_COUNT(lengths))];
 	sr_random_bytes(step->in, sizeof step->in);
+	if (op && op->pads && step->kind == DECRYPT && step->part != END)
+		draw_sealed(op, step);
 	if (op && op->again && sr_chance(75)) {
 		step->part = op->again_part;
 		step->len = op->again_len;
@@ -580,6 +624,8 @@ static void dual(void)
 	draw_step(session, &step);
 	step.part = PART;
 	struct op *gives = session ? &session->ops[duals[i].gives] : NULL;
+	if (gives && gives->pads && step.kind == DECRYPT)
+		draw_sealed(gives, &step);
 	struct op *takes = session ? &session->ops[duals[i].takes] : NULL;
 	if (session)
 		want_dual(gives, takes, &step);

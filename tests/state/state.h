@@ -22,6 +22,8 @@
 #define SR_STATE_ALIVE_MAX 40
 #define SR_STATE_SECRETS 16
 #define SR_STATE_FED 1024
+#define SR_STATE_PLAIN 40 /* and padded: */
+#define SR_STATE_SEALED 48
 
 enum kind {
 	DIGEST,
@@ -47,11 +49,13 @@ enum what { DATA, AES, GENERIC, EC_PRIVATE, EC_PUBLIC };
 /** struct op: an operation of a session.
  *  loose    its key is gone, or what was fed is too much to keep: any answer will do, and its effect is followed
  *  again    CKR_BUFFER_TOO_SMALL was answered to a call of PART with IN, which needs NEEDED bytes
+ *  pads     CKM_AES_CBC_PAD: what is decrypted is SEALED, from its beginning
  *  fed      what it was given, and GIVEN what came out until now
  *  open     a message in parts is */
 struct op {
 	enum life life;
-	bool loose, parts, waits, open;
+	bool loose, parts, waits, open, pads;
+	CK_BYTE sealed[SR_STATE_SEALED];
 	uint64_t begun;
 	struct object *key;
 	enum what what;
