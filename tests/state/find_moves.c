@@ -5,6 +5,17 @@
 #include <stdio.h>
 #include <string.h>
 
+static void expect_class(const struct session *session, struct op *op, CK_OBJECT_CLASS class)
+{
+	for (size_t i = 0; i < model.object_count; i++) {
+		const struct object *object = &model.objects[i];
+		bool of_class = class == CKO_SECRET_KEY    ? object->what == AES || object->what == GENERIC
+				: class == CKO_PRIVATE_KEY ? object->what == EC_PRIVATE
+							   : object->what == EC_PUBLIC;
+		op->expected[i] = sr_sees(session, object) && !object->of && of_class;
+	}
+}
+
 static void expect_labels(const struct session *session, struct op *op, const char *label)
 {
 	for (size_t i = 0; i < model.object_count; i++) {
@@ -19,14 +30,16 @@ static struct secret *some_secret(void)
 	return model.secret_count ? &model.secrets[sr_below(model.secret_count)] : NULL;
 }
 
-static void began(struct session *session, const char *label, struct secret *secret)
+static void began(struct session *session, CK_OBJECT_CLASS class, const char *label, struct secret *secret)
 {
 	struct op *op = &session->ops[FIND];
 	sr_op_end(op);
 	op->life = ACTIVE;
 	op->begun = ++model.begun;
 	op->secret_wanted = secret;
-	if (!secret)
+	if (class != CKO_DATA)
+		expect_class(session, op, class);
+	else if (!secret)
 		expect_labels(session, op, label);
 	else if (!secret->exists || model.login[session->slot] == NOBODY)
 		op->secret_wanted = NULL;
@@ -34,14 +47,18 @@ static void began(struct session *session, const char *label, struct secret *sec
 
 void sr_move_find(void)
 {
+	static const CK_OBJECT_CLASS classes[] = { CKO_DATA, CKO_DATA, CKO_DATA, CKO_SECRET_KEY, CKO_PRIVATE_KEY,
+		CKO_PUBLIC_KEY };
 	CK_SESSION_HANDLE handle;
 	char label[8];
 	struct session *session = sr_some_session(&handle);
-	struct secret *secret = sr_chance(25) ? some_secret() : NULL;
+	CK_OBJECT_CLASS class = classes[sr_below(SR_COUNT(classes))];
+	struct secret *secret = class == CKO_DATA && sr_chance(25) ? some_secret() : NULL;
 	bool bad = sr_chance(5);
 	snprintf(label, sizeof label, "l%u", (unsigned)sr_below(4));
 	const char *name = secret ? secret->path : label;
-	CK_ATTRIBUTE template[] = { SR_ATTR(CKA_CLASS, sr_data), { CKA_TOKEN, secret ? &sr_yes : &sr_no, 1 },
+	CK_ULONG count = class == CKO_DATA ? 3 : 2;
+	CK_ATTRIBUTE template[] = { SR_ATTR(CKA_CLASS, class), { CKA_TOKEN, secret ? &sr_yes : &sr_no, 1 },
 		SR_STRING(CKA_LABEL, name) };
 	const struct op *op = session ? &session->ops[FIND] : NULL;
 	if (op && op->life != IDLE)
@@ -50,10 +67,11 @@ void sr_move_find(void)
 		sr_want(CKR_ARGUMENTS_BAD);
 	if (op && !bad && (op->life != ACTIVE || op->loose))
 		sr_want(CKR_OK);
-	CK_RV rv = p11->C_FindObjectsInit(handle, bad ? NULL : template, SR_COUNT(template));
-	if (sr_answered(rv, "C_FindObjectsInit(%s, %s%s)", sr_session_name(handle), name, bad ? ", NULL" : "") &&
+	CK_RV rv = p11->C_FindObjectsInit(handle, bad ? NULL : template, count);
+	if (sr_answered(rv, "C_FindObjectsInit(%s, class %lu, %s%s)", sr_session_name(handle), class, name,
+		    bad ? ", NULL" : "") &&
 		rv == CKR_OK)
-		began(session, label, secret);
+		began(session, class, label, secret);
 }
 
 /* -- C_FindObjects ----------------------------------------------------------------------------------------------------

@@ -228,7 +228,8 @@ struct asked {
 	CK_ULONG len;
 };
 
-static const CK_ATTRIBUTE_TYPE types[] = { CKA_LABEL, CKA_VALUE, CKA_PRIVATE, CKA_TOKEN, CKA_CLASS, CKA_MODULUS };
+static const CK_ATTRIBUTE_TYPE types[] = { CKA_LABEL, CKA_VALUE, CKA_PRIVATE, CKA_TOKEN, CKA_CLASS, CKA_MODULUS,
+	CKA_SENSITIVE, CKA_VALUE_LEN, CKA_ALWAYS_AUTHENTICATE };
 
 static void learn(const struct object *object, CK_ATTRIBUTE_TYPE type, struct asked *asked)
 {
@@ -251,6 +252,12 @@ static void learn(const struct object *object, CK_ATTRIBUTE_TYPE type, struct as
 		*asked = (struct asked){ CKR_OK, object->private ? &sr_yes : &sr_no, 1 };
 	else if (type == CKA_TOKEN)
 		*asked = (struct asked){ CKR_OK, object->of ? &sr_yes : &sr_no, 1 };
+	else if (type == CKA_SENSITIVE && object->what != DATA && object->what != EC_PUBLIC)
+		*asked = (struct asked){ CKR_OK, &sr_yes, 1 };
+	else if (type == CKA_VALUE_LEN && (object->what == AES || object->what == GENERIC))
+		*asked = (struct asked){ CKR_OK, &object->value_len, sizeof object->value_len };
+	else if (type == CKA_ALWAYS_AUTHENTICATE && object->what == EC_PRIVATE)
+		*asked = (struct asked){ CKR_OK, object->asks ? &sr_yes : &sr_no, 1 };
 	else if (type == CKA_CLASS)
 		*asked = (struct asked){ CKR_OK, &classes[object->what], sizeof *classes };
 }
@@ -404,7 +411,7 @@ static void copy(void)
 	bool relabel = sr_chance(50);
 	make_label(label);
 	CK_ATTRIBUTE change = SR_STRING(CKA_LABEL, label);
-	if (sr_alive() >= SR_STATE_ALIVE_MAX || (object && is_key(object)))
+	if (sr_alive() >= SR_STATE_ALIVE_MAX || (object && object->what > GENERIC))
 		return;
 	if (may(session, object)) {
 		bool prohibited = !object->copyable || (relabel && !object->modifiable);
@@ -418,7 +425,7 @@ static void copy(void)
 		    model.object_count) ||
 		rv != CKR_OK)
 		return;
-	struct object *copied = made(session, new, DATA, object->private);
+	struct object *copied = made(session, new, object->what, object->private);
 	if (!copied)
 		return;
 	CK_OBJECT_HANDLE kept = copied->handle;
