@@ -139,6 +139,62 @@ static void slot_list(void)
 		sr_must(count >= SR_STATE_SLOTS, "there are %lu slots", count);
 }
 
+static void mechanism_list(void)
+{
+	static CK_MECHANISM_TYPE list[256];
+	CK_ULONG count = sr_chance(30) ? 1 : SR_COUNT(list), room = count;
+	size_t slot;
+	CK_SLOT_ID id = some_slot(&slot);
+	bool query = sr_chance(30);
+	if (!slot_is_wrong(slot))
+		sr_want(query || room > 1 ? CKR_OK : CKR_BUFFER_TOO_SMALL);
+	CK_RV rv = p11->C_GetMechanismList(id, query ? NULL : list, &count);
+	if (sr_answered(rv, "C_GetMechanismList(%zu, room %lu%s)", slot, room, query ? ", NULL" : "") &&
+		(rv == CKR_OK || rv == CKR_BUFFER_TOO_SMALL))
+		sr_must(count > 1, "there are %lu mechanisms", count);
+}
+
+static void mechanism_info(void)
+{
+	static const CK_MECHANISM_TYPE types[] = { CKM_SHA256, CKM_AES_CBC, CKM_SHA256_HMAC, CKM_AES_GCM,
+		0x7fffff00UL };
+	static const CK_FLAGS flags[] = { CKF_DIGEST, CKF_ENCRYPT | CKF_DECRYPT, CKF_SIGN | CKF_VERIFY,
+		CKF_ENCRYPT | CKF_DECRYPT | CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT, 0 };
+	CK_MECHANISM_INFO info;
+	size_t slot, i = sr_below(SR_COUNT(types));
+	CK_SLOT_ID id = some_slot(&slot);
+	CK_MECHANISM_INFO *to = sr_chance(10) ? NULL : &info;
+	if (model.initialized && !to)
+		sr_want(CKR_ARGUMENTS_BAD);
+	if (!slot_is_wrong(slot) && (!flags[i] || to))
+		sr_want(flags[i] ? CKR_OK : CKR_MECHANISM_INVALID);
+	CK_RV rv = p11->C_GetMechanismInfo(id, types[i], to);
+	if (sr_answered(rv, "C_GetMechanismInfo(%zu, 0x%lx%s)", slot, types[i], to ? "" : ", NULL") && rv == CKR_OK)
+		sr_must((info.flags & flags[i]) == flags[i], "the flags are 0x%lx", info.flags);
+}
+
+/* 5.5.4. Nothing comes or goes; of before there may be one to tell. */
+static void slot_event(void)
+{
+	CK_SLOT_ID slot;
+	bool bad = sr_chance(20);
+	sr_want(model.initialized ? CKR_NO_EVENT : CKR_CRYPTOKI_NOT_INITIALIZED);
+	if (model.initialized)
+		sr_want(bad ? CKR_ARGUMENTS_BAD : CKR_OK);
+	CK_RV rv = p11->C_WaitForSlotEvent(CKF_DONT_BLOCK, &slot, bad ? &slot : NULL);
+	sr_answered(rv, "C_WaitForSlotEvent(%s)", bad ? "with pReserved" : "");
+}
+
+/* docs/pkcs11.md, All 92 functions: refused. */
+static void init_pin(void)
+{
+	CK_SESSION_HANDLE handle;
+	if (sr_some_session(&handle))
+		sr_want(CKR_FUNCTION_NOT_SUPPORTED);
+	CK_RV rv = p11->C_InitPIN(handle, (CK_UTF8CHAR *)"12345678", 8);
+	sr_answered(rv, "C_InitPIN(%s)", sr_session_name(handle));
+}
+
 /* -- sessions ---------------------------------------------------------------------------------------------------------
  */
 static void opened(CK_SESSION_HANDLE handle, size_t slot, bool rw)
@@ -444,6 +500,22 @@ static void random_bytes(void)
 	sr_answered(rv, "C_GenerateRandom(%s%s)", sr_session_name(handle), to ? "" : ", NULL");
 }
 
+static void seed(void)
+{
+	CK_SESSION_HANDLE handle;
+	CK_BYTE bytes[8] = { 1 };
+	struct session *session = sr_some_session(&handle);
+	CK_BYTE *from = sr_chance(20) ? NULL : bytes;
+	if (session && !from)
+		sr_want(CKR_ARGUMENTS_BAD);
+	if (session)
+		sr_want(CKR_RANDOM_SEED_NOT_SUPPORTED);
+	if (session && from)
+		sr_want(CKR_OK);
+	CK_RV rv = p11->C_SeedRandom(handle, from, sizeof bytes);
+	sr_answered(rv, "C_SeedRandom(%s%s)", sr_session_name(handle), from ? "" : ", NULL");
+}
+
 /* 5.20: "legacy functions which should simply return CKR_FUNCTION_NOT_PARALLEL". */
 static void parallel(void)
 {
@@ -459,4 +531,5 @@ static void parallel(void)
 const struct move sr_session_moves[] = { { 3, sr_move_initialize }, { 2, finalize }, { 6, token_info },
 	{ 3, slot_list }, { 26, sr_move_open }, { 6, close_session }, { 1, close_all }, { 14, session_info },
 	{ 30, sr_move_login }, { 4, logout }, { 3, set_pin }, { 6, cancel }, { 5, get_state }, { 1, set_state },
-	{ 3, random_bytes }, { 2, parallel }, { 0, NULL } };
+	{ 3, random_bytes }, { 2, parallel }, { 3, mechanism_list }, { 4, mechanism_info }, { 2, slot_event },
+	{ 1, init_pin }, { 2, seed }, { 0, NULL } };
