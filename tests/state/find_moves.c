@@ -74,8 +74,7 @@ void sr_move_find(void)
 		began(session, class, label, secret);
 }
 
-/* -- C_FindObjects ----------------------------------------------------------------------------------------------------
- */
+/* -- C_FindObjects ------------------------------------------------------------------------------------------------ */
 /* A secret's handle may be one that there is already; or, of one that was destroyed since, one that is over. */
 static void found_secret(struct session *session, struct op *op, CK_OBJECT_HANDLE handle)
 {

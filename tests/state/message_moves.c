@@ -107,6 +107,21 @@ static void want_parameter(const void *given)
 	}
 }
 
+/* What goes in is random, or what was sealed; WANT is what has to come out. Whether the tag was made a wrong one. */
+static bool make_input(const struct op *op, enum kind kind, struct text *text, CK_BYTE want[64], CK_BYTE want_tag[TAG])
+{
+	CK_BYTE sealed[64] = { 0 };
+	seal(op->secret, iv, text->in, text->len, sealed, want_tag);
+	memcpy(want, kind == MESSAGE_DECRYPT ? text->in : sealed, sizeof sealed);
+	if (kind == MESSAGE_ENCRYPT)
+		return false;
+	memcpy(text->in, sealed, text->len);
+	memcpy(tag, want_tag, TAG);
+	bool forged = sr_chance(25);
+	tag[3] ^= forged;
+	return forged;
+}
+
 static void whole(void)
 {
 	CK_SESSION_HANDLE handle;
@@ -120,19 +135,7 @@ static void whole(void)
 	sr_random_bytes(iv, 4);
 	memset(tag, 0, sizeof tag);
 	CK_GCM_MESSAGE_PARAMS params = parameter(), *given = sr_chance(6) ? NULL : &params;
-	bool forged = false;
-	if (op && op->life != IDLE && kind == MESSAGE_DECRYPT) {
-		seal(op->secret, iv, text.in, text.len, want, tag);
-		for (size_t i = 0; i < text.len; i++) { /* what goes in is what was sealed */
-			CK_BYTE plain = text.in[i];
-			text.in[i] = want[i];
-			want[i] = plain;
-		}
-		if ((forged = sr_chance(25)))
-			tag[3] ^= 1;
-	} else if (op && op->life != IDLE) {
-		seal(op->secret, iv, text.in, text.len, want, want_tag);
-	}
+	bool forged = op && op->life != IDLE && make_input(op, kind, &text, want, want_tag);
 	if (op && want_message(op, false) && want_text(&text, true)) {
 		want_parameter(given);
 		if (forged && given && text.room == ROOMY)

@@ -7,8 +7,7 @@
 
 struct model model;
 
-/* -- chance: splitmix64 ---------------------------------------------------------------------------------------------
- */
+/* -- chance: splitmix64 ------------------------------------------------------------------------------------------- */
 static uint64_t chance_state;
 
 static uint64_t next(void)
@@ -42,8 +41,7 @@ void sr_random_bytes(void *to, size_t len)
 		((CK_BYTE *)to)[i] = (CK_BYTE)next();
 }
 
-/* -- what may be answered -------------------------------------------------------------------------------------------
- */
+/* -- what may be answered ----------------------------------------------------------------------------------------- */
 static CK_RV wanted[32];
 static size_t wanted_count;
 static bool wanted_any;
@@ -74,8 +72,7 @@ void sr_want_any(void)
 	wanted_any = true;
 }
 
-/* -- the story ------------------------------------------------------------------------------------------------------
- */
+/* -- the story ---------------------------------------------------------------------------------------------------- */
 static char story[1 << 17];
 static size_t story_len;
 
@@ -148,8 +145,7 @@ void sr_must(bool holds, const char *format, ...)
 	tell("\n");
 }
 
-/* -- sessions -------------------------------------------------------------------------------------------------------
- */
+/* -- sessions ----------------------------------------------------------------------------------------------------- */
 static struct session *one_that_is(bool open)
 {
 	size_t from = sr_below(SR_STATE_SESSIONS);
@@ -229,8 +225,7 @@ void sr_op_end(struct op *op)
 	memset(op, 0, sizeof *op);
 }
 
-/* -- objects --------------------------------------------------------------------------------------------------------
- */
+/* -- objects ------------------------------------------------------------------------------------------------------ */
 bool sr_sees(const struct session *session, const struct object *object)
 {
 	return object && object->alive && object->slot == session->slot &&
@@ -301,8 +296,7 @@ void sr_object_end(struct object *object)
 	}
 }
 
-/* -- logins ---------------------------------------------------------------------------------------------------------
- */
+/* -- logins ------------------------------------------------------------------------------------------------------- */
 /* 5.6.10: "it may or may not be the case that those operations are still active"; docs/operations.md: what was begun
  * with a key of the login ends with it. */
 static void end_operations(struct session *session)

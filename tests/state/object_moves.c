@@ -14,8 +14,7 @@ static size_t number_of(const struct object *object)
 	return object ? (size_t)(object - model.objects) : 999;
 }
 
-/* -- making -----------------------------------------------------------------------------------------------------------
- */
+/* -- making ------------------------------------------------------------------------------------------------------- */
 static void make_label(char label[8])
 {
 	snprintf(label, 8, "l%u", (unsigned)sr_below(4));
@@ -159,8 +158,7 @@ static void create_secret(void)
 	new->private = new->modifiable = new->destroyable = true;
 }
 
-/* -- what any call by a handle answers --------------------------------------------------------------------------------
- */
+/* -- what any call by a handle answers ---------------------------------------------------------------------------- */
 /* Whether OBJECT is one for SESSION; if not, what comes back is wanted. A secret that another handle has destroyed is
  * not there. */
 static bool may(const struct session *session, const struct object *object)
@@ -219,8 +217,7 @@ static void size(void)
 	sr_answered(rv, "C_GetObjectSize(%s, o%zu%s)", sr_session_name(handle), number_of(object), to ? "" : ", NULL");
 }
 
-/* -- 5.7.5 ------------------------------------------------------------------------------------------------------------
- */
+/* -- 5.7.5 -------------------------------------------------------------------------------------------------------- */
 /** struct asked: one attribute of a call: CODE is what stands for it, CKR_OK where it is delivered; LEN its length. */
 struct asked {
 	CK_RV code;
@@ -337,8 +334,7 @@ static void bad_template(void)
 	sr_answered(rv, "a template of NULL, %d (%s, o%zu)", which, sr_session_name(handle), number_of(object));
 }
 
-/* -- 5.7.6, 5.7.2 -----------------------------------------------------------------------------------------------------
- */
+/* -- 5.7.6, 5.7.2 ------------------------------------------------------------------------------------------------- */
 static void set_attribute(void)
 {
 	CK_SESSION_HANDLE handle;

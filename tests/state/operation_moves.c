@@ -9,8 +9,7 @@
 #include <openssl/sha.h>
 #include <string.h>
 
-/* -- the calls --------------------------------------------------------------------------------------------------------
- */
+/* -- the calls ---------------------------------------------------------------------------------------------------- */
 #define CALL(name) offsetof(CK_FUNCTION_LIST_3_0, name)
 
 static const struct {
@@ -38,8 +37,7 @@ typedef CK_RV (*out_call)(CK_SESSION_HANDLE, CK_BYTE *, CK_ULONG *);
 
 #define FUNCTION(type, offset) (*(const type *)((const char *)p11 + (offset)))
 
-/* -- Init -------------------------------------------------------------------------------------------------------------
- */
+/* -- Init --------------------------------------------------------------------------------------------------------- */
 static CK_BYTE iv[16];
 static CK_MECHANISM cbc = { CKM_AES_CBC, iv, sizeof iv }, pad = { CKM_AES_CBC_PAD, iv, sizeof iv },
 		    gcm = { CKM_AES_GCM, NULL, 0 }, mac = { CKM_SHA256_HMAC, NULL, 0 }, ecdsa = { CKM_ECDSA, NULL, 0 },
@@ -164,8 +162,7 @@ static void init(void)
 	sr_move_init(DIGEST, MESSAGE_VERIFY);
 }
 
-/* -- what comes out ---------------------------------------------------------------------------------------------------
- */
+/* -- what comes out ----------------------------------------------------------------------------------------------- */
 size_t sr_result(const struct op *op, enum kind kind, const CK_BYTE *in, size_t len, CK_BYTE *out)
 {
 	unsigned mac_len = 0;
@@ -201,8 +198,7 @@ static bool ciphers(enum kind kind)
 	return kind == ENCRYPT || kind == DECRYPT;
 }
 
-/* -- what a step may answer -------------------------------------------------------------------------------------------
- */
+/* -- what a step may answer --------------------------------------------------------------------------------------- */
 /** struct step: one call: TOTAL is what the result is of, with what was fed before. */
 struct step {
 	enum kind kind;
@@ -319,8 +315,7 @@ static void want_step(const struct op *op, const struct step *step)
 		want_going_on(op, step);
 }
 
-/* -- what it does -----------------------------------------------------------------------------------------------------
- */
+/* -- what it does ------------------------------------------------------------------------------------------------- */
 static void feed(struct op *op, const struct step *step)
 {
 	op->parts = true;
@@ -408,8 +403,7 @@ static void did(struct op *op, const struct step *step, CK_RV rv)
 	}
 }
 
-/* -- the step ---------------------------------------------------------------------------------------------------------
- */
+/* -- the step ----------------------------------------------------------------------------------------------------- */
 static CK_RV call_step(CK_SESSION_HANDLE handle, struct step *step)
 {
 	CK_BYTE *out = step->room == QUERY ? NULL : step->out;
@@ -473,8 +467,7 @@ static void step(void)
 		did(&session->ops[step.kind], &step, rv);
 }
 
-/* -- verifying --------------------------------------------------------------------------------------------------------
- */
+/* -- verifying ---------------------------------------------------------------------------------------------------- */
 static void want_verify(const struct op *op, enum part part, bool bad, CK_RV verdict)
 {
 	if (op->loose)
@@ -554,8 +547,7 @@ static void verify(void)
 	}
 }
 
-/* -- two at once: 5.17 ------------------------------------------------------------------------------------------------
- */
+/* -- two at once: 5.17 -------------------------------------------------------------------------------------------- */
 static const struct {
 	const char *name;
 	size_t call;

@@ -3,8 +3,7 @@
 
 #include <string.h>
 
-/* -- the library ------------------------------------------------------------------------------------------------------
- */
+/* -- the library -------------------------------------------------------------------------------------------------- */
 void sr_initialized(void)
 {
 	static const char *const labels[SR_STATE_SLOTS] = { SR_VAULT, SR_ADMIN };
@@ -72,8 +71,7 @@ static void finalize(void)
 		forget_all();
 }
 
-/* -- slots ------------------------------------------------------------------------------------------------------------
- */
+/* -- slots -------------------------------------------------------------------------------------------------------- */
 static CK_SLOT_ID some_slot(size_t *slot)
 {
 	*slot = sr_chance(15);
@@ -195,8 +193,7 @@ static void init_pin(void)
 	sr_answered(rv, "C_InitPIN(%s)", sr_session_name(handle));
 }
 
-/* -- sessions ---------------------------------------------------------------------------------------------------------
- */
+/* -- sessions ----------------------------------------------------------------------------------------------------- */
 static void opened(CK_SESSION_HANDLE handle, size_t slot, bool rw)
 {
 	for (size_t i = 0; i < model.session_count; i++) {
@@ -307,8 +304,7 @@ static void session_info(void)
 		info.flags);
 }
 
-/* -- logins -----------------------------------------------------------------------------------------------------------
- */
+/* -- logins ------------------------------------------------------------------------------------------------------- */
 static const struct {
 	const char *name, *pin;
 	enum login login;
@@ -423,8 +419,7 @@ static void set_pin(void)
 	sr_answered(rv, "C_SetPIN(%s%s)", sr_session_name(handle), null ? ", NULL" : "");
 }
 
-/* -- others -----------------------------------------------------------------------------------------------------------
- */
+/* -- others ------------------------------------------------------------------------------------------------------- */
 static const CK_FLAGS cancel_flags[KINDS] = { [DIGEST] = CKF_DIGEST,
 	[ENCRYPT] = CKF_ENCRYPT,
 	[DECRYPT] = CKF_DECRYPT,
