@@ -73,10 +73,22 @@ void sr_operations_cancel(struct sr_session *session, CK_FLAGS flags)
 	}
 }
 
+/* Whether C_Logout has ended it, in whatever session: nothing has looked at it since. What a lapse has ended is still
+ * there, for its next call to tell. */
+static bool is_logged_out(const struct sr_session *session, const struct sr_operation *op)
+{
+	pthread_mutex_lock(&session->slot->client->lock);
+	uint64_t ends = session->slot->epoch - op->epoch;
+	bool lapsed = session->slot->ended_by_lapse;
+	pthread_mutex_unlock(&session->slot->client->lock);
+	return op->user && ends && !(ends == 1 && lapsed);
+}
+
 bool sr_operations_active(const struct sr_session *session)
 {
 	for (int kind = 0; kind < SR_OPERATION_KINDS; kind++) {
-		if (session->operations[kind].active)
+		const struct sr_operation *op = &session->operations[kind];
+		if (op->active && !is_logged_out(session, op))
 			return true;
 	}
 	return false;
@@ -227,11 +239,12 @@ static CK_RV take_mechanism(
  * forget to list the code. */
 static CK_RV cancel(struct sr_call *call, enum sr_operation_kind kind)
 {
-	if (!call->session->operations[kind].active)
-		return sr_fail(&call->err, CKR_ARGUMENTS_BAD, SR_REASON_NONE,
-			"pMechanism is NULL, and nothing is active that it could cancel");
+	const struct sr_operation *op = &call->session->operations[kind];
+	bool active = op->active && !is_logged_out(call->session, op);
 	sr_operation_end(call->session, kind);
-	return CKR_OK;
+	return active ? CKR_OK
+		      : sr_fail(&call->err, CKR_ARGUMENTS_BAD, SR_REASON_NONE,
+				"pMechanism is NULL, and nothing is active that it could cancel");
 }
 
 CK_RV sr_operation_init(

@@ -146,7 +146,7 @@ CK_RV sr_operation_room(struct sr_call *call, size_t needed, const CK_BYTE *out,
 CK_RV sr_operation_use(
 	struct sr_call *call, enum sr_operation_kind kind, const struct sr_mechanism *mechanism, struct sr_use **use);
 
-/** sr_operations_active(session): whether there is any. */
+/** sr_operations_active(session): whether there is any that no logout has ended. Takes the client's lock. */
 bool sr_operations_active(const struct sr_session *session);
 
 #endif

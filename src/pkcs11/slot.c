@@ -163,7 +163,8 @@ CK_RV sr_C_GetTokenInfo(struct sr_call *call, CK_SLOT_ID id, CK_TOKEN_INFO_PTR i
 	if (rv != CKR_OK)
 		return rv;
 	*info = (CK_TOKEN_INFO){
-		.flags = CKF_RNG | CKF_LOGIN_REQUIRED | CKF_USER_PIN_INITIALIZED | CKF_TOKEN_INITIALIZED,
+		.flags = CKF_RNG | CKF_LOGIN_REQUIRED | CKF_USER_PIN_INITIALIZED | CKF_DUAL_CRYPTO_OPERATIONS |
+			 CKF_TOKEN_INITIALIZED,
 		.ulMaxSessionCount = SR_SESSIONS_MAX,
 		.ulMaxRwSessionCount = SR_SESSIONS_MAX,
 		.ulMaxPinLen = SR_PIN_MAX,

@@ -299,44 +299,11 @@ static CK_RV record_step(struct step *step, CK_RV rv, struct sr_error *err)
 
 /* -- where it is ------------------------------------------------------------------------------------------------- */
 
-#define CURSOR_MAX (16 + 4 * (SR_PATH_MAX + 1))
-
-static void say_cursor(const struct sr_remac_cursor *cursor, char out[CURSOR_MAX])
-{
-	char first[2 * SR_PATH_MAX + 3], second[2 * SR_PATH_MAX + 3];
-	sr_text_hex(cursor->after.first, strlen(cursor->after.first), first);
-	sr_text_hex(cursor->after.second, strlen(cursor->after.second), second);
-	snprintf(out, CURSOR_MAX, "%u:%s:%s", cursor->table, first, second);
-}
-
-static bool take_name(const char *text, size_t digits, char out[SR_PATH_MAX + 1])
-{
-	char copy[2 * SR_PATH_MAX + 1];
-	if (digits % 2 || digits > 2 * SR_PATH_MAX)
-		return false;
-	memcpy(copy, text, digits);
-	copy[digits] = '\0';
-	out[digits / 2] = '\0';
-	return sr_text_unhex(copy, out, digits / 2) && memchr(out, '\0', digits / 2) == NULL;
-}
-
 /* Whatever is said here, no row gets a MAC that may not have one, and retiring asks every row itself. */
-static bool parse_cursor(const char *text, size_t len, struct sr_remac_cursor *cursor)
-{
-	const char *end = text + len, *colon = len ? memchr(text, ':', len) : NULL;
-	const char *second = colon ? memchr(colon + 1, ':', (size_t)(end - colon - 1)) : NULL;
-	uint64_t table;
-	if (!second || !sr_text_u64(text, (size_t)(colon - text), SR_DECIDING_COUNT, &table))
-		return false;
-	cursor->table = (unsigned)table;
-	return take_name(colon + 1, (size_t)(second - colon - 1), cursor->after.first) &&
-	       take_name(second + 1, (size_t)(end - second - 1), cursor->after.second);
-}
-
 static CK_RV take_cursor(const struct sr_attrs *template, struct sr_remac_cursor *cursor, struct sr_error *err)
 {
 	const struct sr_attr *attr = sr_attrs_find(template, CKA_SR_OFFSET);
-	if (!attr || parse_cursor((const char *)attr->value, attr->len, cursor))
+	if (!attr || sr_remac_cursor_parse((const char *)attr->value, attr->len, cursor))
 		return CKR_OK;
 	return sr_fail(err, CKR_ATTRIBUTE_VALUE_INVALID, SR_REASON_BAD_NUMBER,
 		"no step: where it begins is nothing that a step has told");
@@ -344,8 +311,8 @@ static CK_RV take_cursor(const struct sr_attrs *template, struct sr_remac_cursor
 
 static CK_RV tell(const struct step *step, char **result, struct sr_error *err)
 {
-	char next[CURSOR_MAX];
-	say_cursor(&step->cursor, next);
+	char next[SR_REMAC_CURSOR_TEXT];
+	sr_remac_cursor_say(&step->cursor, next);
 	return sr_report_text(json_pack("{s:i, s:s, s:I, s:I, s:I, s:b}", "generation", (int)step->generation, "next",
 				      next, "rows", (json_int_t)step->done, "wrapped", (json_int_t)step->wrapped,
 				      "broken", (json_int_t)step->broken, "more", (int)!sr_remac_done(&step->cursor)),

@@ -1,6 +1,7 @@
 /* A walk over all deciding rows that gives each another MAC. */
 #include "vault/remac.h"
 
+#include "util/text.h"
 #include "vault/rows.h"
 
 #include <stdio.h>
@@ -242,4 +243,37 @@ CK_RV sr_remac_step(struct sr_vault *vault, struct sr_tx *tx, struct sr_remac_cu
 	}
 	free(batch);
 	return rv;
+}
+
+/* -- as text ------------------------------------------------------------------------------------------------------ */
+
+void sr_remac_cursor_say(const struct sr_remac_cursor *cursor, char out[SR_REMAC_CURSOR_TEXT])
+{
+	char first[2 * SR_PATH_MAX + 3], second[2 * SR_PATH_MAX + 3];
+	sr_text_hex(cursor->after.first, strlen(cursor->after.first), first);
+	sr_text_hex(cursor->after.second, strlen(cursor->after.second), second);
+	snprintf(out, SR_REMAC_CURSOR_TEXT, "%u:%s:%s", cursor->table, first, second);
+}
+
+static bool take_name(const char *text, size_t digits, char out[SR_PATH_MAX + 1])
+{
+	char copy[2 * SR_PATH_MAX + 1];
+	if (digits % 2 || digits > 2 * SR_PATH_MAX)
+		return false;
+	memcpy(copy, text, digits);
+	copy[digits] = '\0';
+	out[digits / 2] = '\0';
+	return sr_text_unhex(copy, out, digits / 2) && memchr(out, '\0', digits / 2) == NULL;
+}
+
+bool sr_remac_cursor_parse(const char *text, size_t len, struct sr_remac_cursor *cursor)
+{
+	const char *end = text + len, *colon = len ? memchr(text, ':', len) : NULL;
+	const char *second = colon ? memchr(colon + 1, ':', (size_t)(end - colon - 1)) : NULL;
+	uint64_t table;
+	if (!second || !sr_text_u64(text, (size_t)(colon - text), SR_DECIDING_COUNT, &table))
+		return false;
+	cursor->table = (unsigned)table;
+	return take_name(colon + 1, (size_t)(second - colon - 1), cursor->after.first) &&
+	       take_name(second + 1, (size_t)(end - second - 1), cursor->after.second);
 }

@@ -44,6 +44,12 @@ struct sr_remac_each {
 CK_RV sr_remac_step(struct sr_vault *vault, struct sr_tx *tx, struct sr_remac_cursor *cursor, unsigned limit,
 	const struct sr_remac_each *each, void *ctx, struct sr_error *err);
 
+/** sr_remac_cursor_say(cursor, out): TABLE and AFTER as text, for whoever asks for the next step: "table:first:second",
+ * in hexadecimal. sr_remac_cursor_parse(text, len, cursor): whether it is such a text. */
+#define SR_REMAC_CURSOR_TEXT (16 + 4 * (SR_PATH_MAX + 1))
+void sr_remac_cursor_say(const struct sr_remac_cursor *cursor, char out[SR_REMAC_CURSOR_TEXT]);
+bool sr_remac_cursor_parse(const char *text, size_t len, struct sr_remac_cursor *cursor);
+
 bool sr_remac_done(const struct sr_remac_cursor *cursor);
 
 #endif

@@ -162,17 +162,36 @@ static CK_RV init_verify(void)
 	return p11->C_VerifyInit(session, &mac, hmac);
 }
 
+static CK_RV cancel_encrypt(void)
+{
+	return p11->C_EncryptInit(session, NULL, 0);
+}
+static CK_RV cancel_decrypt(void)
+{
+	return p11->C_DecryptInit(session, NULL, 0);
+}
+static CK_RV cancel_sign(void)
+{
+	return p11->C_SignInit(session, NULL, 0);
+}
+static CK_RV cancel_verify(void)
+{
+	return p11->C_VerifyInit(session, NULL, 0);
+}
+
 static const struct kind {
 	CK_RV (*init)(void);
+	CK_RV (*cancelled)(void);
 	CK_RV (*once)(void);
 	CK_RV (*update)(void);
 	CK_RV (*final)(void);
 	CK_FLAGS cancel;
 	bool output; /* of once */
-} kinds[] = { { init_encrypt, call_encrypt, call_encrypt_update, call_encrypt_final, CKF_ENCRYPT, true },
-	{ init_decrypt, call_decrypt, call_decrypt_update, call_decrypt_final, CKF_DECRYPT, true },
-	{ init_sign, call_sign, call_sign_update, call_sign_final, CKF_SIGN, true },
-	{ init_verify, call_verify, call_verify_update, call_verify_final, CKF_VERIFY, false } };
+} kinds[] = { { init_encrypt, cancel_encrypt, call_encrypt, call_encrypt_update, call_encrypt_final, CKF_ENCRYPT,
+		      true },
+	{ init_decrypt, cancel_decrypt, call_decrypt, call_decrypt_update, call_decrypt_final, CKF_DECRYPT, true },
+	{ init_sign, cancel_sign, call_sign, call_sign_update, call_sign_final, CKF_SIGN, true },
+	{ init_verify, cancel_verify, call_verify, call_verify_update, call_verify_final, CKF_VERIFY, false } };
 
 START_TEST(one_of_a_kind)
 {
@@ -267,6 +286,20 @@ START_TEST(a_logout_ends_it)
 	CK_RV rv = kind->once();
 	ck_assert(rv == CKR_OPERATION_NOT_INITIALIZED || rv == CKR_USER_NOT_LOGGED_IN);
 	ck_assert_rv(kind->once(), CKR_OPERATION_NOT_INITIALIZED);
+}
+END_TEST
+
+/* 5.6.6, 5.6.10: the same for a call that does not go on with it. */
+START_TEST(after_a_logout_nothing_is_active)
+{
+	const struct kind *kind = &kinds[_i];
+	CK_BYTE state[64];
+	CK_ULONG state_len = sizeof state;
+	ck_assert_rv(kind->init(), CKR_OK);
+	ck_assert_rv(p11->C_GetOperationState(session, state, &state_len), CKR_STATE_UNSAVEABLE);
+	ck_assert_rv(p11->C_Logout(session), CKR_OK);
+	ck_assert_rv(p11->C_GetOperationState(session, state, &state_len), CKR_OPERATION_NOT_INITIALIZED);
+	ck_assert_rv(kind->cancelled(), CKR_ARGUMENTS_BAD);
 }
 END_TEST
 
@@ -527,6 +560,7 @@ Suite *sr_battery_operations(void)
 	tcase_add_loop_test(tcase, a_length_query_ends_nothing, 0, SR_COUNT(kinds));
 	tcase_add_loop_test(tcase, an_error_ends_it, 0, SR_COUNT(kinds));
 	tcase_add_loop_test(tcase, a_lapse_ends_it, 0, SR_COUNT(kinds));
+	tcase_add_loop_test(tcase, after_a_logout_nothing_is_active, 0, (int)SR_COUNT(kinds));
 	tcase_add_loop_test(tcase, a_logout_ends_it, 0, SR_COUNT(kinds));
 	tcase = sr_chapter(suite, "results", start, sr_stop);
 	tcase_add_test(tcase, parts_give_what_the_whole_gives);

@@ -94,7 +94,8 @@ START_TEST(about_a_token)
 	check_padded(info.manufacturerID, sizeof info.manufacturerID);
 	check_padded(info.model, sizeof info.model);
 	check_padded(info.serialNumber, sizeof info.serialNumber);
-	CK_FLAGS wanted = CKF_RNG | CKF_LOGIN_REQUIRED | CKF_USER_PIN_INITIALIZED | CKF_TOKEN_INITIALIZED;
+	CK_FLAGS wanted = CKF_RNG | CKF_LOGIN_REQUIRED | CKF_USER_PIN_INITIALIZED | CKF_DUAL_CRYPTO_OPERATIONS |
+			  CKF_TOKEN_INITIALIZED;
 	ck_assert_uint_eq(info.flags & wanted, wanted);
 	ck_assert_uint_eq(
 		info.flags & (CKF_WRITE_PROTECTED | CKF_PROTECTED_AUTHENTICATION_PATH | CKF_CLOCK_ON_TOKEN), 0);
