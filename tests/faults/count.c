@@ -18,8 +18,9 @@ static const struct {
 	const char *name;
 	unsigned value;
 } kinds[] = { { "write", KIND_WRITE }, { "sync", KIND_SYNC }, { "open", KIND_OPEN }, { "name", KIND_NAME },
-	{ "size", KIND_SIZE }, { "read", KIND_READ }, { "change", KIND_CHANGE }, { "memory", KIND_MEMORY } };
-static const char *const hows[] = { "eio", "enospc", "short", "cut", "list" };
+	{ "size", KIND_SIZE }, { "read", KIND_READ }, { "change", KIND_CHANGE }, { "memory", KIND_MEMORY },
+	{ "clock", KIND_CLOCK } };
+static const char *const hows[] = { "eio", "enospc", "short", "cut", "list", "jump" };
 
 static void share_count(const char *path)
 {

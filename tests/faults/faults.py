@@ -19,6 +19,7 @@ import struct
 import sys
 import tempfile
 import threading
+import time
 
 import world as w
 
@@ -93,10 +94,7 @@ def each(worlds, points, work):
 
 
 def make_worlds(kind, backend=None):
-    made = [w.World(f"{place}/{kind}{i}", backend) for i in range(options.jobs)]
-    for world in made:
-        world.reads_before = world.reads()
-    return made
+    return [w.World(f"{place}/{kind}{i}", backend) for i in range(options.jobs)]
 
 
 def thinned(points, short):
@@ -298,18 +296,17 @@ def backend():
 @sweep
 def memory():
     worlds = make_worlds("memory")
-    points = []
+    points, seen = [], set()
     for step in w.steps(worlds[0]):
         worlds[0].fresh()
         path = worlds[0].dir + "/places"
         counted(worlds[0], step, "memory:list:0", SR_FAULT_LIST=path)
         with open(path, "rb") as file:
             data = file.read()
-        first = {}
         for n, (number,) in enumerate(struct.iter_unpack("=Q", data), 1):
-            if number:
-                first.setdefault(number, n)
-        points += [(step.name, n) for n in sorted(first.values())]
+            if number and number not in seen:
+                seen.add(number)
+                points.append((step.name, n))
     print(f"memory: {len(points)} places that ask for some", flush=True)
     tally = Tally("memory")
 
@@ -321,6 +318,64 @@ def memory():
 
     each(worlds, thinned(points, 60), work)
     tally.end()
+
+
+# -- the clock ------------------------------------------------------------------------------------------------------
+DAY = 86400
+
+
+@sweep
+def clock():
+    """The wall clock jumps between the readings of one command. A token that has ended stays so, one that is issued meanwhile
+    lives no longer, and what was recorded verifies."""
+    worlds = make_worlds("clock")
+    for world in worlds:
+        world.fresh()
+        out = world.must(["token", "issue", "--scope", "secrets:read:prod/*", "--ttl", "1s"])
+        world.login("brief", w.STRING.search(out).group().decode())
+        world.renew()
+    since_1970 = int(time.time())
+    jumps = {"to 1970": -since_1970, "back a day": -DAY, "back 5 s": -5, "on 5 s": 5, "on a day": DAY,
+             "on 13 years, past 2038": 13 * 365 * DAY, "past 2106": 81 * 365 * DAY}
+    time.sleep(1.5)
+    for said, jump in jumps.items():
+        more = {"SR_FAULT_JUMP": str(jump)}
+        numbers = how_many(worlds[0], "clock:jump:0", **more)
+        brief = w.Step("brief", ["secret", "get", "prod/held"], "brief")
+        numbers["brief"] = max(numbers.values())
+        tally = Tally(f"clock {said}")
+        points = [(name, n, on) for name, most in numbers.items() for n in range(1, most + 1) for on in ("", ":on")]
+
+        def work(world, point):
+            name, n, on = point
+            world.fresh()
+            step = brief if name == "brief" else of(world, name)
+            if name == "issue":
+                step.args = ["token", "issue", "--scope", "secrets:read:prod/*", "--ttl", "1s"]
+                step.after = None
+            got, _, hits = counted(world, step, f"clock:jump:{n}{on}", **more)
+            label = f"{name}, reading {n}{on}"
+            try:
+                if name == "issue" and got.code == 0:
+                    ends_in_a_second(world, got, more)
+                if name == "brief" and got.out:
+                    raise w.Wrong("leaked", f"a token lives longer: {got.line()}")
+                tally.add(label, w.holds(world, step, got, doctor=False), hits > 0)
+            except w.Wrong as why:
+                tally.wrong(label, why)
+
+        each(worlds, thinned(points, 5), work)
+        tally.end()
+
+
+def ends_in_a_second(world, got, more):
+    world.login("issued", w.STRING.search(got.out).group().decode())
+    time.sleep(1.2)
+    step = w.Step("issued", ["secret", "get", "prod/held"], "issued")
+    for fault in ("clock:jump:0", "clock:jump:1:on"):
+        again = counted(world, step, fault, **more)[0]
+        if again.out:
+            raise w.Wrong("leaked", f"a token that was issued meanwhile lives longer ({fault})")
 
 
 def main():

@@ -14,8 +14,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define DEPTH 40   /* frames that are looked at for the backend */
-#define TELLING 12 /* frames that tell one place from another */
+#define DEPTH 40  /* frames that are looked at for the backend */
+#define TELLING 6 /* frames that tell one place from another */
+#define KNOWN 8192
 
 void *__libc_malloc(size_t len);
 void *__libc_calloc(size_t count, size_t len);
@@ -26,20 +27,37 @@ static bool counting;
 static int list = -1;
 static __thread bool inside;
 
-/* The calls that lead here as one number that is the same in every run; 0 where the backend is one of them. */
+/* Where a frame is, the same in every run; looked up once. */
+static struct frame {
+	void *at;
+	uint64_t offset;
+	bool backend;
+} known[KNOWN];
+
+static const struct frame *look_up(void *at)
+{
+	struct frame *frame = &known[((uintptr_t)at >> 1) % KNOWN];
+	Dl_info info;
+	if (frame->at == at)
+		return frame;
+	bool found = dladdr(at, &info) && info.dli_fname;
+	*frame = (struct frame){ at, found ? (uint64_t)((char *)at - (char *)info.dli_fbase) : 0,
+		found && strstr(info.dli_fname, "softhsm") };
+	return frame;
+}
+
+/* The calls that lead here as one number; 0 where the backend is one of them. */
 static uint64_t place(void)
 {
 	void *frames[DEPTH];
-	Dl_info info;
 	uint64_t hash = 0xcbf29ce484222325;
 	int count = backtrace(frames, DEPTH);
 	for (int i = 2; i < count; i++) {
-		if (!dladdr(frames[i], &info) || !info.dli_fname)
-			continue;
-		if (strstr(info.dli_fname, "softhsm"))
+		const struct frame *frame = look_up(frames[i]);
+		if (frame->backend)
 			return 0;
 		if (i < TELLING + 2)
-			hash = (hash ^ (uint64_t)((char *)frames[i] - (char *)info.dli_fbase)) * 0x100000001b3;
+			hash = (hash ^ frame->offset) * 0x100000001b3;
 	}
 	return hash | 1;
 }
