@@ -97,13 +97,13 @@ def make_worlds(kind, backend=None):
     return [w.World(f"{place}/{kind}{i}", backend) for i in range(options.jobs)]
 
 
-def thinned(points, short):
-    """All points, each N-th, or SHORT of them, evenly: the first and the last are always there."""
+def thinned(tally, points, short):
+    """All points; or each N-th, or SHORT of them, other ones for each sweep and the same at each time."""
     points = list(points)
+    chance = random.Random(tally.name)
     if options.every == "short":
-        wanted = min(short, len(points))
-        return [points[i * (len(points) - 1) // max(1, wanted - 1)] for i in range(wanted)]
-    return points[:: int(options.every)]
+        return sorted(chance.sample(points, min(short, len(points))))
+    return points[chance.randrange(int(options.every)) :: int(options.every)]
 
 
 def counted(world, step, fault, **more):
@@ -161,7 +161,7 @@ def files():
             got, _, hits = counted(world, step, f"{kind}:{how}:{point[1]}{on}")
             judge(tally, world, step, f"{point[0]}, call {point[1]}", got, injected=hits > 0)
 
-        each(worlds, thinned(points, 6), work)
+        each(worlds, thinned(tally, points, 6), work)
         tally.end()
 
 
@@ -244,7 +244,7 @@ def power():
             cut_off(world, world.dir + "/shadow", way, f"{name} {n} {seed}")
             judge(tally, world, step, f"{name}, call {n}, {seed}", got, killed=hits > 0)
 
-        each(worlds, thinned(points, short), work)
+        each(worlds, thinned(tally, points, short), work)
         tally.end()
 
 
@@ -259,13 +259,17 @@ def through(world, step, how):
     if os.path.exists(count):
         os.unlink(count)
     got = world.tool(step.args, step.who, step.stdin, SR_BACKEND_FAULT=how, SR_BACKEND_COUNT=count)
+    if not os.path.exists(count):
+        return got, b""
     with open(count, "rb") as file:
         return got, file.read()
 
 
 @sweep
 def backend():
-    worlds = make_worlds("backend", os.environ["SR_TEST_FAULTY_BACKEND"])
+    module = place + "/libsofthsm2-faulty.so"  # by its name it is told that this is a SoftHSM2
+    shutil.copyfile(os.environ["SR_TEST_FAULTY_BACKEND"], module)
+    worlds = make_worlds("backend", module)
     modes = ([(f"rv-{code:x}", f"CKR_{name}", "") for name, code in CODES.items()]
              + [("rv-30", "CKR_DEVICE_ERROR from then on", ":on"), ("rv-32", "CKR_DEVICE_REMOVED from then on", ":on"),
                 ("late-30", "done, and CKR_DEVICE_ERROR", ""), ("sessions", "sessions closed", ""), ("hang", "3 s late", "")]
@@ -278,7 +282,10 @@ def backend():
             numbers[about] = {}
             for step in w.steps(worlds[0]):
                 worlds[0].fresh()
-                numbers[about][step.name] = len(through(worlds[0], step, f"{how}:0")[1])
+                got, calls = through(worlds[0], step, f"{how}:0")
+                if got.code != 0:
+                    raise SystemExit(f"faults: {step.name} fails without a fault: {got.line()}")
+                numbers[about][step.name] = len(calls)
         tally = Tally(f"backend {said}")
         points = [(name, n) for name, most in numbers[about].items() for n in range(1, most + 1)]
 
@@ -288,7 +295,7 @@ def backend():
             got, calls = through(world, step, f"{how}:{point[1]}{on}")
             judge(tally, world, step, f"{point[0]}, call {point[1]}", got, injected=1 in calls)
 
-        each(worlds, thinned(points, 4 if how != "hang" else 1), work)
+        each(worlds, thinned(tally, points, 4 if how != "hang" else 1), work)
         tally.end()
 
 
@@ -316,7 +323,7 @@ def memory():
         got, _, hits = counted(world, step, f"memory:eio:{point[1]}")
         judge(tally, world, step, f"{point[0]}, allocation {point[1]}", got, injected=hits > 0)
 
-    each(worlds, thinned(points, 60), work)
+    each(worlds, thinned(tally, points, 60), work)
     tally.end()
 
 
@@ -364,7 +371,7 @@ def clock():
             except w.Wrong as why:
                 tally.wrong(label, why)
 
-        each(worlds, thinned(points, 5), work)
+        each(worlds, thinned(tally, points, 5), work)
         tally.end()
 
 
