@@ -197,7 +197,9 @@ void sr_audit_query_way(const struct sr_audit_query *query, struct sr_audit_way 
 		return;
 	if (by_text(way, SR_EVENT_BY_ACTOR, "", query->actor_id) || by_paths(query, way))
 		return;
-	if (by_tier(query, way) || by_address(query, way) || by_events(query, way, UINT64_MAX))
+	if (by_tier(query, way) || by_address(query, way))
+		return;
+	if (query->since_ms <= 0 && by_events(query, way, UINT64_MAX))
 		return;
 	way->by = query->since_ms > 0 || query->until_ms > 0 ? SR_EVENT_BY_TIME : SR_EVENT_BY_ID;
 }
