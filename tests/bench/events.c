@@ -1,7 +1,7 @@
 /* events [MANY]: how a vault with MANY (1,000,000) records of its audit does beside one with 10,000: a query by path,
- * one by time and one by status that find some twenty each, verification against a bare SELECT over the same rows, and what memory an
- * export needs. Two vaults, each made by the tool and filled by way of the audit's own ledger, asked in turn. Prints
- * medians and their ratios; judges nothing.
+ * one by time and one by status that find some twenty each, verification against a bare SELECT over the same rows, and
+ * what memory an export needs. Two vaults, each made by the tool and filled by way of the audit's own ledger, asked in
+ * turn. Prints medians and their ratios; judges nothing.
  *
  * STRONGROOM and STRONGROOM_MODULE name the tool and the module. It takes some 1 KiB of disk for a record. */
 #include "tests/bench/place.h"
@@ -73,9 +73,8 @@ static void commit(struct sr_ledger *ledger, unsigned long from, unsigned long c
 	size_t used = 0;
 	for (; used < SR_BATCH_MAX && from + used < count; used++) {
 		describe(&events[used], from + used, count);
-		jobs[used] = (struct sr_job){
-			.event = &events[used], .refuse = refuse(from + used, count), .lazy = true
-		};
+		jobs[used] =
+			(struct sr_job){ .event = &events[used], .refuse = refuse(from + used, count), .lazy = true };
 		entries[used] = (struct sr_entry){ .job = &jobs[used], .err = &err };
 		batch[used] = &entries[used];
 	}
