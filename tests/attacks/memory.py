@@ -1,5 +1,5 @@
-"""memory.py PID FILE: looks through all memory of a process that can be read, for each line "NAME TEXT" of FILE, and for
-the first half and the last half of each text, too. Says where it is found, and ends with 1 then; the memory of kernel and
+"""memory.py PID FILE: looks through all memory of a process that can be read, for each line "NAME TEXT" or "NAME
+hex:BYTES" of FILE, and for the first half and the last half of each, too. Says where it is found, and ends with 1 then; the memory of kernel and
 devices is left out. It takes root, or the process's own user."""
 import re
 import sys
@@ -33,7 +33,7 @@ def needles(path):
     with open(path, encoding="utf-8") as lines:
         for line in lines:
             name, text = line.rstrip("\n").split(" ", 1)
-            whole = text.encode()
+            whole = bytes.fromhex(text[4:]) if text.startswith("hex:") else text.encode()
             half = len(whole) // 2
             for part, of in ((whole, name), (whole[:half], name + " (its first half)"), (whole[half:], name + " (its last half)")):
                 if len(part) >= 8:

@@ -98,6 +98,21 @@ refused "also after it is resumed" local token_revoked unix
 over local "$STRONGROOM" agent rotate ci 2>"$place/err" >"$place/key"
 exits 3 "its old key, after a new one" over local as "$key" "$STRONGROOM" token issue --scope 'secrets:read:production/*' --ttl 10m
 
+# -- what it does not show -------------------------------------------------------------------------------------------
+issue
+before=$(newest)
+exits 3 "the status" over local as "$stolen" "$STRONGROOM" status
+same "members" '[]' "$(over local as "$stolen" "$STRONGROOM" member list --json | tr -d ' \n')"
+same "other tokens" '[]' "$(over local as "$stolen" "$STRONGROOM" token list --json | tr -d ' \n')"
+same "agents" '[]' "$(over local as "$stolen" "$STRONGROOM" agent list --json | tr -d ' \n')"
+same "which leaves no record" "$before" "$(newest)"
+for i in $(seq 12); do
+	issue
+	[[ $stolen =~ ^srt_[a-z2-7]{26}$ ]] || die "a token of another form: ${#stolen} bytes"
+	echo "${stolen:4:6}"
+done >"$place/beginnings"
+same "strings of 26 letters of 32, none of which begins as another" 12 "$(sort -u "$place/beginnings" | wc -l)"
+
 # -- the record ------------------------------------------------------------------------------------------------------
 over local "$STRONGROOM" audit query --json >"$place/audit"
 if grep -qF -e "$stolen" -e "$key" "$place/audit"; then die "the audit has a string of a token or a key"; fi

@@ -2,6 +2,7 @@
 
   stranger.py make WHERE [CERT]            makes one, says its secret, and keeps it until its input ends
   stranger.py join WHERE SECRET [CERT]     says "joined" or "refused: WHY"; CERT: "NAME.pem:NAME.key" of a client
+  stranger.py greeted WHERE                says "greeted", or "closed" where it is not even answered
   stranger.py guess WHERE COUNT            so many secrets of its own; ends with 1 where one is taken
 
 WHERE is unix:PATH or tls:HOST:PORT:CA, with @SOURCE behind it where it is to come from another address."""
@@ -58,6 +59,14 @@ def join(where, secret, cert=None):
     connection.close()
 
 
+def greeted(where):
+    try:
+        greet(where)[2].close()
+        print("greeted")
+    except wire.Closed:
+        print("closed")
+
+
 def guess(where, count):
     for _ in range(int(count)):
         kind, _, connection = greet(where, os.urandom(32))
@@ -67,4 +76,4 @@ def guess(where, count):
     print(f"refused: {count} guesses")
 
 
-{"make": make, "join": join, "guess": guess}[sys.argv[1]](*sys.argv[2:])
+{"make": make, "join": join, "greeted": greeted, "guess": guess}[sys.argv[1]](*sys.argv[2:])

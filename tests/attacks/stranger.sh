@@ -77,6 +77,24 @@ same "made without a certificate, joined without" joined "$(joins "$tls" "$secre
 same "joined with one" "$never" "$(joins "$tls" "$secret" "$(cert laptop)")"
 same "from another address" "$never" "$(joins "$tls@127.0.0.2" "$secret")"
 lets_go plain
-
 stop_daemon daemon
+
+# -- who is let in at all --------------------------------------------------------------------------------------------
+# With lists, by the kernel's word; the socket's mode lets everybody connect.
+greeted() # USER GROUP: "greeted", or "closed"
+{
+	setpriv --reuid "$1" --regid "$2" --clear-groups --no-new-privs "$PYTHON" "$stranger" greeted "$unix" 2>&1 | tail -n 1
+}
+if [ "$(id -u)" = 0 ] && setpriv --reuid 47513 --regid 47513 --clear-groups "$PYTHON" -c "open('$stranger')" 2>/dev/null; then
+	daemon_conf listed "unix = $place/run/socket" 'mode = 0666' 'allow-uid = 47513' 'allow-gid = 47520'
+	start_daemon listed
+	same "allow-uid: the user" greeted "$(greeted 47513 47514)"
+	same "another user" closed "$(greeted 47514 47514)"
+	same "allow-gid: another user, of the group" greeted "$(greeted 47514 47520)"
+	same "a user of the number of the group" closed "$(greeted 47520 47514)"
+	same "the daemon's own user, who is not in the list" closed "$(greeted 0 0)"
+	stop_daemon listed
+else
+	echo "skip - lists of users: that takes root"
+fi
 finish
