@@ -10,7 +10,8 @@ value=vv-9d3f0f5cce-plaintext-marker
 put production/key "$value"
 reader=$(token --scope 'secrets:read:production/*' --ttl 1h)
 cp "$SR_TEST_FAULTY_BACKEND" "$place/libsofthsm2-faulty.so" # by its name it is told that this is a SoftHSM2
-sed "s|module-path=[^&?;]*|module-path=$place/libsofthsm2-faulty.so|" "$vault/strongroom.conf" >"$place/faulty.conf"
+quoted() { "$PYTHON" -c 'import sys, urllib.parse; print(urllib.parse.quote(sys.argv[1], safe=""))' "$1"; }
+sed "s|$(quoted "$SOFTHSM2_MODULE")|$(quoted "$place/libsofthsm2-faulty.so")|" "$vault/strongroom.conf" >"$place/faulty.conf"
 grep -q 'libsofthsm2-faulty' "$place/faulty.conf" || die "the module is not named in $(cat "$place/faulty.conf")"
 chmod 600 "$place/faulty.conf"
 export SR_BACKEND_MODULE=$SOFTHSM2_MODULE

@@ -35,7 +35,7 @@ static bool by_memcmp(const void *a, const void *b, size_t len)
 }
 
 /* What comes out may be known: whether the secret was right. */
-static bool compared(same same, size_t len, size_t at)
+static bool compared(same way, size_t len, size_t at)
 {
 	static uint8_t one[LEN_MAX], two[LEN_MAX];
 	memset(one, 0x5a, len);
@@ -44,7 +44,7 @@ static bool compared(same same, size_t len, size_t at)
 		two[at] ^= 0x80;
 	VALGRIND_MAKE_MEM_UNDEFINED(one, len);
 	VALGRIND_MAKE_MEM_UNDEFINED(two, len);
-	bool result = same(one, two, len);
+	bool result = way(one, two, len);
 	VALGRIND_MAKE_MEM_DEFINED(&result, sizeof result);
 	return result == (at >= len);
 }

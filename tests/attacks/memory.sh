@@ -39,7 +39,6 @@ same "an agent reads" "read $value" "$(reads app)"
 if "$PYTHON" "$memory" "$pid" "$place/needles" >"$place/found"; then die "not even the path is found: $(cat "$place/found")"; fi
 ok "the search finds a path that the daemon knows"
 holds_not "$pid" "strongroomd, its session still open" "value $value" "token $reader"
-holds_not "${server[app]}" "the module, in the middle of its session: no value" "value $value"
 let_go app
 holds_not "$pid" "strongroomd, when the agent has gone" "value $value" "token $reader"
 
@@ -48,9 +47,37 @@ put_over || die "put: $(cat "$place/err")"
 holds_not "$pid" "strongroomd, after a value was written" "value $written"
 issued=$(over client "$STRONGROOM" token issue --scope 'secrets:read:production/*' --ttl 1h 2>"$place/err")
 holds_not "$pid" "strongroomd, after it issued a token" "token $issued"
+over client "$STRONGROOM" agent add ci --scope 'secrets:read:production/*' >"$place/key" 2>"$place/err" || die "$(cat "$place/err")"
+holds_not "$pid" "strongroomd, after it gave an agent a key" "key $(cat "$place/key")"
+quietly openssl ecparam -name prime256v1 -genkey -noout -out "$place/imported.pem"
+scalar=$(openssl asn1parse -in "$place/imported.pem" | sed -n 's/.*OCTET STRING *\[HEX DUMP\]://p')
+[ ${#scalar} = 64 ] || die "no private key of 32 bytes: $scalar"
+over client "$STRONGROOM" key import production/imported --file "$place/imported.pem" >"$place/out" 2>"$place/err" ||
+	die "key import: $(cat "$place/err")"
+holds_not "$pid" "strongroomd, after a private key was imported" "imported hex:$scalar"
 over client env STRONGROOM_PIN_FILE="$place/aud.pin" "$STRONGROOM" audit query --limit 1 >"$place/out" 2>"$place/err" ||
 	die "the auditor: $(cat "$place/err")"
 holds_not "$pid" "strongroomd, after members logged in" "passphrase $passphrase" 'admin correct horse battery staple'
 holds_not "$pid" "strongroomd, of its HSM's PIN" "pin $(cat "$vault/hsm/pin")"
+
+# -- the module ------------------------------------------------------------------------------------------------------
+# Its application has wiped what it had itself (lingerer.c). The token is to be there while it is logged in: it is presented anew
+# after a reconnect.
+over client env SR_PIN="$reader" "$SR_BUILD/tests/scenario/lingerer" production/payments/key "$place/core" >"$place/out" 2>&1 ||
+	die "lingerer: $(cat "$place/out")"
 stop_daemon daemon
+of_module() # FILE NAME TEXT: none of it, nor half of it, is in that dump
+{
+	local half=$((${#3} / 2))
+	for text in "$3" "${3:0:half}" "${3:half}"; do
+		if grep -qaF -- "$text" "$place/core.$1"; then die "the module, $1: the $2 is there"; fi
+	done
+	ok "the module, ${4:-$1}: no $2 in $(($(stat -c %s "$place/core.$1") / 1024)) KiB"
+}
+grep -qaF 'production/payments/key' "$place/core.memory" || die "the dump does not hold even the path"
+of_module memory value "$value" "in the middle of its session"
+of_module closed value "$value" "when its session is closed"
+of_module closed token "$reader" "when its session is closed"
+grep -qaF -- "$reader" "$place/core.memory" || die "the token is not kept for a reconnect: the page says that it is"
+ok "the module, logged in: the token is there, as the page says"
 finish

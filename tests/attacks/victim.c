@@ -3,6 +3,8 @@
  * length that is said to be good is one that there was room for; nothing is written beyond it. */
 #include "tests/scenario/application.h"
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
