@@ -62,17 +62,17 @@ refused "by the socket" local address_not_allowed unix
 # -- too late --------------------------------------------------------------------------------------------------------
 issue --max-uses 1
 reads_it "its one use" local
-refused "after its last use" local token_exhausted unix
+refused "after its last use" local used_up unix
 issue
 hold thief local "$stolen" production/key
 same "before it is revoked" 'read the value' "$(reads thief)"
 over local quietly "$STRONGROOM" token revoke "$id"
 same "the thief's login after that: at the next call" 'code 0x101' "$(reads thief)"
-refused "another login" local token_revoked unix
+refused "another login" local revoked unix
 let_go thief
 issue --ttl 1s
 sleep 1.2
-refused "after its time" local token_expired unix
+refused "after its time" local expired unix
 
 # -- of an agent -----------------------------------------------------------------------------------------------------
 over local "$STRONGROOM" agent add ci --scope 'secrets:read:production/*' 'tokens:issue:*' 2>"$place/err" >"$place/key" ||
@@ -91,10 +91,10 @@ hold thief local "$stolen" production/key
 over local quietly "$STRONGROOM" agent suspend ci
 same "the agent is suspended: the thief's login" 'code 0x101' "$(reads thief)"
 let_go thief
-refused "another login" local token_revoked unix
+refused "another login" local revoked unix
 exits 3 "its key" over local as "$key" "$STRONGROOM" token issue --scope 'secrets:read:production/*' --ttl 10m
 over local quietly "$STRONGROOM" agent resume ci
-refused "also after it is resumed" local token_revoked unix
+refused "also after it is resumed" local revoked unix
 over local "$STRONGROOM" agent rotate ci 2>"$place/err" >"$place/key"
 exits 3 "its old key, after a new one" over local as "$key" "$STRONGROOM" token issue --scope 'secrets:read:production/*' --ttl 10m
 
