@@ -93,8 +93,9 @@ static int no_passphrase(char *buf, int size, int writing, void *asked)
 static bool restrict_protocol(SSL_CTX *ctx)
 {
 	SSL_CTX_clear_options(ctx, SSL_CTX_get_options(ctx));
-	SSL_CTX_set_options(ctx,
-		SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET | SSL_OP_ENABLE_MIDDLEBOX_COMPAT);
+	SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET |
+					 SSL_OP_ENABLE_MIDDLEBOX_COMPAT |
+					 SSL_OP_CLEANSE_PLAINTEXT); /* its buffers are freed with what was read last */
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 				      SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY | SSL_MODE_NO_AUTO_CHAIN);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
