@@ -9,7 +9,7 @@ build=$SR_BUILD
 if [ -x "$SR_BUILD/asan/tests/attacks/victim" ] && [ -r "$SR_BUILD/asan/.libs/strongroom-pkcs11.so" ]; then build=$SR_BUILD/asan; fi
 echo "# the module of $([ "$build" = "$SR_BUILD" ] && echo 'this build' || echo 'the build with the address sanitizer')"
 unset LD_PRELOAD
-rounds=${SR_ATTACK_ROUNDS:-40}
+rounds=${SR_ATTACK_ROUNDS:-20}
 
 evil() # HOW: serves at $place/HOW, and the client configuration $place/HOW.conf
 {
@@ -36,7 +36,9 @@ ends() # HOW
 for how in random lengths counts kinds frames handles unasked greeting; do
 	evil "$how"
 	code=0
-	victim "$how" "$rounds" || code=$?
+	some=$rounds
+	[ "$how" != frames ] || some=$((rounds / 10)) # many of its answers are of 17 MiB
+	victim "$how" "$some" || code=$?
 	[ "$code" = 0 ] || die "$how: exit $code: $(tail -n 20 "$place/err")"
 	ok "$how: $(cat "$place/out")"
 	grep -q Traceback "$place/$how.log" && die "evil.py: $(cat "$place/$how.log")"
