@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 
+import peers as p
 import world as w
 
 SWEEPS = {}
@@ -383,6 +384,99 @@ def ends_in_a_second(world, got, more):
         again = counted(world, step, fault, **more)[0]
         if again.out:
             raise w.Wrong("leaked", f"a token that was issued meanwhile lives longer ({fault})")
+
+
+# -- peers ----------------------------------------------------------------------------------------------------------
+STRIDE = 7  # bytes; each place in a message of fields of 4 and 8 bytes is met
+
+
+@sweep
+def peers():
+    """Each point is a command with a token of one use, or that puts, whose connection ends after so many bytes."""
+    for over, tls in (("unix", False), ("TLS", True)):
+        worlds = make_worlds(f"peers-{over}")
+        served = {world.dir: p.Served(world, tls) for world in worlds}
+        printed = collections.Counter()
+        try:
+            for reset in (False, True):
+                tally = Tally(f"peers, {'RST' if reset else 'FIN'} over {over}")
+                points = [(name, way, n) for name in ("once", "put") for way in (p.TO, p.FROM)
+                          for n in range(0, session_bytes(served[worlds[0].dir], name)[way], STRIDE)]
+
+                def work(world, point):
+                    label = f"{point[0]}, {point[2]} bytes {('to', 'from')[point[1]]} the daemon"
+                    try:
+                        outcome, values = cut_after(served[world.dir], *point, reset)
+                        printed[world.dir] += values
+                        tally.add(label, outcome, served[world.dir].relay.cut)
+                    except w.Wrong as why:
+                        tally.wrong(label, why)
+
+                each(worlds, thinned(tally, points, 8), work)
+                tally.end()
+        finally:
+            codes = {world.dir: served[world.dir].stop() for world in worlds}
+        tally = Tally(f"peers over {over}, the vault afterwards")
+        for world in worlds:
+            try:
+                if codes[world.dir] != 0:
+                    raise w.Wrong("crashed", f"strongroomd ended with {codes[world.dir]}")
+                for args in (["audit", "verify"], ["doctor"]):
+                    got = world.tool(args)
+                    if got.code != 0:
+                        raise w.Wrong("broken", f"{args}: {got.line()}")
+                if world.reads() < world.reads_before + printed[world.dir]:
+                    raise w.Wrong("leaked", "a value was printed and not recorded")
+                tally.add(world.dir, "done", False)
+            except w.Wrong as why:
+                tally.wrong(world.dir, why)
+        tally.end()
+
+
+def command(served, name):
+    """The command of a point, by whom, and its input."""
+    if name == "put":
+        served.number = getattr(served, "number", 0) + 1
+        return ["secret", "put", f"prod/put/{served.number}"], "editor", w.FRESH
+    out = served.ask(served.direct, ["token", "issue", "--scope", "secrets:read:prod/*", "--ttl", "1h", "--max-uses", "1"])
+    if out.code != 0:
+        raise w.Wrong("broken", f"others are not served: {out.line()}")
+    served.world.login("one-use", w.STRING.search(out.out).group().decode())
+    return ["secret", "get", "prod/held"], "one-use", ""
+
+
+def session_bytes(served, name):
+    asked = command(served, name)
+    served.relay.begin()
+    got = served.ask(served.relayed, *asked)
+    if got.code != 0:
+        raise SystemExit(f"faults: {name} through the relay: {got.line()}")
+    return served.relay.counted
+
+
+def cut_after(served, name, way, n, reset):
+    """What became of it, and how many values were printed."""
+    asked = command(served, name)
+    served.relay.begin(way, n, reset)
+    got = served.ask(served.relayed, *asked)
+    if got.hung:
+        raise w.Wrong("hung", got.line())
+    if got.code < 0 or served.daemon.poll() is not None:
+        raise w.Wrong("crashed", f"{got.line()}; {served.said().decode(errors='replace')[-300:]}")
+    path = asked[0][2]
+    again = served.ask(served.direct, ["secret", "get", path], "editor" if name == "put" else asked[1])
+    if name == "put":
+        there = again.out == w.FRESH.encode()
+        if got.code == 0 and not there:
+            raise w.Wrong("lost", f"acknowledged, and not there: {again.line()}")
+        return ("done" if got.code == 0 else "unanswered" if there else "refused"), there
+    value = w.VALUE.encode()
+    values = got.out.count(value) + again.out.count(value)
+    if values > 1:
+        raise w.Wrong("leaked", "one use gave two values")
+    if again.code not in (0, 3):
+        raise w.Wrong("broken", f"the next one is not served: {again.line()}")
+    return ("done" if got.code == 0 else "refused" if again.out else "unanswered"), values
 
 
 def main():
