@@ -42,7 +42,7 @@ static const struct frame *look_up(void *at)
 		return frame;
 	bool found = dladdr(at, &info) && info.dli_fname;
 	*frame = (struct frame){ at, found ? (uint64_t)((char *)at - (char *)info.dli_fbase) : 0,
-		found && strstr(info.dli_fname, "softhsm") };
+		found && (strstr(info.dli_fname, "softhsm") || strstr(info.dli_fname, "p11-kit")) };
 	return frame;
 }
 
