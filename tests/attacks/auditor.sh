@@ -24,7 +24,7 @@ env -u STRONGROOM_PIN_FILE STRONGROOM_PIN="${issued}x" "$sr" secret list >"$plac
 
 # -- what is written for the auditor's eyes --------------------------------------------------------------------------
 escape=$(printf '\033[2J\033]0;owned\a')
-hostile_paths=('=cmd|calc!A0' '+1+1' '-1-1' '@SUM(1)' 'a"b,c' "a'b" '<script>alert(1)</script>')
+hostile_paths=('=cmd|calc!A0' '+1+1' '@SUM(1)' 'x/-1-1' 'a"b,c' "a'b" '<script>alert(1)</script>')
 for path in "${hostile_paths[@]}"; do put "$path" x; done
 for name in "$escape" "$(printf 'two\nlines')" "$(printf 'tab\there')"; do
 	exits 2 "a path that draws on a terminal" "$sr" secret put "$name" --file "$place/phrase"
@@ -91,8 +91,8 @@ refused "to make a key" "$sr" key generate own/key --kind ec-p256
 refused "to add a member" "$sr" member add another --role admin --passphrase-file "$place/phrase"
 refused "to be an admin" "$sr" member role curious admin
 refused "to add an agent" "$sr" agent add own --scope 'secrets:read:*'
-refused "to set a policy" "$sr" policy set approvals sensitive 0
-refused "to approve" "$sr" approval approve a-aaaaaaaa
+refused "to set a policy" "$sr" policy set "prod/*" --tier sensitive --approvals 1
+refused "to approve" "$sr" approval approve r-aaaaaaaaaaaaaaaa
 same "it lists no secret" '[]' "$("$sr" secret list --json | tr -d ' \n')"
 code=0
 SR_PIN="curious:$passphrase" "$PYTHON" "$meddle" >"$place/out" 2>&1 || code=$?
