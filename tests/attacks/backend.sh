@@ -1,8 +1,8 @@
 #!/bin/bash
 # An HSM module that answers wrongly (tests/faults/backend_shim.c, in front of SoftHSM2): each MAC, plain text, signature and attribute
 # in turn with a wrong bit, then too short, too long, or none. A read ends with the value or with a code, or with another value where
-# the decryption itself was answered wrongly; a row or a token is never taken for good by a MAC that it has not; and with an honest
-# module again everything is as it was and the audit verifies.
+# the decryption itself was answered wrongly; a row or a token is never taken for good by a MAC that it has not. With an honest module
+# the vault is as it was: but where the MAC over its standing was written with the wrong bit it is shut, as by a hand in the database.
 source "$(dirname "$0")/../scenario/lib.sh"
 : "${SR_TEST_FAULTY_BACKEND:?the backend that answers wrongly}" "${SOFTHSM2_MODULE:?the SoftHSM2 module}"
 make_vault
@@ -30,23 +30,37 @@ reads()
 reads flip:0 || die "an honest read: $(cat "$place/err")"
 same "a read through it" "$value" "$(cat "$place/out")"
 most=$calls
+every=${SR_ATTACK_EVERY:-16} # each of them: 1
+honest() { env -u STRONGROOM_PIN_FILE STRONGROOM_PIN="$reader" "$STRONGROOM" secret get production/key 2>"$place/err"; }
+cp -a "$vault" "$place/kept"
 for how in flip short long none; do
-	right=0 wrong=0 refused=0
-	for ((n = 1; n <= most; n++)); do
+	right=0 wrong=0 refused=0 shut=0 step=$every
+	for ((n = 1; n <= most; n += step)); do
+		# the last are the value's, its rows' and its record's
+		if [ "$how" = flip ] && [ $((n + step)) -gt $((most - 13)) ]; then step=1; fi
+		rm -rf "$vault"
+		cp -a "$place/kept" "$vault"
 		if reads "$how:$n"; then
 			if [ "$(tr -d '\0' <"$place/out")" = "$value" ]; then right=$((right + 1)); else wrong=$((wrong + 1)); fi
 		else
 			[ ! -s "$place/out" ] || die "$how, output $n: refused, and printed: $(head -c 100 "$place/out")"
 			refused=$((refused + 1))
 		fi
+		got=$(honest) || true
+		if [ "$got" != "$value" ]; then
+			grep -Eq 'standing record was changed|not signed by the HSM' "$place/err" || die "$how, output $n: an honest module after it: $got$(cat "$place/err")"
+			shut=$((shut + 1))
+		fi
 	done
 	[ "$wrong" -le 1 ] || die "$how: $wrong wrong values, of one decryption"
 	[ "$refused" -gt 0 ] || die "$how: nothing is refused"
-	ok "$how: of $most outputs, refused $refused, the value $right, a wrong value $wrong"
+	[ "$shut" -eq 0 ] || [ "$how" = flip ] && [ "$shut" -le 2 ] || die "$how: the vault does not open after $shut of them"
+	ok "$how: $((refused + right + wrong)) of $most outputs; refused $refused, the value $right, a wrong value $wrong, shut afterwards $shut"
 done
+rm -rf "$vault"
+cp -a "$place/kept" "$vault"
 if reads flip:1:on; then die "all outputs have a wrong bit, and a token was taken"; fi
 ok "all with a wrong bit: $(tail -n 1 "$place/err")"
-same "an honest module again" "$value" \
-	"$(env -u STRONGROOM_PIN_FILE STRONGROOM_PIN="$reader" "$STRONGROOM" secret get production/key)"
+same "an honest module again" "$value" "$(honest)"
 exits 0 "the audit verifies" "$STRONGROOM" audit verify
 finish
