@@ -447,6 +447,7 @@ START_TEST(piece_by_piece)
 	ck_assert_int_eq(prune(), base);
 	ck_assert_int_eq(count_rows("event_time"), 1);
 	ck_assert_int_eq(count_rows("event_path"), 0);
+	ck_assert_int_eq(count_rows("event_word"), 1); /* event=, of the one that stays */
 	ck_assert_int_eq(
 		count_rows("checkpoint"), count_rows("checkpoint WHERE seq >= (SELECT min(id) FROM event) - 1"));
 	expect_sound(base);
