@@ -1,6 +1,7 @@
 #!/bin/bash
 # An agent of another user, with a token and strongroomd's socket and nothing else: it gets its secret, and reaches neither
 # the vault's files, nor the HSM's, nor the daemon's memory. It takes three users, so it takes root.
+full_cost=yes # the daemon's user does not get our environment
 source "$(dirname "$0")/lib.sh"
 source "$(dirname "$0")/lib_keys.sh"
 source "$(dirname "$0")/lib_daemon.sh"
