@@ -162,7 +162,7 @@ def files():
             got, _, hits = counted(world, step, f"{kind}:{how}:{point[1]}{on}")
             judge(tally, world, step, f"{point[0]}, call {point[1]}", got, injected=hits > 0)
 
-        each(worlds, thinned(tally, points, 6), work)
+        each(worlds, thinned(tally, points, 4), work)
         tally.end()
 
 
@@ -231,7 +231,7 @@ def power():
         worlds[0].fresh()
         shadow_begin(worlds[0], worlds[0].dir + "/shadow")
         numbers[step.name] = counted(worlds[0], step, "change:eio:0", **apart[worlds[0].dir])[1]
-    for way, seeds, short in (("none", 1, 24), ("some", 3, 24), ("all", 1, 8)):
+    for way, seeds, short in (("none", 1, 14), ("some", 3, 14), ("all", 1, 4)):
         tally = Tally(f"power, {way} of what was not synced is kept")
         # One more than there are calls: the command comes to its end, and then the power goes.
         points = [(name, n, seed) for name, most in numbers.items() for n in range(1, most + 2) for seed in range(seeds)]
@@ -296,7 +296,7 @@ def backend():
             got, calls = through(world, step, f"{how}:{point[1]}{on}")
             judge(tally, world, step, f"{point[0]}, call {point[1]}", got, injected=1 in calls)
 
-        each(worlds, thinned(tally, points, 4 if how != "hang" else 1), work)
+        each(worlds, thinned(tally, points, 2 if how != "hang" else 1), work)
         tally.end()
 
 
@@ -324,7 +324,7 @@ def memory():
         got, _, hits = counted(world, step, f"memory:eio:{point[1]}")
         judge(tally, world, step, f"{point[0]}, allocation {point[1]}", got, injected=hits > 0)
 
-    each(worlds, thinned(tally, points, 60), work)
+    each(worlds, thinned(tally, points, 40), work)
     tally.end()
 
 
@@ -372,7 +372,7 @@ def clock():
             except w.Wrong as why:
                 tally.wrong(label, why)
 
-        each(worlds, thinned(tally, points, 5), work)
+        each(worlds, thinned(tally, points, 3), work)
         tally.end()
 
 
@@ -412,7 +412,7 @@ def peers():
                     except w.Wrong as why:
                         tally.wrong(label, why)
 
-                each(worlds, thinned(tally, points, 8), work)
+                each(worlds, thinned(tally, points, 4), work)
                 tally.end()
         finally:
             codes = {world.dir: served[world.dir].stop() for world in worlds}
