@@ -286,7 +286,9 @@ static const char *const texts[SR_SQL_COUNT] = {
 	[SR_SQL_PRUNE_PATH] = PRUNE("path", "key", "path"),
 	[SR_SQL_PRUNE_ACTOR] = PRUNE("actor", "key", "actor_id"),
 	[SR_SQL_PRUNE_TOKEN] = PRUNE("token", "key", "token_id"),
-	[SR_SQL_PRUNE_WORD] = "DELETE FROM event_word WHERE (key, seq) IN (" EVENT_WORDS("id <= ?1") ")",
+	/* by pairs of key and number it would go through every record of each word */
+	[SR_SQL_PRUNE_WORD] =
+		"DELETE FROM event_word WHERE key IN (SELECT key FROM (" EVENT_WORDS("id <= ?1") ")) AND seq <= ?1",
 	[SR_SQL_PRUNE_EVENT] = "DELETE FROM event WHERE id <= ?",
 	[SR_SQL_PRUNE_CHECKPOINT] = "DELETE FROM checkpoint WHERE seq <= ? AND seq < ?",
 	[SR_SQL_ENDED] =

@@ -498,6 +498,27 @@ static const struct {
 	{ SR_SQL_CHECKPOINT_FROM, "SEARCH checkpoint USING INTEGER PRIMARY KEY (rowid>?)\n" },
 };
 
+/* Nor does a removal go through what stays. */
+static const struct {
+	enum sr_sql sql;
+	const char *first;
+} prune_plans[] = {
+	{ SR_SQL_PRUNE_TIME, "SEARCH event_time USING PRIMARY KEY (at_ms=? AND seq=?)\n" },
+	{ SR_SQL_PRUNE_PATH, "SEARCH event_path USING PRIMARY KEY (key=? AND seq=?)\n" },
+	{ SR_SQL_PRUNE_ACTOR, "SEARCH event_actor USING PRIMARY KEY (key=? AND seq=?)\n" },
+	{ SR_SQL_PRUNE_TOKEN, "SEARCH event_token USING PRIMARY KEY (key=? AND seq=?)\n" },
+	{ SR_SQL_PRUNE_WORD, "SEARCH event_word USING PRIMARY KEY (key=? AND seq<?)\n" },
+	{ SR_SQL_PRUNE_EVENT, "SEARCH event USING INTEGER PRIMARY KEY (rowid<?)\n" },
+};
+
+START_TEST(removals_by_index)
+{
+	const char *plan = store_plan(prune_plans[_i].sql);
+	ck_assert_msg(strncmp(plan, prune_plans[_i].first, strlen(prune_plans[_i].first)) == 0, "%s", plan);
+	ck_assert_ptr_null(strstr(plan, "SCAN"));
+}
+END_TEST
+
 START_TEST(events_by_index)
 {
 	ck_assert_str_eq(store_plan(event_plans[_i].sql), event_plans[_i].plan);
@@ -524,6 +545,7 @@ Suite *sr_suite_store(void)
 	tcase_add_test(rows, checkpoint_rows);
 	tcase_add_test(rows, totals);
 	tcase_add_loop_test(rows, events_by_index, 0, (int)(sizeof event_plans / sizeof event_plans[0]));
+	tcase_add_loop_test(rows, removals_by_index, 0, (int)(sizeof prune_plans / sizeof prune_plans[0]));
 	suite_add_tcase(suite, rows);
 	return suite;
 }

@@ -333,7 +333,7 @@ bool gather_audit_key(const struct sr_audit_key_row *row, void *ctx)
 
 const char *store_plan(enum sr_sql sql)
 {
-	static char plan[1024];
+	static char plan[2048];
 	sqlite3_stmt *stmt;
 	struct sr_tx *tx = store_read();
 	char *text = sqlite3_mprintf("EXPLAIN QUERY PLAN %s", sr_sqlite_sql(sql));
