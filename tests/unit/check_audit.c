@@ -390,6 +390,27 @@ START_TEST(query_criteria)
 }
 END_TEST
 
+/* Some of each event are looked up, and the newest of all are the answer. */
+START_TEST(query_newest_of_several_events)
+{
+	struct sr_error err = SR_ERROR_INIT;
+	struct sr_audit_query query = { .events = KIND(SECRET_READ) | KIND(SESSION_LOGOUT), .limit = 3 };
+	struct sr_tx *tx;
+	uint64_t *ids;
+	size_t count;
+	put_as(SR_EVENT_SESSION_LOGOUT, "", "unix", "t-c", CKR_OK);
+	put_as(SR_EVENT_SESSION_LOGOUT, "", "unix", "t-c", CKR_OK);
+	index_upto(8);
+	ck_assert_uint_eq(place.store->ops->begin_read(place.store, &tx, &err), CKR_OK);
+	ck_assert_uint_eq(sr_audit_query_run(place.store, tx, &query, &ids, &count, &err), CKR_OK);
+	place.store->ops->rollback(tx);
+	ck_assert_uint_eq(count, 3);
+	for (size_t i = 0; i < count; i++)
+		ck_assert_uint_eq(ids[i], 6 + i);
+	free(ids);
+}
+END_TEST
+
 #define DAY_MS (24ll * 60 * 60 * 1000)
 
 static const struct {
@@ -508,7 +529,8 @@ Suite *sr_suite_audit(void)
 		(const TTest *const[]){ heads_keep_the_newest, heads_refuse_damage, heads_refuse_another_history,
 			heads_refuse_bad_places, NULL });
 	add_case(suite, "query", query_setup, teardown,
-		(const TTest *const[]){ query_criteria, query_indexes_trail, query_indexes_catch_up, NULL });
+		(const TTest *const[]){ query_criteria, query_newest_of_several_events, query_indexes_trail,
+			query_indexes_catch_up, NULL });
 	TCase *choice = tcase_create("query choice");
 	tcase_add_loop_test(choice, query_choice, 0, (int)(sizeof choices / sizeof choices[0]));
 	suite_add_tcase(suite, choice);
