@@ -37,17 +37,7 @@ static void teardown(void)
 
 static uint64_t newest(struct sr_event *event)
 {
-	struct sr_head head;
-	struct sr_moment at;
-	int64_t newest_ms;
-	uint8_t hash[SR_HASH_LEN];
-	bool found;
-	const struct sr_store_ops *ops = place.vault->store->ops;
-	ck_assert_uint_eq(sr_writer_look(place.vault->writer, &at, &place.err), CKR_OK);
-	ck_assert_uint_eq(ops->event_head(at.tx, &head, &newest_ms, &place.err), CKR_OK);
-	ck_assert_uint_eq(ops->event_get(at.tx, head.seq, event, hash, &found, &place.err), CKR_OK);
-	sr_writer_look_end(place.vault->writer, &at);
-	return head.seq;
+	return vault_event(&place, 0, event);
 }
 
 /* Known before the transaction: another's path. Known inside it alone: that there is nothing to delete. */

@@ -335,26 +335,9 @@ static void teardown_vault(void)
 	sr_slow_replace(NULL);
 }
 
-/* SEQ 0: the newest. Answers its number. */
-static uint64_t read_event(uint64_t seq, struct sr_event *event)
-{
-	struct sr_head head = { .seq = seq };
-	struct sr_moment at;
-	int64_t newest_ms;
-	uint8_t hash[SR_HASH_LEN];
-	bool found;
-	const struct sr_store_ops *ops = place.vault->store->ops;
-	ck_assert_uint_eq(sr_writer_look(place.vault->writer, &at, &place.err), CKR_OK);
-	if (seq == 0)
-		ck_assert_uint_eq(ops->event_head(at.tx, &head, &newest_ms, &place.err), CKR_OK);
-	ck_assert_uint_eq(ops->event_get(at.tx, head.seq, event, hash, &found, &place.err), CKR_OK);
-	sr_writer_look_end(place.vault->writer, &at);
-	return head.seq;
-}
-
 static uint64_t newest(struct sr_event *event)
 {
-	return read_event(0, event);
+	return vault_event(&place, 0, event);
 }
 
 /* One refused login with PIN: how many records it left. */
@@ -515,7 +498,7 @@ START_TEST(what_has_to_go_is_recorded)
 		ck_assert_uint_eq(refuse("srt_aaaaaaaaaaaaaaaaaaaaaaaaaa", &event), last ? 2 : 1);
 	}
 	place.peer = here;
-	read_event(newest(&event) - 1, &event);
+	vault_event(&place, newest(&event) - 1, &event);
 	ck_assert_str_eq(event.metadata, "{\"count\":1}");
 	ck_assert_str_eq(event.ip, "local");
 	ck_assert_str_eq(event.reason, "unknown_token");

@@ -93,16 +93,7 @@ static bool is_fresh(const struct sr_member_row *row)
 static struct sr_event newest(void)
 {
 	struct sr_event event;
-	struct sr_head head;
-	struct sr_moment at;
-	int64_t newest_ms;
-	uint8_t hash[SR_HASH_LEN];
-	bool found;
-	const struct sr_store_ops *ops = place.vault->store->ops;
-	ck_assert_uint_eq(sr_writer_look(place.vault->writer, &at, &place.err), CKR_OK);
-	ck_assert_uint_eq(ops->event_head(at.tx, &head, &newest_ms, &place.err), CKR_OK);
-	ck_assert_uint_eq(ops->event_get(at.tx, head.seq, &event, hash, &found, &place.err), CKR_OK);
-	sr_writer_look_end(place.vault->writer, &at);
+	vault_event(&place, 0, &event);
 	return event;
 }
 

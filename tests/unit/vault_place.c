@@ -1,6 +1,8 @@
 /* The place where the tests of the vault happen. */
 #include "tests/unit/vault_place.h"
 
+#include "vault/core.h"
+
 #include "tests/common/directory.h"
 
 #include "util/clock.h"
@@ -191,6 +193,22 @@ void vault_find_one(struct vault_place *place, CK_OBJECT_CLASS object_class, CK_
 }
 
 /* KEPT is a database beside the vault's, for rows that are put back later: the vault's own tables stay as they are. */
+uint64_t vault_event(struct vault_place *place, uint64_t seq, struct sr_event *event)
+{
+	struct sr_head head = { .seq = seq };
+	struct sr_moment at;
+	int64_t newest_ms;
+	uint8_t hash[SR_HASH_LEN];
+	bool found;
+	const struct sr_store_ops *ops = place->vault->store->ops;
+	ck_assert_uint_eq(sr_writer_look(place->vault->writer, &at, &place->err), CKR_OK);
+	if (seq == 0)
+		ck_assert_uint_eq(ops->event_head(at.tx, &head, &newest_ms, &place->err), CKR_OK);
+	ck_assert_uint_eq(ops->event_get(at.tx, head.seq, event, hash, &found, &place->err), CKR_OK);
+	sr_writer_look_end(place->vault->writer, &at);
+	return head.seq;
+}
+
 static bool run_sql(const struct vault_place *place, const char *sql)
 {
 	char path[96], attach[128], *error = NULL;

@@ -4,6 +4,7 @@
 #define SR_TESTS_VAULT_PLACE_H
 
 #include "tests/unit/vault_template.h"
+#include "store/event.h"
 #include "vault/identity.h"
 #include "vault/objects.h"
 
@@ -43,6 +44,9 @@ int vault_count(struct vault_place *place, CK_OBJECT_CLASS object_class, CK_ATTR
 /** vault_find_one(place, class, attribute, text, id): the id of the one object that a search finds. */
 void vault_find_one(struct vault_place *place, CK_OBJECT_CLASS object_class, CK_ATTRIBUTE_TYPE type, const char *text,
 	char id[SR_OBJECT_ID_MAX]);
+
+/** vault_event(place, seq, event): record SEQ, the newest for 0. Answers its number. */
+uint64_t vault_event(struct vault_place *place, uint64_t seq, struct sr_event *event);
 
 /** vault_sql(place, format, …): somebody's hand in the database, behind the vault's back. A schema `kept` is at hand
  * for rows to be put back later. */
