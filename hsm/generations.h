@@ -27,6 +27,11 @@ CK_RV sr_hsm_drop_keys_of(struct sr_hsm *hsm, unsigned generation, struct sr_err
 CK_RV sr_hsm_mac_by(struct sr_hsm *hsm, unsigned generation, const void *data, size_t len, uint8_t mac[SR_HSM_MAC_LEN],
 	struct sr_error *err);
 
+/** sr_hsm_mac_to_keep(hsm, generation, data, len, mac, err): sr_hsm_mac_by, for what is going to be stored: it is made
+ *  twice, since one wrong bit kept would refuse later what is right (CKR_DEVICE_ERROR / SR_REASON_HSM_FAILED). */
+CK_RV sr_hsm_mac_to_keep(struct sr_hsm *hsm, unsigned generation, const void *data, size_t len,
+	uint8_t mac[SR_HSM_MAC_LEN], struct sr_error *err);
+
 /** sr_hsm_sign_as(hsm, digest, signature, generation, err): sr_hsm_sign, and which generation's key it was. */
 CK_RV sr_hsm_sign_as(struct sr_hsm *hsm, const uint8_t digest[32], uint8_t signature[SR_HSM_SIGNATURE_LEN],
 	unsigned *generation, struct sr_error *err);

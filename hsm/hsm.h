@@ -66,7 +66,8 @@ CK_RV sr_hsm_load_keys(struct sr_hsm *hsm, const char *vault_id, unsigned genera
 void sr_hsm_destroy_keys(struct sr_hsm *hsm, const char *vault_id, unsigned generation);
 
 /** sr_hsm_seal(hsm, aad, plain, sealed, err): AES-256-GCM inside the HSM, IV from its random generator. SEALED gets
- *  generation (4 bytes, big-endian), IV (12), ciphertext, tag (16). AAD must not be empty. PLAIN at most 64 KiB. */
+ *  generation (4 bytes, big-endian), IV (12), ciphertext, tag (16), and is opened once before it is answered. AAD must
+ *  not be empty. PLAIN at most 64 KiB. */
 CK_RV sr_hsm_seal(struct sr_hsm *hsm, const struct sr_buf *aad, const void *plain, size_t plain_len,
 	struct sr_buf *sealed, struct sr_error *err);
 
@@ -77,7 +78,7 @@ CK_RV sr_hsm_unseal(struct sr_hsm *hsm, const struct sr_buf *aad, const void *se
 /** sr_hsm_mac(hsm, data, len, mac, err): HMAC-SHA256. The caller's data begins with a domain label. */
 CK_RV sr_hsm_mac(struct sr_hsm *hsm, const void *data, size_t len, uint8_t mac[SR_HSM_MAC_LEN], struct sr_error *err);
 
-/** sr_hsm_sign(hsm, digest, signature, err): ECDSA P-256 by the audit key, r || s. */
+/** sr_hsm_sign(hsm, digest, signature, err): ECDSA P-256 by the audit key, r || s; verified before it is answered. */
 CK_RV sr_hsm_sign(
 	struct sr_hsm *hsm, const uint8_t digest[32], uint8_t signature[SR_HSM_SIGNATURE_LEN], struct sr_error *err);
 

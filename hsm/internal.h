@@ -265,6 +265,9 @@ CK_RV sr_hsm_need_keys(struct sr_hsm *hsm, struct sr_error *err);
 /** sr_hsm_fail(err, rv, doing): the error for a backend's code RV. */
 CK_RV sr_hsm_fail(struct sr_error *err, CK_RV rv, const char *doing);
 
+/** sr_hsm_wrong(err, doing): the error for an answer that was CKR_OK and did not stand a second look. */
+CK_RV sr_hsm_wrong(struct sr_error *err, const char *doing);
+
 /** sr_hsm_is_lost(rv): whether RV says that sessions, login or handles are gone. */
 bool sr_hsm_is_lost(CK_RV rv);
 

@@ -1,20 +1,21 @@
 /* MAC, signature and random numbers. */
 #include "hsm/generations.h"
 #include "hsm/internal.h"
+#include "util/crypto.h"
 
 #include <string.h>
 
 #define RANDOM_AT_ONCE 1024
 
 /** struct bytes_job: IN to exactly OUT_LEN bytes at OUT. GENERATION of the key (0: the newest; then which that is).
- *  ABSENT: it was not at hand. */
+ *  ABSENT: it was not at hand. WRONG: two answers to the same were not the same. */
 struct bytes_job {
 	const uint8_t *in;
 	size_t in_len;
 	uint8_t *out;
 	size_t out_len;
 	unsigned generation;
-	bool absent;
+	bool absent, wrong;
 };
 
 static CK_RV sign_with(
@@ -38,6 +39,18 @@ static CK_RV mac_work(const struct sr_hsm_turn *turn, void *job_)
 	return key ? sign_with(turn, job, CKM_SHA256_HMAC, key) : CKR_OK;
 }
 
+static CK_RV mac_twice_work(const struct sr_hsm_turn *turn, void *job_)
+{
+	struct bytes_job *job = job_, again = *job;
+	uint8_t second[SR_HSM_MAC_LEN];
+	again.out = second;
+	CK_RV rv = mac_work(turn, job);
+	if (rv == CKR_OK && !job->absent)
+		rv = mac_work(turn, &again);
+	job->wrong = rv == CKR_OK && !job->absent && !sr_equal(job->out, second, sizeof(second));
+	return rv;
+}
+
 static CK_RV sign_work(const struct sr_hsm_turn *turn, void *job_)
 {
 	struct bytes_job *job = job_;
@@ -51,17 +64,19 @@ CK_RV sr_hsm_mac(struct sr_hsm *hsm, const void *data, size_t len, uint8_t mac[S
 }
 
 /* The HSM may lose its sessions, and with them what was found, between the finding and the use. */
-CK_RV sr_hsm_mac_by(struct sr_hsm *hsm, unsigned generation, const void *data, size_t len, uint8_t mac[SR_HSM_MAC_LEN],
-	struct sr_error *err)
+static CK_RV mac_by(struct sr_hsm *hsm, sr_hsm_work *work, unsigned generation, const void *data, size_t len,
+	uint8_t mac[SR_HSM_MAC_LEN], struct sr_error *err)
 {
-	struct bytes_job job = { data, len, mac, SR_HSM_MAC_LEN, generation, false };
+	struct bytes_job job = { data, len, mac, SR_HSM_MAC_LEN, generation, false, false };
 	CK_RV rv = sr_hsm_need_keys(hsm, err);
 	if (rv != CKR_OK)
 		return rv;
 	if (len == 0)
 		return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_INTERNAL, "MAC refused: no data, so no domain label");
 	for (int tries = 0; tries < 3; tries++) {
-		rv = sr_hsm_run(hsm, "compute a MAC", mac_work, &job, err);
+		rv = sr_hsm_run(hsm, "compute a MAC", work, &job, err);
+		if (rv == CKR_OK && job.wrong)
+			return sr_hsm_wrong(err, "compute a MAC twice");
 		if (rv != CKR_OK || !job.absent)
 			return rv;
 		rv = sr_hsm_need_keys_of(hsm, generation, err);
@@ -71,13 +86,38 @@ CK_RV sr_hsm_mac_by(struct sr_hsm *hsm, unsigned generation, const void *data, s
 	return sr_hsm_fail(err, CKR_DEVICE_REMOVED, "compute a MAC");
 }
 
+CK_RV sr_hsm_mac_by(struct sr_hsm *hsm, unsigned generation, const void *data, size_t len, uint8_t mac[SR_HSM_MAC_LEN],
+	struct sr_error *err)
+{
+	return mac_by(hsm, mac_work, generation, data, len, mac, err);
+}
+
+CK_RV sr_hsm_mac_to_keep(struct sr_hsm *hsm, unsigned generation, const void *data, size_t len,
+	uint8_t mac[SR_HSM_MAC_LEN], struct sr_error *err)
+{
+	return mac_by(hsm, mac_twice_work, generation, data, len, mac, err);
+}
+
+/* By OpenSSL, since one who erred once is not asked again whether it was right. */
+static CK_RV check_signature(struct sr_hsm *hsm, const struct bytes_job *job, struct sr_error *err)
+{
+	struct sr_buf spki = SR_BUF_INIT;
+	CK_RV rv = sr_hsm_audit_key_of(hsm, job->generation, &spki, err);
+	if (rv == CKR_OK && !sr_p256_verify(spki.data, spki.len, job->in, job->out))
+		rv = sr_hsm_wrong(err, "sign a checkpoint");
+	sr_buf_clear(&spki);
+	return rv;
+}
+
 CK_RV sr_hsm_sign_as(struct sr_hsm *hsm, const uint8_t digest[32], uint8_t signature[SR_HSM_SIGNATURE_LEN],
 	unsigned *generation, struct sr_error *err)
 {
-	struct bytes_job job = { digest, 32, signature, SR_HSM_SIGNATURE_LEN, 0, false };
+	struct bytes_job job = { digest, 32, signature, SR_HSM_SIGNATURE_LEN, 0, false, false };
 	CK_RV rv = sr_hsm_need_keys(hsm, err);
 	if (rv == CKR_OK)
 		rv = sr_hsm_run(hsm, "sign a checkpoint", sign_work, &job, err);
+	if (rv == CKR_OK)
+		rv = check_signature(hsm, &job, err);
 	*generation = job.generation;
 	return rv;
 }
@@ -131,7 +171,7 @@ static CK_RV random_work(const struct sr_hsm_turn *turn, void *job_)
 
 CK_RV sr_hsm_random(struct sr_hsm *hsm, void *out, size_t len, struct sr_error *err)
 {
-	struct bytes_job job = { NULL, 0, out, len, 0, false };
+	struct bytes_job job = { NULL, 0, out, len, 0, false, false };
 	return sr_hsm_run(hsm, "give random bytes", random_work, &job, err);
 }
 

@@ -42,6 +42,15 @@ CK_RV sr_hsm_fail(struct sr_error *err, CK_RV rv, const char *doing)
 		"the HSM did not %s (%s); see its own log, and what hsm probe says", doing, sr_rv_name(rv));
 }
 
+CK_RV sr_hsm_wrong(struct sr_error *err, const char *doing)
+{
+	return sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_HSM_FAILED,
+		"the HSM was to %s and what it answered is not right; nothing of it is kept; try again, and if it "
+		"comes "
+		"again, take the HSM out of service",
+		doing);
+}
+
 CK_RV sr_hsm_need_keys(struct sr_hsm *hsm, struct sr_error *err)
 {
 	if (sr_hsm_generation(hsm) != 0)

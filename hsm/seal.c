@@ -76,6 +76,20 @@ static CK_RV run_job(
 	return sr_hsm_fail(err, CKR_DEVICE_REMOVED, doing);
 }
 
+/* What does not open now never will, and then the value is gone. */
+static CK_RV check_sealed(struct sr_hsm *hsm, const struct seal_job *job, struct sr_error *err)
+{
+	struct sr_error why = SR_ERROR_INIT;
+	struct sr_buf plain = SR_BUF_INIT;
+	CK_RV rv = sr_hsm_unseal(hsm, job->aad, job->out, job->out_len, &plain, &why);
+	bool wrong = rv == CKR_OK ? plain.len != job->in_len || !sr_equal(plain.data, job->in, job->in_len)
+				  : why.reason == SR_REASON_SEAL_BROKEN;
+	sr_buf_clear(&plain);
+	if (wrong)
+		return sr_hsm_wrong(err, "seal a value");
+	return rv == CKR_OK ? rv : sr_fail(err, why.rv, why.reason, "%s", why.text);
+}
+
 CK_RV sr_hsm_seal(struct sr_hsm *hsm, const struct sr_buf *aad, const void *plain, size_t plain_len,
 	struct sr_buf *sealed, struct sr_error *err)
 {
@@ -102,6 +116,8 @@ CK_RV sr_hsm_seal_by(struct sr_hsm *hsm, unsigned generation, const struct sr_bu
 	if (!job.out)
 		return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "out of memory while sealing");
 	rv = run_job(hsm, "seal a value", seal_work, &job, err);
+	if (rv == CKR_OK)
+		rv = check_sealed(hsm, &job, err);
 	if (rv == CKR_OK)
 		sealed->len += job.out_len;
 	return rv;

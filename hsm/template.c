@@ -225,7 +225,7 @@ static CK_RV wrap_once(const struct sr_hsm_turn *turn, CK_MECHANISM_TYPE type, C
 	return rv;
 }
 
-CK_RV sr_wrap_with_vault(
+static CK_RV wrap_with(
 	const struct sr_hsm_turn *turn, unsigned generation, CK_OBJECT_HANDLE object, struct sr_buf *blob)
 {
 	CK_OBJECT_HANDLE key = sr_keys_wrap(&turn->keys, generation);
@@ -235,6 +235,22 @@ CK_RV sr_wrap_with_vault(
 		if (rv == CKR_BUFFER_TOO_SMALL)
 			rv = wrap_once(turn, paddings[i], key, object, blob, BLOB_MAX);
 	}
+	return rv;
+}
+
+/* The same key comes out the same. One wrong bit of it would be the loss of the key. */
+CK_RV sr_wrap_with_vault(
+	const struct sr_hsm_turn *turn, unsigned generation, CK_OBJECT_HANDLE object, struct sr_buf *blob)
+{
+	struct sr_buf again = SR_BUF_INIT;
+	size_t before = blob->len;
+	CK_RV rv = wrap_with(turn, generation, object, blob);
+	if (rv == CKR_OK)
+		rv = wrap_with(turn, generation, object, &again);
+	if (rv == CKR_OK &&
+		(again.len != blob->len - before || memcmp(again.data, blob->data + before, again.len) != 0))
+		rv = CKR_FUNCTION_FAILED;
+	sr_buf_clear(&again);
 	return rv;
 }
 

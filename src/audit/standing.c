@@ -7,20 +7,30 @@
 
 #include <string.h>
 
+static void pack(const struct sr_place *place, const struct sr_standing_row *row, struct sr_buf *packed)
+{
+	sr_pack_text(packed, place->epoch ? "strongroom/standing/2" : "strongroom/standing/1");
+	if (place->epoch)
+		sr_pack_u64(packed, place->epoch);
+	sr_pack_text(packed, place->vault_id);
+	sr_pack_text(packed, place->chain_id);
+	sr_pack_u64(packed, row->head.seq);
+	sr_pack_bytes(packed, row->head.hash, sizeof row->head.hash);
+	sr_pack_u64(packed, (uint64_t)row->newest_ms);
+	sr_pack_bytes(packed, row->root, sizeof row->root);
+}
+
+static CK_RV no_memory(struct sr_error *err)
+{
+	return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to seal the standing");
+}
+
 static CK_RV compute(const struct sr_place *place, const struct sr_standing_row *row, unsigned generation,
 	uint8_t mac[SR_MAC_LEN], struct sr_error *err)
 {
 	struct sr_buf packed = SR_BUF_INIT;
-	sr_pack_text(&packed, place->epoch ? "strongroom/standing/2" : "strongroom/standing/1");
-	if (place->epoch)
-		sr_pack_u64(&packed, place->epoch);
-	sr_pack_text(&packed, place->vault_id);
-	sr_pack_text(&packed, place->chain_id);
-	sr_pack_u64(&packed, row->head.seq);
-	sr_pack_bytes(&packed, row->head.hash, sizeof row->head.hash);
-	sr_pack_u64(&packed, (uint64_t)row->newest_ms);
-	sr_pack_bytes(&packed, row->root, sizeof row->root);
-	CK_RV rv = packed.failed ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to seal the standing")
+	pack(place, row, &packed);
+	CK_RV rv = packed.failed ? no_memory(err)
 				 : sr_hsm_mac_by(place->hsm, generation, packed.data, packed.len, mac, err);
 	sr_buf_clear(&packed);
 	return rv;
@@ -28,9 +38,15 @@ static CK_RV compute(const struct sr_place *place, const struct sr_standing_row 
 
 CK_RV sr_standing_seal(const struct sr_place *place, struct sr_standing_row *row, struct sr_error *err)
 {
+	struct sr_buf packed = SR_BUF_INIT;
 	if (row->generation == 0)
 		row->generation = sr_hsm_generation(place->hsm);
-	return compute(place, row, row->generation, row->mac, err);
+	pack(place, row, &packed);
+	CK_RV rv = packed.failed
+			   ? no_memory(err)
+			   : sr_hsm_mac_to_keep(place->hsm, row->generation, packed.data, packed.len, row->mac, err);
+	sr_buf_clear(&packed);
+	return rv;
 }
 
 static bool same_row(const struct sr_standing_row *a, const struct sr_standing_row *b)

@@ -27,7 +27,7 @@ CK_RV sr_agent_hash(struct sr_vault *vault, unsigned generation, const void *str
 	sr_pack_text(&packed, vault->id);
 	sr_pack_bytes(&packed, string, len);
 	CK_RV rv = packed.failed ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory for a login")
-				 : sr_hsm_mac_by(vault->hsm, generation, packed.data, packed.len, hash, err);
+				 : sr_hsm_mac_to_keep(vault->hsm, generation, packed.data, packed.len, hash, err);
 	sr_buf_clear(&packed);
 	return rv;
 }

@@ -50,7 +50,7 @@ static CK_RV mac_of(
 	struct sr_buf packed = SR_BUF_INIT;
 	pack(header, &packed);
 	CK_RV rv = packed.failed ? no_memory(err)
-				 : sr_hsm_mac_by(hsm, header->generation, packed.data, packed.len, mac, err);
+				 : sr_hsm_mac_to_keep(hsm, header->generation, packed.data, packed.len, mac, err);
 	sr_buf_clear(&packed);
 	return rv;
 }

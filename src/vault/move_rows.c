@@ -1,6 +1,7 @@
 /* Rows and values of a vault that moves: verified and opened by the old HSM, under the new one's keys from then on. */
 #include "vault/move.h"
 
+#include "hsm/generations.h"
 #include "hsm/seals.h"
 #include "store/reseal.h"
 #include "vault/agent.h"
@@ -118,7 +119,7 @@ static CK_RV verify_row(const struct sr_remac_row *row, bool *leave, void *ctx, 
 static CK_RV seal_row(const struct sr_remac_row *row, uint8_t mac[SR_MAC_LEN], void *ctx, struct sr_error *err)
 {
 	const struct sr_moving *moving = ctx;
-	return sr_hsm_mac(moving->to->hsm, row->packed.data, row->packed.len, mac, err);
+	return sr_hsm_mac_to_keep(moving->to->hsm, 0, row->packed.data, row->packed.len, mac, err);
 }
 
 CK_RV sr_move_rows(struct sr_moving *moving, struct sr_error *err)

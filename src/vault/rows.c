@@ -342,13 +342,20 @@ static void bind_row(
 	mark->event_id = at->event_id;
 }
 
-static CK_RV seal_row(struct sr_vault *vault, struct sr_moment *at, const char *subject, struct sr_buf *packed,
-	struct sr_mark *mark, struct sr_error *err)
+static CK_RV put_mac(struct sr_vault *vault, const struct sr_moment *at, struct sr_buf *packed, struct sr_mark *mark,
+	struct sr_error *err)
 {
 	CK_RV rv = packed->failed
 			   ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to seal a row")
-			   : sr_hsm_mac_by(vault->hsm, at->generation, packed->data, packed->len, mark->mac, err);
+			   : sr_hsm_mac_to_keep(vault->hsm, at->generation, packed->data, packed->len, mark->mac, err);
 	sr_buf_clear(packed);
+	return rv;
+}
+
+static CK_RV seal_row(struct sr_vault *vault, struct sr_moment *at, const char *subject, struct sr_buf *packed,
+	struct sr_mark *mark, struct sr_error *err)
+{
+	CK_RV rv = put_mac(vault, at, packed, mark, err);
 	return rv != CKR_OK ? rv : sr_state_put(vault->store, at, subject, at->event_id, err);
 }
 
@@ -413,10 +420,7 @@ CK_RV sr_rows_same_member(struct sr_vault *vault, struct sr_moment *at, struct s
 {
 	struct sr_buf packed = SR_BUF_INIT;
 	sr_rows_pack_member(vault, row, &packed);
-	CK_RV rv = packed.failed
-			   ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to seal a row")
-			   : sr_hsm_mac_by(vault->hsm, at->generation, packed.data, packed.len, row->mark.mac, err);
-	sr_buf_clear(&packed);
+	CK_RV rv = put_mac(vault, at, &packed, &row->mark, err);
 	if (rv == CKR_OK)
 		rv = sr_keys_note_member(vault, at, row, err);
 	return rv != CKR_OK ? rv : vault->store->ops->member_put(at->tx, row, err);

@@ -40,7 +40,7 @@ CK_RV sr_stretched_hash(struct sr_vault *vault, unsigned generation, const uint8
 	sr_pack_text(&packed, vault->id);
 	sr_pack_bytes(&packed, bytes, SR_STRETCHED_LEN);
 	CK_RV rv = packed.failed ? no_memory(err)
-				 : sr_hsm_mac_by(vault->hsm, generation, packed.data, packed.len, hash, err);
+				 : sr_hsm_mac_to_keep(vault->hsm, generation, packed.data, packed.len, hash, err);
 	sr_buf_clear(&packed);
 	return rv;
 }

@@ -20,7 +20,7 @@ STRING = re.compile(rb"sr[a-z]_[a-z2-7]{20,}")
 
 
 class Wrong(Exception):
-    """What must not be: KIND is crashed, hung, lost, leaked, half or broken."""
+    """What must not be: KIND is crashed, hung, lost, leaked, half, broken or misread (another value was given)."""
 
     def __init__(self, kind, text):
         super().__init__(text)
@@ -248,7 +248,7 @@ def holds(world, step, got, killed=False, doctor=True):
         raise Wrong("lost", f"acknowledged, and not there: {got.line()}")
     printed = got.out.count(step.prints.encode()) if step.prints else 0
     if step.prints and got.code == 0 and got.out != step.prints.encode():
-        raise Wrong("lost", f"said to be read: {got.line()}")
+        raise Wrong("misread", f"said to be read: {got.line()}")
     if world.reads() < world.reads_before + printed:
         raise Wrong("leaked", "a value was printed and not recorded")
     if step.after:
