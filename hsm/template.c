@@ -247,8 +247,7 @@ CK_RV sr_wrap_with_vault(
 	CK_RV rv = wrap_with(turn, generation, object, blob);
 	if (rv == CKR_OK)
 		rv = wrap_with(turn, generation, object, &again);
-	if (rv == CKR_OK &&
-		(again.len != blob->len - before || memcmp(again.data, blob->data + before, again.len) != 0))
+	if (rv == CKR_OK && (again.len != blob->len - before || !sr_equal(again.data, blob->data + before, again.len)))
 		rv = CKR_FUNCTION_FAILED;
 	sr_buf_clear(&again);
 	return rv;
