@@ -155,7 +155,7 @@ START_TEST(heads_keep_the_newest)
 {
 	static const struct {
 		uint64_t seq, stands;
-	} rows[] = { { 0, 0 }, { 5, 5 }, { 3, 5 }, { 5, 5 }, { MOST, MOST }, { 6, MOST } };
+	} rows[] = { { 0, 0 }, { 5, 5 }, { 3, 5 }, { 4, 5 }, { 5, 5 }, { MOST, MOST }, { 6, MOST } };
 	struct sr_error err = SR_ERROR_INIT;
 	struct sr_head head;
 	struct stat info;

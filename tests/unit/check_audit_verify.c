@@ -165,6 +165,16 @@ END_TEST
 	"UPDATE event SET id = 99 WHERE id = " a "; UPDATE event SET id = " a " WHERE id = " b \
 	"; UPDATE event SET id = " b " WHERE id = 99"
 
+/* One byte of a hash: to A, or to B where it is A. */
+#define FIRST_BYTE(id, a, b)                                                             \
+	"UPDATE event SET hash = CAST(iif(substr(hash, 1, 1) = x'" a "', x'" b "', x'" a \
+	"') || substr(hash, 2) AS BLOB) "                                                \
+	"WHERE id = " id
+#define LAST_BYTE(id, a, b)                                                                                   \
+	"UPDATE event SET hash = CAST(substr(hash, 1, 31) || iif(substr(hash, 32) = x'" a "', x'" b "', x'" a \
+	"') AS BLOB) "                                                                                        \
+	"WHERE id = " id
+
 static const struct {
 	const char *sql;
 	uint64_t first_bad;
@@ -179,6 +189,8 @@ static const struct {
 	{ "UPDATE event SET subject = 'secret:a' WHERE id = 2", 2, "record 2 was changed" },
 	{ "UPDATE event SET version = 2 WHERE id = 2", 2, "record 2 was changed" },
 	{ "UPDATE event SET hash = zeroblob(32) WHERE id = 6", 6, "record 6 was changed" },
+	{ LAST_BYTE("6", "00", "01"), 6, "record 6 was changed" },
+	{ FIRST_BYTE("6", "00", "01"), 6, "record 6 was changed" },
 	{ "UPDATE event SET event = 'no.such' WHERE id = 6", 6, "record 6 was changed" },
 	{ "UPDATE event SET path = CAST(x'ff' AS TEXT) WHERE id = 6", 6, "record 6 was changed" },
 	{ "UPDATE event SET ip = 'x' WHERE id IN (5, 8)", 5, "record 5 was changed" },
@@ -193,6 +205,7 @@ static const struct {
 	{ "UPDATE checkpoint SET signature = zeroblob(64) WHERE seq = 4", 4, "over record 4 is not signed" },
 	{ "UPDATE checkpoint SET head = zeroblob(32) WHERE seq = 8", 8, "over record 8 is not signed" },
 	{ "UPDATE checkpoint SET seq = 7 WHERE seq = 8", 7, "over record 7 is not signed" },
+	{ "UPDATE checkpoint SET generation = 2 WHERE seq = 8", 8, "over record 8 is not signed" },
 	{ "UPDATE audit_key SET spki = x'00'", 0, "audit keys" },
 	{ "UPDATE audit_key SET spki = x'00'; UPDATE event SET ip = 'x' WHERE id = 8", 8, "record 8 was changed" },
 };

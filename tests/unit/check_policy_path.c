@@ -134,6 +134,9 @@ START_TEST(each_refusal_has_its_phrase)
 {
 	ck_assert_str_eq(sr_path_why("", 0), "no text at all");
 	ck_assert_str_eq(sr_path_why("a\nb", 3), "a control character");
+	ck_assert_str_eq(sr_path_why("\x01", 1), "a control character");
+	ck_assert_str_eq(sr_path_why("a\x1f", 2), "a control character");
+	ck_assert_str_eq(sr_path_why("a\x7f", 2), "a control character");
 	ck_assert_str_eq(sr_path_why("\xff", 1), "bytes that are not UTF-8, or a control character");
 	ck_assert_str_eq(sr_path_why("a*", 2), "a '*', which only globs have");
 	ck_assert_str_eq(sr_path_why("a//b", 4), "an empty segment (a '/' at an end, or two in a row)");

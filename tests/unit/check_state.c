@@ -3,6 +3,8 @@
 #include "tests/unit/suites.h"
 
 #include "audit/state.h"
+#include "util/crypto.h"
+#include "util/pack.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -85,6 +87,60 @@ START_TEST(numbers_are_kept)
 	place_open(&place);
 	expect("secret:a", 3);
 	expect("secret:many/300", 300);
+}
+END_TEST
+
+/* -- subjects in one bucket ---------------------------------------------------------------------------------------- */
+
+#define NEIGHBOURS 3
+#define TRIES 100000
+
+static unsigned bucket_of(const char *subject)
+{
+	struct sr_buf packed = SR_BUF_INIT;
+	uint8_t key[SR_SHA256_LEN];
+	sr_pack_text(&packed, "strongroom/state-key/1");
+	sr_pack_text(&packed, CHAIN_ID);
+	sr_pack_text(&packed, subject);
+	ck_assert(sr_sha256(packed.data, packed.len, key));
+	sr_buf_clear(&packed);
+	return (unsigned)key[0] << 8 | key[1];
+}
+
+/* Three numbers whose subjects have the same bucket. */
+static void find_neighbours(unsigned numbers[NEIGHBOURS])
+{
+	static unsigned char count[1 << 16];
+	char subject[32];
+	unsigned i = 0, full = 0, found = 0;
+	do {
+		ck_assert_uint_lt(++i, TRIES);
+		snprintf(subject, sizeof subject, "secret:near/%u", i);
+		full = bucket_of(subject);
+	} while (++count[full] < NEIGHBOURS);
+	for (unsigned j = 1; j <= i; j++) {
+		snprintf(subject, sizeof subject, "secret:near/%u", j);
+		if (bucket_of(subject) == full)
+			numbers[found++] = j;
+	}
+	ck_assert_uint_eq(found, NEIGHBOURS);
+}
+
+START_TEST(neighbours_do_not_disturb)
+{
+	unsigned numbers[NEIGHBOURS];
+	uint64_t values[NEIGHBOURS] = { 0 };
+	char subjects[NEIGHBOURS][32];
+	find_neighbours(numbers);
+	for (size_t i = 0; i < NEIGHBOURS; i++)
+		snprintf(subjects[i], sizeof subjects[i], "secret:near/%u", numbers[i]);
+	for (size_t round = 0; round < 3 * NEIGHBOURS; round++) {
+		size_t now = (round + (size_t)_i) % NEIGHBOURS;
+		values[now] = round + 1;
+		ck_assert(change(subjects[now], values[now], CKR_OK) == CKR_OK);
+		for (size_t i = 0; i < NEIGHBOURS; i++)
+			expect(subjects[i], values[i]);
+	}
 }
 END_TEST
 
@@ -207,6 +263,7 @@ Suite *sr_suite_state(void)
 	tcase_set_timeout(c, 60);
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, numbers_are_kept);
+	tcase_add_loop_test(c, neighbours_do_not_disturb, 0, NEIGHBOURS);
 	tcase_add_test(c, a_refused_job_changes_nothing);
 	tcase_add_loop_test(c, a_hand_in_the_database_is_noticed, 0, sizeof hands / sizeof hands[0]);
 	tcase_add_test(c, an_older_standing_does_not_vouch_for_a_newer_tree);

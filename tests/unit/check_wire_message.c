@@ -303,6 +303,17 @@ START_TEST(a_hello)
 }
 END_TEST
 
+START_TEST(a_hello_of_something_else)
+{
+	struct sr_hello hello;
+	put_hello(1, false);
+	struct sr_in in = read_from(body.data, body.len);
+	in.at[_i] ^= 1;
+	sr_hello_get(&in, &hello);
+	ck_assert(in.failed);
+}
+END_TEST
+
 START_TEST(a_hello_that_joins)
 {
 	struct sr_hello hello;
@@ -448,6 +459,7 @@ Suite *sr_suite_wire_message(void)
 	tcase_add_test(tcase, too_much_is_refused);
 	tcase_add_test(tcase, too_much_is_not_written);
 	tcase_add_test(tcase, a_hello);
+	tcase_add_loop_test(tcase, a_hello_of_something_else, 0, 8);
 	tcase_add_test(tcase, a_hello_that_joins);
 	tcase_add_test(tcase, a_hello_has_32_slots);
 	tcase_add_test(tcase, other_hellos_are_refused);
