@@ -126,6 +126,8 @@ chmod 600 "$place/garbage/vault.db"
 fails "a database that is none" 'database|corrupt' at "$place/garbage" "$sr" secret list
 mkdir -m 700 "$place/empty"
 fails "an empty directory" 'init|missing|no vault|not there' at "$place/empty" "$sr" secret list
+grep -q 'lock and key' "$place/init.err" || die "nothing said that lock and key lie together: $(cat "$place/init.err")"
+ok "init warns where the HSM's token lies beside the vault"
 fails "init where something is" 'not empty' "$sr" init --dir "$vault" --passphrase-file "$place/passphrase"
 fails "init with a weak passphrase" 'passphrase' "$sr" init --dir "$place/weak" --passphrase-file <(echo short)
 [ ! -e "$place/weak" ] || die "a refused init left a directory"

@@ -83,6 +83,24 @@ ok "the command is not run without findings"
 configure 'hours = 00-23' 'reads-per-actor = 3'
 exits 6 "a command that fails changes nothing" check --exec 'exit 9'
 
+# -- strongroom-check.timer ----------------------------------------------------------------------------------------
+timer=$SR_BUILD/strongroom-check.timer service=$SR_BUILD/strongroom-check.service
+grep -qx 'OnCalendar=\*:0/15' "$timer" || die "when it looks: $(cat "$timer")"
+grep -qx 'SuccessExitStatus=6' "$service" || die "a look that found something is a unit that failed"
+command=$(sed -n 's|^ExecStart=[^ ]*/strongroom \(audit check --exec \)"logger .*"$|\1|p' "$service")
+exits 6 "what the unit runs" $STRONGROOM $command "cat >'$place/alert'"
+same "its command hears of it" reads "$(pick 'd["findings"][0]["signal"]' <"$place/alert")"
+if command -v systemd-analyze >/dev/null; then
+	mkdir "$place/units"
+	cp "$timer" "$place/units/"
+	sed "s|^ExecStart=[^ ]*|ExecStart=$STRONGROOM|" "$service" >"$place/units/strongroom-check.service"
+	systemd-analyze verify --man=no "$place/units/strongroom-check.timer" >"$place/out" 2>&1 || true
+	if grep "strongroom" "$place/out"; then die "systemd-analyze verify says this"; fi
+	ok "systemd-analyze verify has nothing to say"
+else
+	echo "skip - the units: there is no systemd-analyze"
+fi
+
 # -- configuration -------------------------------------------------------------------------------------------------
 for line in 'reads = 0' 'reads = many' 'hours = 9-18' 'hours = 09-24' 'hours = 0918' 'networks = 10.0.0.1/8' 'networks =' \
 	'surprise = 1'; do

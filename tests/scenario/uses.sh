@@ -38,6 +38,9 @@ wait
 same "40 readers, 20 uses: values delivered" 20 "$(cat "$place"/out.[1-4] | grep -c '^value')"
 same "the audit says so" 20 "$(delivered "$id")"
 same "uses counted" 20 "$(uses "$id")"
+same "by the name of token.used too" 20 "$("$STRONGROOM" audit query --event token.used --json | "$PYTHON" -c '
+import json, sys
+print(sum(1 for e in json.load(sys.stdin) if e["token_id"] == sys.argv[1]))' "$id")"
 
 # -- what costs nothing --------------------------------------------------------------------------------------------
 issue --scope 'secrets:read:production/*' --ttl 10m --max-uses 3

@@ -1,11 +1,9 @@
 /* The place where the tests of the vault happen. */
 #include "tests/unit/vault_place.h"
 
-#include "vault/core.h"
-
 #include "tests/common/directory.h"
-
 #include "util/clock.h"
+#include "vault/core.h"
 
 #include <check.h>
 #include <sqlite3.h>
@@ -14,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 static int64_t wall_moved, boot_moved;
 static bool rebooted;
