@@ -255,6 +255,11 @@ static CK_RV index_due(struct sr_ledger *ledger, const struct running *running, 
 	return running->store->ops->event_index(running->tx, last, err);
 }
 
+static bool lags(const struct running *running)
+{
+	return running->lazy && !running->firm;
+}
+
 static CK_RV run_all(struct sr_ledger *ledger, struct running *running, struct sr_entry *const *entries, size_t count,
 	struct sr_error *err)
 {
@@ -273,7 +278,7 @@ static CK_RV run_all(struct sr_ledger *ledger, struct running *running, struct s
 	if (rv == CKR_OK)
 		rv = index_due(ledger, running, err);
 	if (rv == CKR_OK)
-		rv = sr_standing_seal(&ledger->place, &running->stands, err);
+		rv = (lags(running) ? sr_standing_seal_once : sr_standing_seal)(&ledger->place, &running->stands, err);
 	return rv == CKR_OK ? running->store->ops->standing_put(running->tx, &running->stands, err) : rv;
 }
 
@@ -349,6 +354,7 @@ static void keep_outcome(
 			tally_event(&ledger->tally, event);
 	}
 	count_one(&ledger->tally.commits);
+	ledger->once = lags(running);
 	ledger->standing.head = running->stands.head;
 	ledger->standing.newest_ms = running->stands.newest_ms;
 	ledger->clock = running->now;

@@ -27,7 +27,8 @@ struct sr_tally {
  * a later one, or it would take the vault for an older copy afterwards. CHANGED: a use was counted or a deciding row
  * made since the anchor, so that it is renewed sooner. PROVEN: shared with every look (audit/proven.h). ASKED_BOOT_MS:
  * when the heads file was read last. CLOCK: the reading at the last batch, its boot_id
- *  "" before the first. */
+ *  "" before the first. ONCE: the newest standing lags, and its MAC was made once: the next commit makes it anew, or
+ * the stop. */
 struct sr_ledger {
 	struct sr_place place;
 	struct sr_trust trust;
@@ -37,7 +38,7 @@ struct sr_ledger {
 	int64_t signed_boot_ms;
 	bool waiting;
 	struct sr_checkpoint_row next;
-	bool lazy, alone;
+	bool lazy, alone, once;
 	struct sr_head synced;
 	int64_t asked_boot_ms;
 	uint64_t indexed;                       /* at least so many records are in the indexes of queries */

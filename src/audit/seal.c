@@ -92,6 +92,23 @@ CK_RV sr_ledger_seal_due(struct sr_ledger *ledger, struct sr_error *err)
 	return sign(ledger, &now, err);
 }
 
+/* What this process has written last, if that is what stands there still. */
+static CK_RV seal_twice(struct sr_ledger *ledger, struct sr_tx *tx, struct sr_error *err)
+{
+	const struct sr_store_ops *ops = ledger->place.store->ops;
+	struct sr_standing_row there, ours;
+	bool found;
+	CK_RV rv = ops->standing_get(tx, &there, &found, err);
+	if (rv != CKR_OK || !found || !sr_trust_row(&ledger->trust, &ours) || !sr_standing_same(&there, &ours))
+		return rv;
+	rv = sr_standing_seal(&ledger->place, &ours, err);
+	if (rv == CKR_OK)
+		rv = ops->standing_put(tx, &ours, err);
+	if (rv == CKR_OK)
+		sr_standing_kept(&ledger->trust, &ledger->place, &ours);
+	return rv;
+}
+
 CK_RV sr_ledger_seal(struct sr_ledger *ledger, struct sr_error *err)
 {
 	struct sr_store *store = ledger->place.store;
@@ -107,12 +124,16 @@ CK_RV sr_ledger_seal(struct sr_ledger *ledger, struct sr_error *err)
 	if (rv != CKR_OK)
 		return rv;
 	rv = sr_ledger_stage(ledger, tx, err);
+	if (rv == CKR_OK && ledger->once)
+		rv = seal_twice(ledger, tx, err);
 	if (rv == CKR_OK)
 		rv = store->ops->commit(tx, err);
 	else
 		store->ops->rollback(tx);
 	if (rv == CKR_OK)
 		sr_ledger_staged(ledger);
+	if (rv == CKR_OK)
+		ledger->once = false;
 	if (rv == CKR_OK)
 		ledger->synced = ledger->standing.head;
 	return rv;

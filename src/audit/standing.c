@@ -25,31 +25,37 @@ static CK_RV no_memory(struct sr_error *err)
 	return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to seal the standing");
 }
 
-static CK_RV compute(const struct sr_place *place, const struct sr_standing_row *row, unsigned generation,
-	uint8_t mac[SR_MAC_LEN], struct sr_error *err)
+typedef CK_RV mac_function(struct sr_hsm *hsm, unsigned generation, const void *data, size_t len,
+	uint8_t mac[SR_HSM_MAC_LEN], struct sr_error *err);
+
+static CK_RV compute(const struct sr_place *place, const struct sr_standing_row *row, mac_function *make,
+	unsigned generation, uint8_t mac[SR_MAC_LEN], struct sr_error *err)
 {
 	struct sr_buf packed = SR_BUF_INIT;
 	pack(place, row, &packed);
-	CK_RV rv = packed.failed ? no_memory(err)
-				 : sr_hsm_mac_by(place->hsm, generation, packed.data, packed.len, mac, err);
+	CK_RV rv = packed.failed ? no_memory(err) : make(place->hsm, generation, packed.data, packed.len, mac, err);
 	sr_buf_clear(&packed);
 	return rv;
+}
+
+static CK_RV seal(const struct sr_place *place, struct sr_standing_row *row, mac_function *make, struct sr_error *err)
+{
+	if (row->generation == 0)
+		row->generation = sr_hsm_generation(place->hsm);
+	return compute(place, row, make, row->generation, row->mac, err);
 }
 
 CK_RV sr_standing_seal(const struct sr_place *place, struct sr_standing_row *row, struct sr_error *err)
 {
-	struct sr_buf packed = SR_BUF_INIT;
-	if (row->generation == 0)
-		row->generation = sr_hsm_generation(place->hsm);
-	pack(place, row, &packed);
-	CK_RV rv = packed.failed
-			   ? no_memory(err)
-			   : sr_hsm_mac_to_keep(place->hsm, row->generation, packed.data, packed.len, row->mac, err);
-	sr_buf_clear(&packed);
-	return rv;
+	return seal(place, row, sr_hsm_mac_to_keep, err);
 }
 
-static bool same_row(const struct sr_standing_row *a, const struct sr_standing_row *b)
+CK_RV sr_standing_seal_once(const struct sr_place *place, struct sr_standing_row *row, struct sr_error *err)
+{
+	return seal(place, row, sr_hsm_mac_by, err);
+}
+
+bool sr_standing_same(const struct sr_standing_row *a, const struct sr_standing_row *b)
 {
 	return a->head.seq == b->head.seq && a->newest_ms == b->newest_ms &&
 	       memcmp(a->head.hash, b->head.hash, sizeof a->head.hash) == 0 &&
@@ -85,7 +91,7 @@ bool sr_trust_row(struct sr_trust *trust, struct sr_standing_row *row)
 static bool is_known(struct sr_trust *trust, struct sr_standing_row *row)
 {
 	pthread_mutex_lock(&trust->lock);
-	bool known = trust->any && same_row(&trust->row, row);
+	bool known = trust->any && sr_standing_same(&trust->row, row);
 	if (known)
 		row->generation = trust->row.generation;
 	pthread_mutex_unlock(&trust->lock);
@@ -122,7 +128,7 @@ static CK_RV try_by(const struct sr_place *place, struct sr_standing_row *row, u
 {
 	struct sr_error why = SR_ERROR_INIT;
 	uint8_t mac[SR_MAC_LEN];
-	CK_RV rv = compute(place, row, generation, mac, &why);
+	CK_RV rv = compute(place, row, sr_hsm_mac_by, generation, mac, &why);
 	*fits = rv == CKR_OK && sr_equal(mac, row->mac, sizeof mac);
 	if (*fits)
 		row->generation = generation;

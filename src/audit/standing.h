@@ -18,8 +18,14 @@ struct sr_trust {
 	unsigned generation;
 };
 
-/** sr_standing_seal(place, row, err): computes ROW's MAC by ROW's generation; where that is 0, by the HSM's newest. */
+/** sr_standing_seal(place, row, err): computes ROW's MAC by ROW's generation; where that is 0, by the HSM's newest:
+ * twice, since a wrong one refuses the whole vault. sr_standing_seal_once: where it is soon made anew (ledger.h, ONCE).
+ */
 CK_RV sr_standing_seal(const struct sr_place *place, struct sr_standing_row *row, struct sr_error *err);
+CK_RV sr_standing_seal_once(const struct sr_place *place, struct sr_standing_row *row, struct sr_error *err);
+
+/** sr_standing_same(a, b): in all but the generation, which no row of the database tells. */
+bool sr_standing_same(const struct sr_standing_row *a, const struct sr_standing_row *b);
 
 /** sr_standing_read(trust, place, tx, row, err): the row, confirmed; CHAIN_BROKEN where it is missing or forged. */
 CK_RV sr_standing_read(struct sr_trust *trust, const struct sr_place *place, struct sr_tx *tx,

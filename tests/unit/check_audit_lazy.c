@@ -1,5 +1,6 @@
 /* audit-sync = lazy: which commits may lag behind the disk, what does not, and what a power failure leaves. */
 #include "tests/unit/audit_place.h"
+#include "tests/unit/lying_hsm.h"
 #include "tests/unit/suites.h"
 
 #include "audit/heads.h"
@@ -177,6 +178,45 @@ START_TEST(a_clock_that_jumps_is_durable)
 END_TEST
 
 /* By time and by number; the checkpoint that is due makes the next commit durable. */
+/* -- an HSM that errs ------------------------------------------------------------------------------------------- */
+
+/* The MAC of a standing that lags is made once; before it is the last it is made again. */
+START_TEST(a_wrong_mac_that_lags_does_not_stay)
+{
+	struct sr_error err = SR_ERROR_INIT;
+	lying_hsm_begin(place.hsm);
+	lie_at(LIE_SIGN, 1);
+	lag(1);
+	ck_assert_uint_ge(answers_since(), 1);
+	if (_i == 0)
+		ck_assert_uint_eq(sr_writer_seal(place.writer, &err), CKR_OK);
+	if (_i == 1)
+		lag(1);
+	lying_hsm_end(place.hsm);
+	place.store->ops = real_ops;
+	ck_assert_msg(place_reopen(&place, &err) == CKR_OK, "%s", err.text);
+	ck_assert(verify(&place).ok);
+}
+END_TEST
+
+/* One that is durable is made twice: it is refused, and nothing was done. */
+START_TEST(a_wrong_mac_is_not_kept)
+{
+	struct sr_error err = SR_ERROR_INIT;
+	struct sr_verdict before = verify(&place);
+	lying_hsm_begin(place.hsm);
+	lie_at(LIE_SIGN, 1);
+	ck_assert_uint_eq(run_job((struct sr_job){ .run = move, .lazy = _i }), CKR_DEVICE_ERROR);
+	ck_assert_uint_ge(answers_since(), 1);
+	lying_hsm_end(place.hsm);
+	place.store->ops = real_ops;
+	ck_assert_msg(place_reopen(&place, &err) == CKR_OK, "%s", err.text);
+	struct sr_verdict after = verify(&place);
+	ck_assert(after.ok);
+	ck_assert_uint_eq(after.records, before.records);
+}
+END_TEST
+
 START_TEST(nothing_lags_for_long)
 {
 	lag(5);
@@ -401,6 +441,8 @@ Suite *sr_suite_audit_lazy(void)
 		a_seal_and_a_stop_leave_nothing_behind, no_witness_is_ahead_of_the_disk,
 		a_disk_that_refuses_releases_nothing, a_later_witness_is_heard_within_a_second,
 		a_killed_process_loses_nothing, a_root_vouches_for_one_number, an_altered_tree_changes_no_answer);
+	tcase_add_loop_test(tcase, a_wrong_mac_that_lags_does_not_stay, 0, 3);
+	tcase_add_loop_test(tcase, a_wrong_mac_is_not_kept, 0, 2);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }
