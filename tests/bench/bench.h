@@ -45,12 +45,14 @@ struct subject {
 	const void *what;
 };
 
-/** struct venue: OVER: "embedded", "unix", "tls" or, what is not ours, NULL. PROCESSES: each client is one. PREPARE: in
- * the bench's process, as often as asked. SURROUND: the environment in a worker's process: STRONGROOM_MODULE and
- * BENCH_PIN always. SERVER: who works besides, 0 for nobody. SECRETS: how many there are to find. */
+/** struct venue: OVER: "embedded", "unix", "tls" or, what is not ours, NULL. PROCESSES: each client is one. MISSING:
+ * why this machine does not have it, else NULL; may itself be NULL. PREPARE: in the bench's process, as often as asked.
+ * SURROUND: the environment in a worker's process: STRONGROOM_MODULE and BENCH_PIN always. SERVER: who works besides, 0
+ * for nobody. SECRETS: how many there are to find. */
 struct venue {
 	const char *name, *over;
 	bool processes;
+	const char *(*missing)(const struct venue *venue);
 	void (*prepare)(const struct venue *venue);
 	void (*surround)(const struct venue *venue, bool admin);
 	pid_t (*server)(const struct venue *venue);
@@ -99,11 +101,12 @@ struct result {
 	struct figures one, other;
 	double ratio; /* VALUE: the value */
 	bool failed;
+	const char *skipped; /* why */
 };
 
 /** struct settings: what the arguments said. */
 struct settings {
-	int slices, slice_ms, secrets, few, some;
+	int slices, slice_ms, secrets, few, some, keys;
 	bool assertions; /* built with --enable-debug */
 };
 extern struct settings settings;

@@ -95,7 +95,7 @@ static void fill_ratio(struct libscols_line *line, const struct result *result)
 	row_aim(result->row, aim);
 	if (result->row->measure == VALUE)
 		cell(line, RATIO, "%.1f %s", result->ratio, result->row->unit);
-	else if (!result->failed)
+	else if (!result->failed && !result->skipped)
 		cell(line, RATIO, "%.*f", result->ratio < 100 ? 2 : 0, result->ratio);
 	cell(line, AIM, "%s", aim);
 	cell(line, VERDICT, "%s", row_verdict(result));
@@ -106,12 +106,14 @@ static void add_result(struct libscols_table *table, const struct result *result
 	const struct row *row = result->row;
 	struct libscols_line *line = new_line(table);
 	cell(line, ROW, "%s", row->name);
-	if (row->one.subject)
+	if (result->skipped)
+		cell(line, WHO, "%s", result->skipped);
+	else if (row->one.subject)
 		fill_figures(line, &row->one, row->clients, &result->one);
 	else
 		cell(line, WHO, "%s", row->about);
 	fill_ratio(line, result);
-	if (row->other.subject)
+	if (row->other.subject && !result->skipped)
 		fill_figures(new_line(table), &row->other, row->clients, &result->other);
 }
 
@@ -148,7 +150,7 @@ static json_t *row_json(const struct result *result)
 		measures[row->measure], "clients", row->clients, "aim", aim, "verdict", row_verdict(result));
 	if (row->unit)
 		json_object_set_new(object, "unit", json_string(row->unit));
-	if (result->failed)
+	if (result->failed || result->skipped)
 		return object;
 	json_object_set_new(object, row->measure == VALUE ? "value" : "ratio", json_real(result->ratio));
 	if (row->one.subject)

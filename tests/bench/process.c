@@ -38,11 +38,17 @@ pid_t process_start(char *const argv[], const char *log)
 	_exit(127);
 }
 
-void process_stop(pid_t pid)
+void process_stop(pid_t pid, int how)
 {
 	if (pid <= 0)
 		return;
-	kill(pid, SIGTERM);
+	kill(pid, how);
+	for (int i = 0; i < STOP_S * 100; i++) {
+		if (waitpid(pid, NULL, WNOHANG) != 0)
+			return;
+		usleep(10000);
+	}
+	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 }
 

@@ -15,8 +15,9 @@ pid_t process_fork(void);
 /** process_start(argv, log): a program; its output goes to LOG. It ends with the bench at the latest. */
 pid_t process_start(char *const argv[], const char *log);
 
-/** process_stop(pid): SIGTERM, and waits. */
-void process_stop(pid_t pid);
+/** process_stop(pid, how): the signal HOW, and after STOP_S seconds SIGKILL; waits. PID 0: nothing. */
+#define STOP_S 10
+void process_stop(pid_t pid, int how);
 
 /** process_cpu_us(pid): of all its threads; 0 where there is no such process. process_tree_cpu_us(pid): and of its
  * children. */

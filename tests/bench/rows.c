@@ -64,16 +64,25 @@ const struct row all_rows[] = {
 		find, many, find, hundred, 1, AT_MOST_WITH(1.5, 1000000)),
 	PAIR("find-softhsm", "by label, among 10^4, to SoftHSM2", FASTER,
 		find, thousands, find, softhsm_thousands, 1, AT_LEAST(25000)),
+	PAIR("find-key", "by label, among 1,000 wrapped keys, to few", TIME,
+		find_key, crowd_of_keys, find_key, hundred_keys, 1, ANY),
+	PAIR("sign-any", "any of 1,000 wrapped keys, found and used, to few", TIME,
+		sign_any, crowd_of_keys, sign_any, hundred_keys, 1, ANY),
 	PAIR("write", "a new secret, durable, to C_CreateObject of SoftHSM2", TIME,
 		create, embedded, create, softhsm, 1, AT_MOST(0.1)),
 	PAIR("token-issue", "a scoped token, to one durable commit", TIME,
 		issue, embedded, bare_commit, bare, 1, ANY),
 
+	PAIR("login", "with many live tokens, to few", TIME,
+		login, crowd_of_tokens, login, hundred_tokens, 1, ANY),
+	PAIR("token-reach", "which tokens reach a path, of many, to few", TIME,
+		reach, crowd_of_tokens, reach, hundred_tokens, 1, ANY),
+
 	PAIR("audit-append", "one record, durable, to one durable commit", TIME,
 		append, bare, bare_commit, bare, 1, ANY),
 	PAIR("audit-query", "by path, itself recorded, to one durable commit", TIME,
 		query, thousands, bare_commit, bare, 1, ANY),
-	PAIR("audit-verify", "every record, to a bare SELECT of them", TIME,
+	PAIR("audit-verify", "every record, row and value, to a bare SELECT of the records", TIME,
 		verify, thousands, select_all, thousands, 1, ANY),
 
 	PAIR("readers-1", "durable, to not waited for", RATE,
@@ -100,6 +109,11 @@ const struct row all_rows[] = {
 		read_value, over_tls, read_value, over_unix, 8, ANY),
 	PAIR("tls-64", "durable readers over TLS, to Unix", RATE,
 		read_value, over_tls, read_value, over_unix, 64, AT_LEAST(0.85)),
+
+	PAIR("read-postgresql", "found and read over Unix, to the same by PostgreSQL", TIME,
+		fetch, over_unix, read_postgresql, postgresql, 1, ANY),
+	PAIR("readers-64-postgresql", "the same by many", RATE,
+		fetch, over_unix, read_postgresql, postgresql, 64, ANY),
 
 	ALONE("daemon-memory", "resident, with many secrets", daemon_memory_mib, "MiB", BELOW_WITH(40, 100000)),
 	ALONE("connection-memory", "of a further idle connection, logged in", connection_memory_kib, "KiB", BELOW(32)),
@@ -140,6 +154,11 @@ static struct slices slices_for(const struct row *row)
 	return (struct slices){ settings.slices, row->clients < 8 ? settings.slice_ms : 3 * settings.slice_ms };
 }
 
+static const char *missing(const struct venue *venue)
+{
+	return venue && venue->missing ? venue->missing(venue) : NULL;
+}
+
 void row_measure(const struct row *row, struct result *result)
 {
 	const struct slices slices = slices_for(row);
@@ -149,6 +168,9 @@ void row_measure(const struct row *row, struct result *result)
 		result->ratio = row->value();
 		return;
 	}
+	result->skipped = missing(row->one.venue) ? missing(row->one.venue) : missing(row->other.venue);
+	if (result->skipped)
+		return;
 	row->one.venue->prepare(row->one.venue);
 	if (row->other.venue)
 		row->other.venue->prepare(row->other.venue);
@@ -176,6 +198,8 @@ const char *row_verdict(const struct result *result)
 	const struct aim *aim = &result->row->aim;
 	if (result->failed)
 		return "failed";
+	if (result->skipped)
+		return "skipped";
 	if (aim->bound == NO_AIM)
 		return "";
 	const char *verdict = meets(aim, result->ratio) ? "met" : "missed";

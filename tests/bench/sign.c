@@ -16,14 +16,25 @@ static void enter(struct client *client)
 	client->object = subject_find(client, kind->class, kind->label);
 }
 
-static void once(struct client *client)
+static void sign(struct client *client, CK_MECHANISM_TYPE type)
 {
-	const struct kind *kind = client->subject->what;
-	CK_MECHANISM mechanism = { kind->mechanism, NULL, 0 };
+	CK_MECHANISM mechanism = { type, NULL, 0 };
 	CK_BYTE digest[32] = { 1 }, signature[256];
 	CK_ULONG len = sizeof(signature);
 	need(p11->C_SignInit(client->session, &mechanism, client->object), "C_SignInit");
 	need(p11->C_Sign(client->session, digest, sizeof(digest), signature, &len), "C_Sign");
+}
+
+static void once(struct client *client)
+{
+	const struct kind *kind = client->subject->what;
+	sign(client, kind->mechanism);
+}
+
+static void sign_any_once(struct client *client)
+{
+	find_key.once(client);
+	sign(client, CKM_ECDSA);
 }
 
 static const struct kind hmac_kind = { CKO_SECRET_KEY, CKM_SHA256_HMAC, BENCH_HMAC };
@@ -35,3 +46,4 @@ const struct subject hmac = { .name = "HMAC", .enter = enter, .once = once, .wha
 const struct subject sign_p256 = { .name = "sign P-256", .enter = enter, .once = once, .what = &p256 };
 const struct subject sign_rsa = { .name = "sign RSA-2048", .enter = enter, .once = once, .what = &rsa };
 const struct subject sign_ed25519 = { .name = "sign Ed25519", .enter = enter, .once = once, .what = &ed25519 };
+const struct subject sign_any = { .name = "find a key and sign", .once = sign_any_once };

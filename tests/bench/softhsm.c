@@ -125,6 +125,12 @@ static void surround(const struct venue *venue, bool admin)
 	setenv("BENCH_PIN", PIN, 1);
 }
 
+static const char *missing_p11_kit(const struct venue *venue)
+{
+	(void)venue;
+	return access(getenv("P11_KIT_CLIENT"), R_OK) == 0 ? NULL : "p11-kit-client.so is not installed";
+}
+
 static void prepare_p11_kit(const struct venue *venue)
 {
 	char log[PLACE_PATH_MAX + 32], name[PLACE_PATH_MAX + 32];
@@ -168,6 +174,7 @@ const struct venue softhsm_empty = SOFTHSM(empty, "SoftHSM2, empty", &none);
 const struct venue softhsm_thousands = SOFTHSM(full, "SoftHSM2, as many", &settings.some);
 const struct venue p11_kit = { .name = "p11-kit server",
 	.processes = true,
+	.missing = missing_p11_kit,
 	.prepare = prepare_p11_kit,
 	.surround = surround_p11_kit,
 	.server = p11_kit_server,
@@ -176,5 +183,5 @@ const struct venue p11_kit = { .name = "p11-kit server",
 
 void softhsm_end(void)
 {
-	process_stop(p11_kit_pid);
+	process_stop(p11_kit_pid, SIGTERM);
 }

@@ -4,6 +4,8 @@
 #include "tests/bench/venues.h"
 #include "tests/scenario/application.h"
 
+#include "pkcs11/strongroom.h"
+
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,22 +19,13 @@
 struct vault {
 	const char *name;
 	bool lazy, served, made;
-	const int *secrets;
+	const int *secrets; /* or tokens, or keys: what ONE makes */
+	void (*one)(CK_SESSION_HANDLE session, int i);
 	struct place place;
 	char token[64];
 	char over_unix[PLACE_PATH_MAX + 32], over_tls[PLACE_PATH_MAX + 32];
 	pid_t daemon;
 };
-
-static const int none;
-static struct vault own = { .name = "own", .secrets = &none };
-static struct vault own_lazy = { .name = "lazy", .lazy = true, .secrets = &none };
-static struct vault served = { .name = "served", .served = true, .secrets = &none };
-static struct vault served_lazy = { .name = "slack", .served = true, .lazy = true, .secrets = &none };
-static struct vault with_few = { .name = "few", .secrets = &settings.few };
-static struct vault with_some = { .name = "some", .secrets = &settings.some };
-static struct vault with_many = { .name = "many", .secrets = &settings.secrets };
-static struct vault *const all[] = { &own, &own_lazy, &served, &served_lazy, &with_few, &with_some, &with_many };
 
 /* -- making ------------------------------------------------------------------------------------------------------- */
 
@@ -48,6 +41,47 @@ static void put(CK_SESSION_HANDLE session, int i)
 	need(app_put(session, label, label, strlen(label)), "C_CreateObject");
 }
 
+static void put_token(CK_SESSION_HANDLE session, int i)
+{
+	CK_OBJECT_CLASS class = CKO_SR_TOKEN;
+	CK_OBJECT_HANDLE token;
+	char scope[96];
+	snprintf(scope, sizeof(scope), "secrets:read:production/service-%d/*", i);
+	CK_ATTRIBUTE template[] = { { CKA_CLASS, &class, sizeof(class) }, { CKA_SR_SCOPES, scope, strlen(scope) },
+		{ CKA_SR_TTL, "86400", 5 } };
+	need(p11->C_CreateObject(session, template, 3, &token), "C_CreateObject");
+}
+
+static void put_key(CK_SESSION_HANDLE session, int i)
+{
+	static const CK_BYTE p256[] = { 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07 };
+	CK_MECHANISM mechanism = { CKM_EC_KEY_PAIR_GEN, NULL, 0 };
+	CK_BBOOL yes = CK_TRUE;
+	CK_OBJECT_HANDLE public, private;
+	char label[64];
+	venue_label(i, label);
+	CK_ATTRIBUTE token = { CKA_TOKEN, &yes, 1 }, named = { CKA_LABEL, label, strlen(label) };
+	CK_ATTRIBUTE ours[] = { token, named, { CKA_EC_PARAMS, (void *)p256, sizeof(p256) } };
+	CK_ATTRIBUTE theirs[] = { token, named, { CKA_SR_CUSTODY, "wrapped", 7 } };
+	need(p11->C_GenerateKeyPair(session, &mechanism, ours, 3, theirs, 3, &public, &private), "C_GenerateKeyPair");
+}
+
+/* -- which there are --------------------------------------------------------------------------------------------- */
+
+static const int none;
+static struct vault own = { .name = "own", .secrets = &none };
+static struct vault own_lazy = { .name = "lazy", .lazy = true, .secrets = &none };
+static struct vault served = { .name = "served", .served = true, .secrets = &none };
+static struct vault served_lazy = { .name = "slack", .served = true, .lazy = true, .secrets = &none };
+static struct vault with_few = { .name = "few", .secrets = &settings.few, .one = put };
+static struct vault with_some = { .name = "some", .secrets = &settings.some, .one = put };
+static struct vault with_many = { .name = "many", .secrets = &settings.secrets, .one = put };
+static struct vault few_tokens = { .name = "few-t", .secrets = &settings.few, .one = put_token };
+static struct vault many_tokens = { .name = "many-t", .secrets = &settings.secrets, .one = put_token };
+static struct vault few_keys = { .name = "few-k", .secrets = &settings.few, .one = put_key };
+static struct vault many_keys = { .name = "many-k", .secrets = &settings.keys, .one = put_key };
+static struct vault *const servers[] = { &served, &served_lazy, &with_many };
+
 /* In a process of its own: the module stays out of this one. */
 static void fill(const struct vault *vault)
 {
@@ -57,7 +91,7 @@ static void fill(const struct vault *vault)
 	pid_t pid = process_fork();
 	if (pid == 0) {
 		app_load();
-		place_fill(*vault->secrets, put, "secrets");
+		place_fill(*vault->secrets, vault->one, vault->name);
 		_exit(0);
 	}
 	need_true(waitpid(pid, &status, 0) == pid && status == 0, "secrets");
@@ -193,6 +227,10 @@ const struct venue embedded_lazy = EMBEDDED(own_lazy, "embedded, lazy", &none);
 const struct venue hundred = EMBEDDED(with_few, "few secrets", &settings.few);
 const struct venue thousands = EMBEDDED(with_some, "some secrets", &settings.some);
 const struct venue many = EMBEDDED(with_many, "many secrets", &settings.secrets);
+const struct venue hundred_tokens = EMBEDDED(few_tokens, "few tokens", &settings.few);
+const struct venue crowd_of_tokens = EMBEDDED(many_tokens, "many tokens", &settings.secrets);
+const struct venue hundred_keys = EMBEDDED(few_keys, "few keys", &settings.few);
+const struct venue crowd_of_keys = EMBEDDED(many_keys, "many keys", &settings.keys);
 const struct venue over_unix = REMOTE(served, unix, "Unix");
 const struct venue over_unix_lazy = REMOTE(served_lazy, unix, "Unix, lazy");
 const struct venue over_tls = REMOTE(served, tls, "TLS");
@@ -213,7 +251,8 @@ const char *venue_pin(const struct venue *venue)
 
 void venues_end(void)
 {
-	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
-		process_stop(all[i]->daemon);
+	for (size_t i = 0; i < sizeof(servers) / sizeof(*servers); i++)
+		process_stop(servers[i]->daemon, SIGTERM);
 	softhsm_end();
+	postgresql_end();
 }
