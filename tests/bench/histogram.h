@@ -1,4 +1,4 @@
-/* Durations by their frequency: bins 0.4 % wide, from 1 ns to 4 hours. Without pointers, so that processes can share
+/* Durations by their frequency: bins 0.4 % wide, from 1 ns to 2 hours. Without pointers, so that processes can share
  * one. */
 #ifndef SR_BENCH_HISTOGRAM_H
 #define SR_BENCH_HISTOGRAM_H
