@@ -36,7 +36,8 @@ static const char usage[] =
 	"  --help            this\n\n"
 	"STRONGROOM, STRONGROOMD, STRONGROOM_MODULE, SOFTHSM2_MODULE, P11_KIT_CLIENT and BENCH_START_ONE name other "
 	"programs than\n"
-	"those of this build. Exit code 0: all was measured; 1: something failed; 2: usage. An aim that is missed is "
+	"those of this build. Exit code 0: all was measured; 1: something failed, or was interrupted; 2: usage. An aim "
+	"that is missed is "
 	"no failure.\n";
 
 /* -- arguments ---------------------------------------------------------------------------------------------------- */
@@ -172,6 +173,8 @@ static size_t measure(char **names, struct result *results, bool *failed)
 			continue;
 		fprintf(stderr, "%s\n", all_rows[i].name);
 		row_measure(&all_rows[i], &results[count]);
+		if (interrupted && results[count].failed)
+			break;
 		*failed = *failed || results[count].failed;
 		count++;
 	}
@@ -196,8 +199,6 @@ int main(int argc, char **argv)
 	}
 	begin();
 	size_t count = measure(argv + optind, results, &failed);
-	if (interrupted)
-		return 1;
 	output_table(results, count);
-	return (chosen.json && !output_json(results, count, chosen.json)) || failed;
+	return (chosen.json && !output_json(results, count, chosen.json)) || failed || interrupted;
 }
