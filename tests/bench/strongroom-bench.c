@@ -165,16 +165,26 @@ static void begin(void)
 #endif
 }
 
+/* As it goes, so that an end before the table loses nothing. */
+static void report(const struct result *result)
+{
+	char aim[32];
+	row_aim(result->row, aim);
+	fprintf(stderr, "%-22s %10.3g %-4s %-9s %s\n", result->row->name, result->ratio,
+		result->row->unit ? result->row->unit : "", aim,
+		result->skipped ? result->skipped : row_verdict(result));
+}
+
 static size_t measure(char **names, struct result *results, bool *failed)
 {
 	size_t count = 0;
 	for (size_t i = 0; i < row_count && !interrupted; i++) {
 		if (!is_chosen(&all_rows[i], names))
 			continue;
-		fprintf(stderr, "%s\n", all_rows[i].name);
 		row_measure(&all_rows[i], &results[count]);
 		if (interrupted && results[count].failed)
 			break;
+		report(&results[count]);
 		*failed = *failed || results[count].failed;
 		count++;
 	}
