@@ -184,7 +184,7 @@ static void verify(struct sample *sample, CK_SESSION_HANDLE session, int pass)
 /* Every column of every record, as a program gets it that does nothing with it. */
 static void bare_select(struct sample *sample, int pass)
 {
-	char path[96];
+	char path[PLACE_PATH_MAX + 16];
 	sqlite3 *db;
 	sqlite3_stmt *stmt;
 	unsigned long rows = 0, bytes = 0;
@@ -222,7 +222,7 @@ static void export(struct sample *sample)
 
 static void measure(struct sample *sample, int pass)
 {
-	char exported[96];
+	char exported[PLACE_PATH_MAX + 16];
 	const int each = ROUNDS / PASSES;
 	setenv("STRONGROOM_CONF", sample->place.conf, 1);
 	snprintf(exported, sizeof(exported), "%s/exported", sample->place.dir);
@@ -260,7 +260,7 @@ int main(int argc, char **argv)
 			  records >= ALIKE,
 		"MANY");
 	app_load();
-	place_begin();
+	place_begin("/tmp");
 	make(&few, "few", FEW);
 	make(&many, "many", records);
 	for (int i = 0; i < PASSES; i++) {

@@ -3,6 +3,7 @@
 
 #include "tests/scenario/application.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -11,18 +12,25 @@
 #include <sys/stat.h>
 #include <time.h>
 
-static char place_dir[] = "/tmp/strongroom-bench-XXXXXX";
+#define NAME "bench-XXXXXX"
+
+static char directory[PLACE_PATH_MAX - 64];
 
 void need_true(bool ok, const char *what)
 {
 	need(ok ? CKR_OK : CKR_GENERAL_ERROR, what);
 }
 
-double now_us(void)
+uint64_t now_ns(void)
 {
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+double now_us(void)
+{
+	return (double)now_ns() / 1e3;
 }
 
 void run(const char *command, char *out, size_t cap)
@@ -35,30 +43,43 @@ void run(const char *command, char *out, size_t cap)
 	need_true(pclose(pipe) == 0, command);
 }
 
-void place_begin(void)
+void shell(const char *command)
 {
-	char path[96];
-	need_true(getenv("STRONGROOM") && mkdtemp(place_dir), "set-up (STRONGROOM)");
-	snprintf(path, sizeof(path), "%s/passphrase", place_dir);
+	char out[8];
+	run(command, out, sizeof(out));
+}
+
+void place_begin(const char *parent)
+{
+	char path[PLACE_PATH_MAX], real[PATH_MAX];
+	need_true(getenv("STRONGROOM") && realpath(parent, real), parent);
+	need_true(snprintf(directory, sizeof(directory), "%s/" NAME, real) < (int)sizeof(directory), parent);
+	need_true(mkdtemp(directory), parent);
+	snprintf(path, sizeof(path), "%s/passphrase", directory);
 	FILE *file = fopen(path, "w");
 	need_true(file && fputs(PASSPHRASE, file) >= 0 && fclose(file) == 0 && chmod(path, 0600) == 0, path);
 }
 
+const char *place_dir(void)
+{
+	return directory;
+}
+
 void place_end(void)
 {
-	char command[96], out[8];
-	snprintf(command, sizeof(command), "rm -rf '%s'", place_dir);
-	run(command, out, sizeof(out));
+	char command[PLACE_PATH_MAX + 16];
+	snprintf(command, sizeof(command), "rm -rf '%s'", directory);
+	shell(command);
 }
 
 void place_make(struct place *place, const char *name)
 {
-	char out[256], command[512];
-	snprintf(place->dir, sizeof(place->dir), "%s/%s", place_dir, name);
+	char command[3 * PLACE_PATH_MAX];
+	snprintf(place->dir, sizeof(place->dir), "%s/%s", directory, name);
 	snprintf(place->conf, sizeof(place->conf), "%s/strongroom.conf", place->dir);
 	snprintf(command, sizeof(command),
-		"\"$STRONGROOM\" init --dir '%s' --passphrase-file '%s/passphrase' 2>/dev/null", place->dir, place_dir);
-	run(command, out, sizeof(out));
+		"\"$STRONGROOM\" init --dir '%s' --passphrase-file '%s/passphrase' 2>/dev/null", place->dir, directory);
+	shell(command);
 	setenv("STRONGROOM_CONF", place->conf, 1);
 	setenv("STRONGROOM_PIN", "admin:" PASSPHRASE, 1);
 }
@@ -100,7 +121,7 @@ void place_fill(int count, void (*one)(CK_SESSION_HANDLE session, int i), const 
 	for (int i = 0; i < WRITERS; i++)
 		pthread_join(threads[i], NULL);
 	need(p11->C_Finalize(NULL), "C_Finalize");
-	printf("%d %s written by %d threads in %.1f s\n", count, what, WRITERS, (now_us() - began) / 1e6);
+	fprintf(stderr, "%d %s written by %d threads in %.1f s\n", count, what, WRITERS, (now_us() - began) / 1e6);
 }
 
 static int by_value(const void *a, const void *b)

@@ -8,6 +8,7 @@
 
 SR_SUITE(util)
 SR_SUITE(text)
+SR_SUITE(histogram)
 SR_SUITE(crypto)
 SR_SUITE(policy_path)
 SR_SUITE(policy_glob)
