@@ -444,56 +444,6 @@ CK_RV sr_sqlite_migrate(sqlite3 *db, const char *const *steps, int64_t count, st
 	return rv;
 }
 
-/* -- the shape of the tables -- */
-
-#define SHAPE                                                                                                \
-	"SELECT group_concat(type || ' ' || name || ' ' || tbl_name || ' ' || coalesce(sql, ''), char(10)) " \
-	"FROM (SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, "                          \
-	"name)"
-
-static CK_RV read_shape(sqlite3 *db, struct sr_buf *shape, struct sr_error *err)
-{
-	sqlite3_stmt *stmt = NULL;
-	int rc = sqlite3_prepare_v2(db, SHAPE, -1, &stmt, NULL);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_step(stmt);
-	if (rc == SQLITE_ROW)
-		sr_buf_append(shape, sqlite3_column_text(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0));
-	sqlite3_finalize(stmt);
-	return rc == SQLITE_ROW ? CKR_OK : sr_sqlite_fail(db, rc, "looking at the vault's tables", err);
-}
-
-static CK_RV make_shape(struct sr_buf *shape, struct sr_error *err)
-{
-	sqlite3 *db = NULL;
-	int rc = sqlite3_open(":memory:", &db);
-	CK_RV rv = rc == SQLITE_OK ? CKR_OK : sr_sqlite_fail(db, rc, "making tables in memory", err);
-	if (rv == CKR_OK)
-		rv = sr_sqlite_migrate(db, sr_sqlite_steps, SR_STORE_SCHEMA, err);
-	if (rv == CKR_OK)
-		rv = read_shape(db, shape, err);
-	sqlite3_close(db);
-	return rv;
-}
-
-CK_RV sr_sqlite_check_shape(sqlite3 *db, struct sr_error *err)
-{
-	struct sr_buf expected = SR_BUF_INIT, found = SR_BUF_INIT;
-	CK_RV rv = make_shape(&expected, err);
-	if (rv == CKR_OK)
-		rv = read_shape(db, &found, err);
-	if (rv == CKR_OK && (expected.failed || found.failed))
-		rv = sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "out of memory");
-	if (rv == CKR_OK && (expected.len != found.len || memcmp(expected.data, found.data, found.len) != 0))
-		rv = sr_fail(err, CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT,
-			"the tables of %s are not as Strongroom makes them: they were altered; restore it from a "
-			"backup",
-			SR_SQLITE_FILE);
-	sr_buf_clear(&expected);
-	sr_buf_clear(&found);
-	return rv;
-}
-
 /* -- a new database -- */
 
 /* Made here, not by SQLite: its mode is 0600 from the first moment, and it was not there before. */

@@ -1,6 +1,7 @@
 /* Making and opening a database: everything that a directory can be instead of a vault. */
 #include "store_fixture.h"
 #include "suites.h"
+#include "util/crypto.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -341,6 +342,27 @@ START_TEST(migrations)
 }
 END_TEST
 
+/* What the steps make is known by its digest. Where the steps have changed, so has that: src/store/sqlite_shape.c. */
+START_TEST(shape_is_known)
+{
+	struct sr_buf shape = SR_BUF_INIT, wanted = SR_BUF_INIT;
+	uint8_t digest[SR_SHA256_LEN];
+	sqlite3 *db;
+	ck_assert_int_eq(sqlite3_open(":memory:", &db), SQLITE_OK);
+	assert_ok(sr_sqlite_migrate(db, sr_sqlite_steps, SR_STORE_SCHEMA, &store_error));
+	assert_ok(sr_sqlite_shape(db, &shape, &store_error));
+	ck_assert(sr_sha256(shape.data, shape.len, digest));
+	for (size_t i = 0; i < sizeof digest; i++)
+		sr_buf_printf(&wanted, "0x%02x, ", digest[i]);
+	ck_assert_msg(sr_sqlite_knows_shape(&shape), "the digest is %s", sr_buf_string(&wanted));
+	shape.data[shape.len / 2] ^= 1;
+	ck_assert(!sr_sqlite_knows_shape(&shape));
+	sr_buf_clear(&shape);
+	sr_buf_clear(&wanted);
+	sqlite3_close(db);
+}
+END_TEST
+
 /* What an older library made and filled: its tables by its own STEPS, its ROWS by its own statements. */
 static void make_older(int steps, const char *rows)
 {
@@ -561,6 +583,7 @@ Suite *sr_suite_store_open(void)
 	tcase_add_test(opening, through_a_symbolic_link);
 	tcase_add_test(opening, lock_is_held);
 	tcase_add_test(opening, migrations);
+	tcase_add_test(opening, shape_is_known);
 	tcase_add_test(opening, from_schema_1);
 	tcase_add_test(opening, from_schema_2);
 	tcase_add_test(opening, from_schema_3);
