@@ -68,7 +68,14 @@ class Place:
             if got and got.returncode == 0:
                 return got.stdout
             time.sleep(0.5)
-        raise SystemExit(f"soak: {' '.join(args)}: {got.stderr if got else 'it hangs'}")
+        raise SystemExit(f"soak: {' '.join(args)}: {got.stderr if got else 'it hangs'}{self.last_words()}")
+
+    def last_words(self):
+        """What the daemon said last, where it is not there any more."""
+        if not self.daemon or self.daemon.poll() is None:
+            return ""
+        with open(self.dir + "/daemon.log", encoding="utf-8") as log:
+            return f"the daemon has ended with {self.daemon.returncode}: {log.read()[-600:]}"
 
     def start(self):
         log = open(self.dir + "/daemon.log", "ab")
@@ -76,7 +83,7 @@ class Place:
                                        stdin=subprocess.DEVNULL)
         for _ in range(300):
             if self.daemon.poll() is not None:
-                raise SystemExit("soak: the daemon ended: " + open(self.dir + "/daemon.log", encoding="utf-8").read()[-600:])
+                raise SystemExit("soak: " + self.last_words())
             if os.path.exists(self.dir + "/socket"):
                 return
             time.sleep(0.1)
