@@ -17,7 +17,7 @@
 #define AN_HOUR_S (60 * 60)
 
 /* -- what a value has to be: said where one is refused, and in strongroom.conf(5) --------------------------------- */
-static const char must_path[] = "must be an absolute path, write it from / on";
+static const char must_path[] = "must be an absolute path, from / on";
 static const char must_uri[] = "must be a PKCS#11 URI, as in pkcs11:token=NAME?module-path=/path/to/module.so";
 static const char must_key[] =
 	"must be an absolute path or a PKCS#11 URI, as in /path/to/key.pem or pkcs11:object=NAME";
