@@ -133,6 +133,15 @@ static bool wait_for(const char *command, pid_t pid, struct meal *meal, const vo
 	return false;
 }
 
+/* A command that ends without reading must not end the tool. */
+static struct sigaction ignore_broken_pipes(void)
+{
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
+	struct sigaction before;
+	sigaction(SIGPIPE, &ignore, &before);
+	return before;
+}
+
 bool sr_command_feed(const char *command, const char *text, size_t len, const volatile sig_atomic_t *stop)
 {
 	int ends[2];
@@ -148,7 +157,9 @@ bool sr_command_feed(const char *command, const char *text, size_t len, const vo
 	close(ends[0]);
 	if (error)
 		sr_complain("the command '%s' could not be run: %s", command, strerror(error));
+	const struct sigaction before = ignore_broken_pipes();
 	bool taken = !error && wait_for(command, pid, &meal, stop);
+	sigaction(SIGPIPE, &before, NULL);
 	end_meal(&meal);
 	return taken;
 }

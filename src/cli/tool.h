@@ -21,9 +21,12 @@ enum sr_exit {
 	SR_EXIT_FOUND = 6, /* `audit verify`, `policy lint`, `rotation status` found something */
 };
 
+struct sr_command;
+
 /** struct sr_tool: one run of the tool. The texts belong to argv or the environment. */
 struct sr_tool {
-	const char *what; /* the command in words, "secret put" */
+	const char *what;                 /* the command in words, "secret put" */
+	const struct sr_command *command; /* its row, NULL on the way to it (cli/commands.h) */
 	const char *module;
 	const char *pin_file;
 	const char *slot;
@@ -37,15 +40,6 @@ struct sr_tool {
 	CK_FLAGS token_flags;
 	CK_SESSION_HANDLE session;
 	CK_ULONG reason; /* of the last refusal that was said */
-};
-
-/** struct sr_command: a row of the table of commands. VERB is NULL where the group is the command. ARGV[0] is the
- * command in words, "strongroom secret put". */
-struct sr_command {
-	const char *group;
-	const char *verb;
-	int (*run)(struct sr_tool *tool, int argc, char **argv);
-	const char *summary;
 };
 
 /* -- parsing: every command's argp has sr_global_children, and its parser's first act is
@@ -65,6 +59,9 @@ int sr_parse_none(struct sr_tool *tool, const char *doc, int argc, char **argv);
 
 /** sr_take_one(slot, arg, state): the command's only argument; a second one is a usage error. */
 error_t sr_take_one(const char **slot, const char *arg, const struct argp_state *state);
+
+/** sr_harden(): no core dump, and no debugger but root's: PINs, values and keys pass through this process. */
+void sr_harden(void);
 
 /** sr_soften(): gives back what the tool took from its process at the start (the limit of core dumps), for a command
  *  that it becomes. */

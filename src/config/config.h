@@ -101,7 +101,8 @@ struct sr_syslog {
 /* Asks for the PIN of the HSM token with this label; false when nobody answers. */
 typedef bool (*sr_pin_prompt)(const char *token_label, struct sr_buf *pin);
 
-/** struct sr_config: what the file said; absent keys are NULL, false, 0, but for those of LISTEN, CHECK and TLS.NAME.
+/** struct sr_config: what the file said; absent keys are as the table in config/keys.c has it, else NULL, false, 0; and
+ *  TLS.NAME, which is the server's host.
  *  [vault]       dir, read-by-listing, heads, custody (resident, wrapped), audit-sync (full, lazy)
  *                separation, max-ttl (DUR, 24h at most), fresh-member (DUR), keep-versions (DUR), grace-reads-old
  *                audit-keep (DUR, 30 d at least)
@@ -129,9 +130,9 @@ struct sr_config {
 	bool custody_wrapped;
 	bool audit_sync_lazy;
 	bool separation;
-	uint64_t max_ttl_s;       /* 0: 24 h */
-	uint64_t fresh_member_s;  /* 0: 24 h */
-	uint64_t keep_versions_s; /* 0: 30 d */
+	uint64_t max_ttl_s;       /* 0, of a config that no file said: 24 h */
+	uint64_t fresh_member_s;  /* likewise */
+	uint64_t keep_versions_s; /* likewise, 30 d */
 	bool grace_reads_old;
 	uint64_t audit_keep_s; /* 0: records are removed only when somebody says which */
 	char *mechanisms;

@@ -13,6 +13,11 @@
 #define UNIX_PREFIX "unix:"
 #define TLS_PREFIX "tls:"
 
+const char sr_endpoint_host_form[] = "must be a host name or an address without brackets, as in vault.example.org";
+const char sr_endpoint_server_form[] = "must be unix:/path/to/socket or tls:HOST:PORT";
+const char sr_endpoint_syslog_form[] = "must be unix:/path/to/socket, udp:ADDRESS:PORT or tcp:ADDRESS:PORT";
+const char sr_endpoint_metrics_form[] = "must be unix:/path/to/socket, 127.0.0.1:PORT or [::1]:PORT";
+
 static bool is_digit(char c)
 {
 	return c >= '0' && c <= '9';
@@ -63,7 +68,7 @@ const char *sr_endpoint_host_fault(const char *value)
 {
 	size_t len = strlen(value);
 	bool good = is_address(value, len) || is_name(value, len);
-	return good ? NULL : "must be a host name or an address without brackets, as in vault.example.org";
+	return good ? NULL : sr_endpoint_host_form;
 }
 
 /* HOST:PORT into its parts, with the brackets of an IPv6 address off. False: it has not this form; what HOST is beside
@@ -109,7 +114,7 @@ const char *sr_endpoint_server(const char *value, struct sr_server *server)
 		return keep_socket(value + strlen(UNIX_PREFIX), &server->path);
 	}
 	if (strncmp(value, TLS_PREFIX, strlen(TLS_PREFIX)) != 0)
-		return "must be unix:/path/to/socket or tls:HOST:PORT";
+		return sr_endpoint_server_form;
 	value += strlen(TLS_PREFIX);
 	if (!split(value, strlen(value), &host, &len, &server->port) || !(is_address(host, len) || is_name(host, len)))
 		return "must be tls:HOST:PORT, as in tls:vault.example.org:7512, tls:192.0.2.1:7512, tls:[::1]:7512";
@@ -127,7 +132,7 @@ const char *sr_endpoint_syslog(const char *value, struct sr_syslog *syslog)
 		return keep_socket(value + strlen(UNIX_PREFIX), &syslog->path);
 	}
 	if (!udp && strncmp(value, "tcp:", 4) != 0)
-		return "must be unix:/path/to/socket, udp:ADDRESS:PORT or tcp:ADDRESS:PORT";
+		return sr_endpoint_syslog_form;
 	value += 4;
 	if (!split(value, strlen(value), &host, &len, &syslog->port) || !is_address(host, len))
 		return "must be an address, not a name, and a port, as in udp:192.0.2.1:514, tcp:[::1]:601";
@@ -145,8 +150,7 @@ const char *sr_endpoint_metrics(const char *value, struct sr_metrics *metrics)
 	bool good = split(value, strlen(value), &host, &len, &metrics->port);
 	good = good &&
 	       ((len == 9 && memcmp(host, "127.0.0.1", len) == 0) || (len == 3 && memcmp(host, "::1", len) == 0));
-	return good ? sr_value_keep(host, len, &metrics->host)
-		    : "must be unix:/path/to/socket, 127.0.0.1:PORT or [::1]:PORT";
+	return good ? sr_value_keep(host, len, &metrics->host) : sr_endpoint_metrics_form;
 }
 
 /* -- lists ------------------------------------------------------------------------------------------------------ */

@@ -4,6 +4,12 @@
 
 #include "config/config.h"
 
+/* What each of the values that are alone in theirs must be, as sr_value_must says it. */
+extern const char sr_endpoint_host_form[];
+extern const char sr_endpoint_server_form[];
+extern const char sr_endpoint_metrics_form[];
+extern const char sr_endpoint_syslog_form[];
+
 /** sr_endpoint_host_fault(value): what is wrong with a host name or an address without brackets. */
 const char *sr_endpoint_host_fault(const char *value);
 

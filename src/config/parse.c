@@ -6,9 +6,11 @@
 #include "config/whole.h"
 #include "policy/tier.h"
 #include "util/buf.h"
+#include "util/nearest.h"
 #include "util/text.h"
 
 #include <ini.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,6 +84,23 @@ static void take_slot(struct parse *parse, const char *section)
 	forget_slot_keys(parse);
 }
 
+static void refuse_unknown_section(struct parse *parse, const char *section)
+{
+	char why[160];
+	size_t len = 0;
+	for (enum sr_section i = SR_SECTION_VAULT; i < SR_SECTION_COUNT; i++) {
+		if (sr_nearest_is_slip(section, sr_section_names[i])) {
+			snprintf(why, sizeof why, "unknown section; the nearest one is [%s]", sr_section_names[i]);
+			refuse(parse, section, why);
+			return;
+		}
+	}
+	len = (size_t)snprintf(why, sizeof why, "unknown section; there are");
+	for (enum sr_section i = SR_SECTION_VAULT; i < SR_SECTION_COUNT; i++)
+		len += (size_t)snprintf(why + len, sizeof why - len, " [%s]", sr_section_names[i]);
+	refuse(parse, section, why);
+}
+
 static void take_section(struct parse *parse, const char *section)
 {
 	if (strncmp(section, SLOT_SECTION, strlen(SLOT_SECTION)) == 0) {
@@ -97,8 +116,7 @@ static void take_section(struct parse *parse, const char *section)
 		parse->section = i;
 		return;
 	}
-	refuse(parse, section,
-		"unknown section; there are [vault], [mechanisms], [hsm], [tls], [listen] and [slot NAME]");
+	refuse_unknown_section(parse, section);
 }
 
 static void take_value(struct parse *parse, const struct sr_key *key, const char *value)
@@ -112,13 +130,27 @@ static void take_value(struct parse *parse, const struct sr_key *key, const char
 		refuse(parse, key->name, fault);
 }
 
+/* What was meant stands in the message where one can guess it. Keys of ours: nothing of the file is repeated. */
+static void refuse_unknown_key(struct parse *parse, const char *name)
+{
+	char why[160] = "unknown key in this section; correct or remove it";
+	size_t nearest = sr_key_nearest(parse->section, name), elsewhere = sr_key_elsewhere(name);
+	if (elsewhere < SR_KEY_COUNT)
+		snprintf(why, sizeof why, "unknown key in this section; it belongs under [%s]",
+			sr_section_names[sr_keys[elsewhere].section]);
+	else if (nearest < SR_KEY_COUNT)
+		snprintf(why, sizeof why, "unknown key in this section; the nearest one is %s; correct or remove it",
+			sr_keys[nearest].name);
+	refuse(parse, name, why);
+}
+
 static void take_key(struct parse *parse, const char *name, const char *value)
 {
 	size_t i = sr_key_find(parse->section, name);
 	if (parse->section == SR_SECTION_NONE)
 		refuse(parse, name, "stands before any section; put it under [vault], [listen] or where it belongs");
 	else if (i == SR_KEY_COUNT)
-		refuse(parse, name, "unknown key in this section; correct or remove it");
+		refuse_unknown_key(parse, name);
 	else if (parse->lines[i])
 		refuse(parse, name, "given twice in this section; remove one");
 	else

@@ -43,6 +43,11 @@ enum sr_value_kind {
 const char *sr_value_take(enum sr_value_kind kind, const char *value, void *field);
 extern const char sr_value_no_memory[];
 
+/** sr_value_form(kind): how a value is written, in a word or two: "DURATION", "yes | no". sr_value_must(kind): what it
+ * has to be, with unit and range, as in "a duration from 1s to 24h, as 30m"; refusals say the same. */
+const char *sr_value_form(enum sr_value_kind kind);
+const char *sr_value_must(enum sr_value_kind kind);
+
 /** sr_value_keep(text, len, field): a copy of LEN bytes into FIELD; NULL or sr_value_no_memory. */
 const char *sr_value_keep(const char *text, size_t len, char **field);
 

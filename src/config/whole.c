@@ -112,13 +112,10 @@ static CK_RV name_server(const struct whole *whole)
 /* -- the daemon ------------------------------------------------------------------------------------------------- */
 void sr_config_defaults(struct sr_config *config)
 {
-	config->listen.mode = 0660;
-	config->listen.max_connections = 4096;
-	config->listen.max_per_peer = 512;
-	config->listen.max_calls = 128;
-	config->listen.idle_s = 10 * 60;
-	config->listen.handshake_s = 10;
-	config->check = sr_check_default();
+	for (size_t i = 0; i < SR_KEY_COUNT; i++) {
+		if (sr_keys[i].fallback) /* its fault would be the table's: a test looks at each */
+			sr_value_take(sr_keys[i].kind, sr_keys[i].fallback, (char *)config + sr_keys[i].offset);
+	}
 }
 
 static CK_RV check_no_tls_sockets(const struct whole *whole)
@@ -156,12 +153,12 @@ static CK_RV check_listen(const struct whole *whole)
 /* -- all -------------------------------------------------------------------------------------------------------- */
 static CK_RV check_vault_named(const struct whole *whole)
 {
+	static const enum sr_section of_a_vault[] = { SR_SECTION_VAULT, SR_SECTION_MECHANISMS, SR_SECTION_HSM,
+		SR_SECTION_SINKS };
 	const struct sr_config *config = whole->config;
-	bool something = config->hsm_uri || config->softhsm_conf || config->heads || config->read_by_listing ||
-			 config->custody_wrapped || config->audit_sync_lazy || config->mechanisms ||
-			 config->sink_file || config->slot_count || config->separation || config->max_ttl_s ||
-			 config->fresh_member_s || config->keep_versions_s || config->grace_reads_old ||
-			 config->audit_keep_s;
+	bool something = config->slot_count > 0;
+	for (size_t i = 0; i < sizeof of_a_vault / sizeof of_a_vault[0]; i++)
+		something = something || first_given(whole, of_a_vault[i]) < SR_KEY_COUNT;
 	if (!config->dir && config->server.kind == SR_SERVER_NONE && something)
 		return sr_config_refuse(config, whole->err, "says no vault; add dir = /path/to/vault under [vault]");
 	return CKR_OK;

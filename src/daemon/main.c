@@ -1,11 +1,11 @@
 /* strongroomd: the vault out of its users' reach (docs/daemon.md). */
 #include "daemon/daemon.h"
+#include "daemon/options.h"
 #include "daemon/start.h"
 
 #include "daemon/notify.h"
 #include "util/crypto.h"
 
-#include <argp.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -22,54 +22,13 @@
 
 const char *argp_program_version = "strongroomd " PACKAGE_VERSION;
 
-struct arguments {
-	const char *config;
-	const char *listeners[SR_LISTENERS_MAX];
-	size_t listener_count;
-	bool check;
-};
-
-static const struct argp_option options[] = {
-	{ "config", 'c', "FILE", 0, "the configuration, with dir = and [listen]", 0 },
-	{ "listen", 'l', "WHERE", 0, "also listen here: unix:PATH or tls:ADDRESS:PORT", 0 },
-	{ "check", 'k', NULL, 0, "look whether configuration and certificates can be used, and end", 0 },
-	{ 0 },
-};
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-	struct arguments *arguments = state->input;
-	switch (key) {
-	case 'c':
-		arguments->config = arg;
-		return 0;
-	case 'k':
-		arguments->check = true;
-		return 0;
-	case 'l':
-		if (arguments->listener_count == SR_LISTENERS_MAX)
-			argp_error(state, "more than %d listeners", SR_LISTENERS_MAX);
-		arguments->listeners[arguments->listener_count++] = arg;
-		return 0;
-	case ARGP_KEY_ARG:
-		argp_error(state, "%s is too much: there are options only", arg);
-		return EINVAL;
-	case ARGP_KEY_END:
-		if (!arguments->config)
-			argp_error(state, "--config FILE is missing");
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
 static int complain(const struct sr_error *err)
 {
 	fprintf(stderr, "strongroomd: %s\n", err->text);
 	return EXIT_FAILURE;
 }
 
-static CK_RV load(const struct arguments *arguments, struct sr_config *config, struct sr_error *err)
+static CK_RV load(const struct sr_arguments *arguments, struct sr_config *config, struct sr_error *err)
 {
 	CK_RV rv = sr_config_load(arguments->config, config, err);
 	if (rv == CKR_OK && !config->dir)
@@ -240,11 +199,9 @@ int main(int argc, char **argv)
 	static struct sr_daemon daemon = {
 		.epoll = -1, .wake = -1, .lock = PTHREAD_MUTEX_INITIALIZER, .log.lock = PTHREAD_MUTEX_INITIALIZER
 	};
-	static const struct argp argp = { options, parse, NULL, "Serves a Strongroom vault to PKCS#11 clients.", NULL,
-		NULL, NULL };
-	struct arguments arguments = { 0 };
+	struct sr_arguments arguments = { 0 };
 	struct sr_error err = SR_ERROR_INIT;
-	if (argp_parse(&argp, argc, argv, 0, NULL, &arguments) != 0)
+	if (argp_parse(&sr_daemon_argp, argc, argv, 0, NULL, &arguments) != 0)
 		return 2;
 	int signals = block_signals();
 	sr_start_harden();

@@ -2,13 +2,6 @@
 
 #include <string.h>
 
-struct sr_check sr_check_default(void)
-{
-	return (struct sr_check){
-		.reads = 500, .actor_reads = 500, .denials = 10, .actor_denials = 10, .from_hour = 9, .to_hour = 18
-	};
-}
-
 bool sr_check_late(const struct sr_check *check, unsigned hour)
 {
 	if (check->from_hour <= check->to_hour)

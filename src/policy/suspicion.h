@@ -8,18 +8,15 @@
  * hour of the local day that is not among FROM_HOUR to TO_HOUR, both included; addresses outside NETWORKS, where there
  * are any. */
 struct sr_check {
-	uint32_t reads;         /* 500 */
-	uint32_t actor_reads;   /* 500 */
-	uint32_t denials;       /* 10 */
-	uint32_t actor_denials; /* 10 */
-	unsigned from_hour;     /* 9 */
-	unsigned to_hour;       /* 18; before FROM_HOUR: over midnight */
+	uint32_t reads;
+	uint32_t actor_reads;
+	uint32_t denials;
+	uint32_t actor_denials;
+	unsigned from_hour;
+	unsigned to_hour; /* before FROM_HOUR: over midnight */
 	size_t network_count;
 	struct sr_cidr networks[SR_CIDRS_MAX];
 };
-
-/** sr_check_default(): the numbers above, no networks. */
-struct sr_check sr_check_default(void);
 
 /** sr_check_late(check, hour): whether HOUR (0 to 23) is none of those at which people work. */
 bool sr_check_late(const struct sr_check *check, unsigned hour);

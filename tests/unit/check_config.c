@@ -2,6 +2,7 @@
 #include "tests/unit/suites.h"
 
 #include "config/config.h"
+#include "config/keys.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -131,8 +132,17 @@ START_TEST(nothing_said_is_nothing_set)
 		ck_assert_ptr_null(config.dir);
 		ck_assert_uint_eq(config.slot_count, 0);
 		ck_assert(!config.custody_wrapped && !config.audit_sync_lazy && !config.mechanisms);
-		ck_assert(!config.separation && !config.max_ttl_s && !config.fresh_member_s);
-		ck_assert(!config.keep_versions_s && !config.grace_reads_old);
+		ck_assert(!config.separation && !config.grace_reads_old && !config.audit_keep_s);
+		ck_assert_uint_eq(config.max_ttl_s, 24 * 3600);
+		ck_assert_uint_eq(config.fresh_member_s, 24 * 3600);
+		ck_assert_uint_eq(config.keep_versions_s, 30 * 24 * 3600);
+		ck_assert_uint_eq(config.check.reads, 500);
+		ck_assert_uint_eq(config.check.actor_reads, 500);
+		ck_assert_uint_eq(config.check.denials, 10);
+		ck_assert_uint_eq(config.check.actor_denials, 10);
+		ck_assert_uint_eq(config.check.from_hour, 9);
+		ck_assert_uint_eq(config.check.to_hour, 18);
+		ck_assert_uint_eq(config.check.network_count, 0);
 		sr_config_clear(&config);
 	}
 }
@@ -181,6 +191,79 @@ START_TEST(booleans)
 }
 END_TEST
 
+/* How much a key with a default says. */
+static size_t field_size(enum sr_value_kind kind)
+{
+	switch (kind) {
+	case SR_VALUE_FLAG:
+	case SR_VALUE_CUSTODY:
+	case SR_VALUE_SYNC:
+	case SR_VALUE_LOG:
+		return sizeof(bool);
+	case SR_VALUE_TEN_YEARS:
+	case SR_VALUE_A_DAY:
+	case SR_VALUE_A_MINUTE:
+		return sizeof(uint64_t);
+	case SR_VALUE_HOURS:
+		return sizeof(struct sr_check);
+	default:
+		return sizeof(uint32_t);
+	}
+}
+
+/* What stands around a key of SECTION, so that it may be there: before it, and behind it. */
+static void parse_key(const struct sr_key *key, const char *value, struct sr_config *config)
+{
+	static const char listen[] = "[listen]\nclient-ca=/c\ntls=[::]:1\ncertificate=/c\nkey=/k\n";
+	struct sr_error err;
+	char text[256], line[80] = "";
+	if (value)
+		snprintf(line, sizeof line, "%s = %s\n", key->name, value);
+	if (key->section == SR_SECTION_VAULT)
+		snprintf(text, sizeof text, "[vault]\ndir=/v\n%s%s", line, listen);
+	else if (key->section == SR_SECTION_LISTEN)
+		snprintf(text, sizeof text, "[vault]\ndir=/v\n%s%s", listen, line);
+	else
+		snprintf(
+			text, sizeof text, "[vault]\ndir=/v\n%s[%s]\n%s", listen, sr_section_names[key->section], line);
+	ck_assert_msg(parse(text, config, &err) == CKR_OK, "%s: %s", key->name, err.text);
+}
+
+/* Each default in the table is one that its key takes, and means what saying nothing means. */
+START_TEST(defaults_of_the_table)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < SR_KEY_COUNT; i++) {
+		const struct sr_key *key = &sr_keys[i];
+		struct sr_config said, unsaid;
+		if (!key->fallback)
+			continue;
+		count++;
+		parse_key(key, key->fallback, &said);
+		parse_key(key, NULL, &unsaid);
+		ck_assert_msg(
+			memcmp((char *)&said + key->offset, (char *)&unsaid + key->offset, field_size(key->kind)) == 0,
+			"%s", key->name);
+		sr_config_clear(&said);
+		sr_config_clear(&unsaid);
+	}
+	ck_assert_uint_ge(count, 22);
+}
+END_TEST
+
+/* What is said of a value begins as refusals do, and every kind has its words. */
+START_TEST(forms_of_values)
+{
+	for (size_t i = 0; i < SR_KEY_COUNT; i++) {
+		ck_assert_ptr_nonnull(sr_value_form(sr_keys[i].kind));
+		ck_assert_uint_gt(strlen(sr_value_must(sr_keys[i].kind)), 5);
+	}
+	ck_assert_str_eq(sr_value_form(SR_VALUE_A_DAY), "DURATION");
+	ck_assert_str_eq(sr_value_must(SR_VALUE_A_DAY), "a duration from 1s to 24h, as 30m");
+	ck_assert_str_eq(sr_value_must(SR_VALUE_METRICS), "unix:/path/to/socket, 127.0.0.1:PORT or [::1]:PORT");
+}
+END_TEST
+
 /* A duration is bounded on both sides: zero is no bound, and no more than what the design allows is one. */
 START_TEST(durations)
 {
@@ -189,14 +272,14 @@ START_TEST(durations)
 		CK_RV rv;
 		uint64_t max_ttl_s, fresh_member_s, wait_s;
 	} rows[] = {
-		{ "max-ttl = 1s\n", CKR_OK, 1, 0, 0 },
-		{ "max-ttl = 86400s\n", CKR_OK, 86400, 0, 0 },
+		{ "max-ttl = 1s\n", CKR_OK, 1, 86400, 0 },
+		{ "max-ttl = 86400s\n", CKR_OK, 86400, 86400, 0 },
 		{ "max-ttl = 86401s\n", CKR_GENERAL_ERROR, 0, 0, 0 },
-		{ "fresh-member = 1s\n", CKR_OK, 0, 1, 0 },
-		{ "fresh-member = 1440m\n", CKR_OK, 0, 86400, 0 },
+		{ "fresh-member = 1s\n", CKR_OK, 86400, 1, 0 },
+		{ "fresh-member = 1440m\n", CKR_OK, 86400, 86400, 0 },
 		{ "fresh-member = 25h\n", CKR_GENERAL_ERROR, 0, 0, 0 },
-		{ "[slot a]\ntoken-env = T\nwait = 1s\n", CKR_OK, 0, 0, 1 },
-		{ "[slot a]\nwait = 3600s\ntoken-file = /t\n", CKR_OK, 0, 0, 3600 },
+		{ "[slot a]\ntoken-env = T\nwait = 1s\n", CKR_OK, 86400, 86400, 1 },
+		{ "[slot a]\nwait = 3600s\ntoken-file = /t\n", CKR_OK, 86400, 86400, 3600 },
 		{ "[slot a]\ntoken-file = /t\nwait = 3601s\n", CKR_GENERAL_ERROR, 0, 0, 0 },
 	};
 	for (size_t i = 0; i < COUNT(rows); i++) {
@@ -221,7 +304,16 @@ static const struct {
 	{ "dir = /v\n", ":1: dir: stands before any section" },
 	{ "[vault]\ndir = v\n", ":2: dir: must be an absolute path" },
 	{ "[vault]\ndir =\n", ":2: dir: must be an absolute path" },
-	{ "[vault]\n\n; x\ndri = /v\n", ":4: dri: unknown key" },
+	{ "[vault]\n\n; x\ndri = /v\n", ":4: dri: unknown key in this section; the nearest one is dir;" },
+	{ "[vault]\nread-by-lsiting = yes\n",
+		":2: read-by-lsiting: unknown key in this section; the nearest one is read-by-listing" },
+	{ "[vault]\nmaxttl = 1h\n", "the nearest one is max-ttl" },
+	{ "[vault]\nmode = 0660\n", ":2: mode: unknown key in this section; it belongs under [listen]" },
+	{ "[vault]\nsurprise = yes\n", ":2: surprise: unknown key in this section; correct or remove it" },
+	{ "[listen]\nmax-connection = 1\n", "the nearest one is max-connections" },
+	{ "[lisen]\n", ":1: lisen: unknown section; the nearest one is [listen]" },
+	{ "[surprise]\n", ":1: surprise: unknown section; there are [vault] [mechanisms] [hsm] [tls] [listen] [sinks] "
+			  "[check] [slot NAME]" },
 	{ "[vault]\nDir = /v\n", ":2: Dir: unknown key" },
 	{ "[vault]\nuri = pkcs11:\n", ":2: uri: unknown key" },
 	{ "[vault]\ndir = /v\ndir = /w\n", ":3: dir: given twice" },
@@ -562,6 +654,8 @@ Suite *sr_suite_config(void)
 	tcase_add_test(text, what_is_the_default_may_be_said);
 	tcase_add_test(text, booleans);
 	tcase_add_test(text, durations);
+	tcase_add_test(text, defaults_of_the_table);
+	tcase_add_test(text, forms_of_values);
 	tcase_add_loop_test(text, refusals, 0, (int)COUNT(refused));
 	tcase_add_test(text, nul_is_refused);
 	tcase_add_test(text, a_value_is_never_repeated);

@@ -38,26 +38,12 @@ START_TEST(unknown_addresses)
 }
 END_TEST
 
-START_TEST(defaults)
-{
-	struct sr_check check = sr_check_default();
-	ck_assert_uint_eq(check.reads, 500);
-	ck_assert_uint_eq(check.actor_reads, 500);
-	ck_assert_uint_eq(check.denials, 10);
-	ck_assert_uint_eq(check.actor_denials, 10);
-	ck_assert(sr_check_late(&check, 8) && !sr_check_late(&check, 9));
-	ck_assert(sr_check_late(&check, 19) && !sr_check_late(&check, 18));
-	ck_assert_uint_eq(check.network_count, 0);
-}
-END_TEST
-
 Suite *sr_suite_policy_suspicion(void)
 {
 	Suite *suite = suite_create("policy_suspicion");
 	TCase *c = tcase_create("suspicion");
 	tcase_add_loop_test(c, late_hours, 0, sizeof hours / sizeof hours[0]);
 	tcase_add_loop_test(c, unknown_addresses, 0, sizeof addresses / sizeof addresses[0]);
-	tcase_add_test(c, defaults);
 	suite_add_tcase(suite, c);
 	return suite;
 }

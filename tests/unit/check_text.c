@@ -2,6 +2,7 @@
 #include "tests/unit/suites.h"
 
 #include "util/csv.h"
+#include "util/nearest.h"
 #include "util/text.h"
 
 #include <stdio.h>
@@ -329,6 +330,33 @@ START_TEST(times_damaged)
 }
 END_TEST
 
+START_TEST(slips)
+{
+	static const struct {
+		const char *typed, *meant;
+		size_t slips;
+		bool likely;
+	} rows[] = {
+		{ "", "", 0, false },
+		{ "dir", "dir", 0, true },
+		{ "dri", "dir", 1, true },
+		{ "maxttl", "max-ttl", 1, true },
+		{ "kitten", "sitting", 3, true },
+		{ "uri", "dir", 2, false },
+		{ "", "dir", 3, false },
+		{ "ca", "ac", 1, false },
+		{ "surprise", "uri", 5, false },
+		{ "12345678901234567890123456789012", "1", 31, false },
+		{ "123456789012345678901234567890123", "1", SIZE_MAX, false },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		ck_assert_msg(sr_nearest_slips(rows[i].typed, rows[i].meant) == rows[i].slips, "row %zu", i);
+		ck_assert_msg(sr_nearest_slips(rows[i].meant, rows[i].typed) == rows[i].slips, "row %zu", i);
+		ck_assert_msg(sr_nearest_is_slip(rows[i].typed, rows[i].meant) == rows[i].likely, "row %zu", i);
+	}
+}
+END_TEST
+
 Suite *sr_suite_text(void)
 {
 	Suite *suite = suite_create("text");
@@ -336,6 +364,7 @@ Suite *sr_suite_text(void)
 	tcase_set_timeout(text, 120); /* under valgrind */
 	suite_add_tcase(suite, text);
 	tcase_add_test(text, numbers);
+	tcase_add_test(text, slips);
 	tcase_add_test(text, padded);
 	tcase_add_test(text, csv);
 	tcase_add_test(text, utf8);
