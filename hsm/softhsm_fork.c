@@ -65,7 +65,11 @@ static CK_FUNCTION_LIST *load_copy(int fd)
 	CK_FUNCTION_LIST *list = NULL;
 	if (library)
 		*(void **)&get = dlsym(library, "C_GetFunctionList");
-	return get && get(&list) == CKR_OK && list != own.module ? list : NULL;
+	if (get && get(&list) == CKR_OK && list != own.module)
+		return list; /* loaded as long as the process lives */
+	if (library)
+		dlclose(library);
+	return NULL;
 }
 
 CK_RV sr_softhsm_own(const char *path, CK_FUNCTION_LIST **module, struct sr_error *err)

@@ -5,13 +5,13 @@
 #include "cli/refusal.h"
 #include "cli/session.h"
 #include "cli/stop.h"
+#include "util/hash.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <uthash.h>
 
 #define STATE_MAX 16
 
@@ -72,7 +72,10 @@ static struct seen *find_seen(struct watch *watch, CK_OBJECT_HANDLE handle)
 		return seen;
 	seen->handle = handle;
 	HASH_ADD(hh, watch->seen, handle, sizeof seen->handle, seen);
-	return seen;
+	if (seen->hh.tbl)
+		return seen;
+	free(seen);
+	return NULL;
 }
 
 static void forget(struct watch *watch)

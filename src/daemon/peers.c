@@ -1,10 +1,10 @@
 /* How many connections each peer has, and what else it holds: a user by its id, a machine by its address. */
 #include "daemon/daemon.h"
 
-#define HASH_NONFATAL_OOM 1
+#include "util/hash.h"
+
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 struct peer_key {
 	uint8_t kind;

@@ -3,10 +3,8 @@
 #ifndef SR_PKCS11_HANDLES_H
 #define SR_PKCS11_HANDLES_H
 
+#include "util/hash.h"
 #include "vault/objects.h"
-
-#define HASH_NONFATAL_OOM 1 /* else uthash ends the host's process where there is no memory */
-#include <uthash.h>
 
 struct sr_call;
 struct sr_key;

@@ -2,12 +2,12 @@
 #include "vault/denied.h"
 
 #include "util/clock.h"
+#include "util/hash.h"
 #include "vault/slow.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 /** struct source: an identity, wherever it comes from; where there is none, the peer. */
 struct source {
@@ -89,25 +89,36 @@ static void refill(struct bucket *bucket, int64_t now)
 	bucket->at_ms = full ? now : bucket->at_ms + earned * SR_DENIED_EVERY_MS;
 }
 
-/* The most recent one from now on; NULL: no memory. EVICTED takes what had to go for it. */
+static struct bucket *add(struct sr_denied *denied, const struct source *source, int64_t now)
+{
+	struct bucket *bucket = calloc(1, sizeof(*bucket));
+	if (!bucket)
+		return NULL;
+	*bucket = (struct bucket){ .source = *source, .left = SR_DENIED_BURST, .at_ms = now };
+	HASH_ADD(hh, denied->buckets, source, sizeof(bucket->source), bucket);
+	if (bucket->hh.tbl)
+		return bucket;
+	free(bucket);
+	return NULL;
+}
+
+/* The most recent one from now on; NULL: no memory. EVICTED takes what had to go for it. To move one takes no memory:
+ * the others, which are there where it is not the last, keep the table. */
 static struct bucket *take(struct sr_denied *denied, const struct source *source, int64_t now, struct bucket *evicted)
 {
 	struct bucket *bucket = find(denied, source), *oldest = denied->buckets;
-	if (bucket) {
+	if (bucket && bucket->hh.next) {
 		HASH_DEL(denied->buckets, bucket);
-	} else {
-		if (HASH_COUNT(denied->buckets) >= SR_DENIED_SOURCES) {
-			HASH_DEL(denied->buckets, oldest);
-			*evicted = *oldest;
-			free(oldest);
-		}
-		bucket = calloc(1, sizeof(*bucket));
-		if (!bucket)
-			return NULL;
-		*bucket = (struct bucket){ .source = *source, .left = SR_DENIED_BURST, .at_ms = now };
+		HASH_ADD(hh, denied->buckets, source, sizeof(bucket->source), bucket);
 	}
-	HASH_ADD(hh, denied->buckets, source, sizeof(bucket->source), bucket);
-	return bucket;
+	if (bucket)
+		return bucket;
+	if (HASH_COUNT(denied->buckets) >= SR_DENIED_SOURCES) {
+		HASH_DEL(denied->buckets, oldest);
+		*evicted = *oldest;
+		free(oldest);
+	}
+	return add(denied, source, now);
 }
 
 /* -- what is owed ------------------------------------------------------------------------------------------------- */

@@ -1,11 +1,11 @@
 /* A table of tokens by id, filled in one pass over the records. */
 #include "vault/recount.h"
 
+#include "util/hash.h"
 #include "vault/who.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 struct tally {
 	char id[SR_ID_MAX];
@@ -50,7 +50,10 @@ static struct tally *find_or_make(struct sr_recount *recount, const char *id)
 		return tally;
 	memcpy(tally->id, id, strnlen(id, sizeof(tally->id) - 1));
 	HASH_ADD_STR(recount->tallies, id, tally);
-	return tally;
+	if (tally->hh.tbl)
+		return tally;
+	free(tally);
+	return NULL;
 }
 
 static bool add(struct sr_recount *recount, const char *id, uint64_t uses)

@@ -4,11 +4,11 @@
 #include "vault/refused.h"
 
 #include "util/clock.h"
+#include "util/hash.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 /** struct told: a source's last record, COUNTED since, and of the newest of these what a record needs. NAMES: in the
  * place without a name, how many names of this peer got places of their own since NAMES_MS. */
@@ -62,25 +62,36 @@ static struct told *find(struct sr_refused *refused, const struct sr_source *sou
 	return told;
 }
 
-/* The most recent one from now on; NULL: no memory. EVICTED takes what had to go for it. */
+static struct told *add(struct sr_refused *refused, const struct sr_source *source)
+{
+	struct told *told = calloc(1, sizeof(*told));
+	if (!told)
+		return NULL;
+	told->source = *source;
+	HASH_ADD(hh, refused->told, source, sizeof(told->source), told);
+	if (told->hh.tbl)
+		return told;
+	free(told);
+	return NULL;
+}
+
+/* The most recent one from now on; NULL: no memory. EVICTED takes what had to go for it. To move one takes no memory:
+ * the others, which are there where it is not the last, keep the table. */
 static struct told *take(struct sr_refused *refused, const struct sr_source *source, struct told *evicted)
 {
 	struct told *told = find(refused, source), *oldest = refused->told;
-	if (told) {
+	if (told && told->hh.next) {
 		HASH_DEL(refused->told, told);
-	} else {
-		if (HASH_COUNT(refused->told) >= SR_REFUSED_SOURCES) {
-			HASH_DEL(refused->told, oldest);
-			*evicted = *oldest;
-			free(oldest);
-		}
-		told = calloc(1, sizeof(*told));
-		if (!told)
-			return NULL;
-		told->source = *source;
+		HASH_ADD(hh, refused->told, source, sizeof(told->source), told);
 	}
-	HASH_ADD(hh, refused->told, source, sizeof(told->source), told);
-	return told;
+	if (told)
+		return told;
+	if (HASH_COUNT(refused->told) >= SR_REFUSED_SOURCES) {
+		HASH_DEL(refused->told, oldest);
+		*evicted = *oldest;
+		free(oldest);
+	}
+	return add(refused, source);
 }
 
 /** struct counting: one refusal: the place that it is counted in; how many its record stands for, 0 where there is

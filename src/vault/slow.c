@@ -5,13 +5,13 @@
 #include "vault/slow.h"
 
 #include "util/clock.h"
+#include "util/hash.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <uthash.h>
 
 /** struct tries: of one source. LOOKING: let through and not back yet; WAITING: the queue behind SR_SLOW_FREE, with who
  * has the turn; USERS: threads inside, so it stays. */
@@ -119,17 +119,32 @@ static struct tries *find(struct sr_slow *slow, const struct sr_source *source)
 	return tries;
 }
 
-/* The source's own, now the most recent; NULL: there is no room. */
+static struct tries *add(struct sr_slow *slow, const struct sr_source *source)
+{
+	struct tries *tries = make_room(slow) ? calloc(1, sizeof(*tries)) : NULL;
+	if (!tries)
+		return NULL;
+	tries->source = *source;
+	HASH_ADD(hh, slow->tries, source, sizeof(tries->source), tries);
+	if (tries->hh.tbl)
+		return tries;
+	free(tries);
+	return NULL;
+}
+
+/* The source's own, now the most recent; NULL: there is no room, or no memory. To move one takes none: the others,
+ * which are there where it is not the last, keep the table. */
 static struct tries *take(struct sr_slow *slow, const struct sr_source *source)
 {
 	struct tries *tries = find(slow, source);
-	if (tries)
+	if (!tries)
+		tries = add(slow, source);
+	else if (tries->hh.next) {
 		HASH_DEL(slow->tries, tries);
-	else if (!make_room(slow) || !(tries = calloc(1, sizeof(*tries))))
-		return NULL;
-	tries->source = *source;
-	tries->users++;
-	HASH_ADD(hh, slow->tries, source, sizeof(tries->source), tries);
+		HASH_ADD(hh, slow->tries, source, sizeof(tries->source), tries);
+	}
+	if (tries)
+		tries->users++;
 	return tries;
 }
 

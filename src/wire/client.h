@@ -13,12 +13,11 @@
 #include "pkcs11/host.h"
 #include "pkcs11/own_token.h"
 #include "pkcs11/slot_view.h"
+#include "util/hash.h"
 #include "wire/channel.h"
 #include "wire/message.h"
 
-#define HASH_NONFATAL_OOM 1
 #include <pthread.h>
-#include <uthash.h>
 
 #define SR_LINKS_MAX 64     /* connections of one application */
 #define SR_KNOWN_MAX 65536u /* handles that are brought back; more are not remembered */

@@ -178,7 +178,7 @@ static void tcp_address(const struct sockaddr_storage *from, struct sr_address *
 
 bool sr_peer_of_socket(int fd, struct sr_peer *peer)
 {
-	struct sockaddr_storage from;
+	struct sockaddr_storage from = { .ss_family = AF_UNSPEC };
 	socklen_t len = sizeof from;
 	if (getpeername(fd, (struct sockaddr *)&from, &len) < 0)
 		return false;

@@ -1,5 +1,6 @@
 /* Refusals make so many records and no more; what is beyond is counted, and the count is recorded. What is allowed is
  * recorded whatever was refused. */
+#include "tests/unit/no_memory.h"
 #include "tests/unit/suites.h"
 #include "tests/unit/vault_place.h"
 
@@ -81,6 +82,24 @@ START_TEST(refusals_are_recorded_and_then_counted)
 }
 END_TEST
 
+START_TEST(a_refusal_without_memory_is_one_all_the_same)
+{
+	struct sr_event event;
+	size_t answered = 0;
+	bool ran_out;
+	do {
+		no_memory_after(answered++);
+		CK_RV rv = vault_put(&place, "theirs/a", "x", NULL);
+		ran_out = memory_again();
+		ck_assert_uint_ne(rv, CKR_OK);
+	} while (ran_out);
+	ck_assert_uint_ge(answered, 3);
+	vault_clock_move(SR_DENIED_BURST * SR_DENIED_EVERY_MS, SR_DENIED_BURST * SR_DENIED_EVERY_MS, false);
+	ck_assert_uint_ge(refuse(false, SR_DENIED_BURST + 1, &event), SR_DENIED_BURST);
+	ck_assert_uint_eq(refuse(false, 1, &event), 0);
+}
+END_TEST
+
 START_TEST(what_is_allowed_is_recorded_all_the_same)
 {
 	struct sr_event event;
@@ -131,6 +150,7 @@ Suite *sr_suite_denied(void)
 	tcase_set_timeout(c, 60);
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_loop_test(c, refusals_are_recorded_and_then_counted, 0, 2);
+	tcase_add_test(c, a_refusal_without_memory_is_one_all_the_same);
 	tcase_add_test(c, what_is_allowed_is_recorded_all_the_same);
 	tcase_add_test(c, what_is_counted_is_recorded_at_the_close);
 	tcase_add_test(c, a_known_token_that_is_refused_is_bounded_too);

@@ -1,4 +1,5 @@
 /* Guessing is slowed, and its records coalesce: with a clock and a way to wait that the test holds. */
+#include "tests/unit/no_memory.h"
 #include "tests/unit/suites.h"
 #include "tests/unit/vault_place.h"
 
@@ -286,6 +287,36 @@ START_TEST(the_oldest_goes_first)
 }
 END_TEST
 
+/* One try where memory is answered so often; whether it ran out, and then nobody was let in. */
+static bool enter_with(size_t answered, const struct sr_source *source)
+{
+	no_memory_after(answered);
+	bool may = sr_slow_enter(slow, source), ran_out = memory_again();
+	ck_assert_int_eq(may, !ran_out);
+	return ran_out;
+}
+
+/* Who is new needs memory: for a place, for the table and for what is in it. */
+START_TEST(who_there_is_no_memory_for_is_not_looked_at)
+{
+	size_t answered = 0;
+	struct sr_source bob;
+	while (enter_with(answered, &alice))
+		answered++;
+	ck_assert_uint_eq(answered, 3);
+	sr_slow_leave(slow, &alice, SR_TRIED_WRONG);
+	sr_source_of("bob", &local, &bob);
+	fail_times(&bob, 1);
+	ck_assert(!enter_with(0, &alice)); /* who is known needs none */
+	sr_slow_leave(slow, &alice, SR_TRIED_WRONG);
+	ck_assert(!enter_with(0, &alice));
+	sr_slow_leave(slow, &alice, SR_TRIED_WRONG);
+	ck_assert_uint_eq(waits, 0);
+	fail_times(&alice, 1);
+	ck_assert_uint_eq(waits, 1);
+}
+END_TEST
+
 START_TEST(who_does_not_wait_goes_before_who_does)
 {
 	struct sr_source bob;
@@ -388,6 +419,27 @@ START_TEST(other_ways_to_say_a_passphrase_count_too)
 	ck_assert_uint_eq(waits, 4);
 	ck_assert_uint_eq(vault_login(&place, "admin:another long passphrase"), CKR_OK);
 	ck_assert_uint_eq(waits, 4);
+}
+END_TEST
+
+START_TEST(a_refusal_without_memory_lets_nobody_in)
+{
+	struct sr_event event;
+	size_t answered = 0;
+	bool ran_out;
+	do {
+		vault_clock_move(SR_REFUSED_EVERY_MS, SR_REFUSED_EVERY_MS, false);
+		waits = 0;
+		no_memory_after(answered++);
+		CK_RV rv = vault_login(&place, WRONG);
+		ran_out = memory_again();
+		ck_assert_uint_ne(rv, CKR_OK);
+	} while (ran_out);
+	ck_assert_uint_ge(answered, 6); /* three for who is slowed, three for what is counted */
+	vault_clock_move(SR_REFUSED_EVERY_MS, SR_REFUSED_EVERY_MS, false);
+	ck_assert_uint_eq(refuse(WRONG, &event), 1);
+	ck_assert_uint_eq(refuse(WRONG, &event), 0);
+	vault_login_admin(&place);
 }
 END_TEST
 
@@ -580,6 +632,7 @@ Suite *sr_suite_slow(void)
 	tcase_add_test(alone, four_wait_and_more_are_refused);
 	tcase_add_test(alone, a_burst_has_no_more_for_nothing);
 	tcase_add_test(alone, the_oldest_goes_first);
+	tcase_add_test(alone, who_there_is_no_memory_for_is_not_looked_at);
 	tcase_add_test(alone, who_does_not_wait_goes_before_who_does);
 	tcase_add_test(alone, who_is_inside_stays);
 	suite_add_tcase(suite, alone);
@@ -588,6 +641,7 @@ Suite *sr_suite_slow(void)
 	tcase_set_timeout(in_vault, 60);
 	tcase_add_test(in_vault, a_login_waits_and_is_let_in);
 	tcase_add_test(in_vault, other_ways_to_say_a_passphrase_count_too);
+	tcase_add_test(in_vault, a_refusal_without_memory_lets_nobody_in);
 	tcase_add_test(in_vault, tokens_are_never_slowed);
 	tcase_add_test(in_vault, the_first_is_recorded_and_then_a_count);
 	tcase_add_test(in_vault, what_is_counted_is_recorded_at_the_close);

@@ -1,7 +1,9 @@
 /* Tokens over the real vault: who issues what, and what ends it. */
+#include "tests/unit/no_memory.h"
 #include "tests/unit/suites.h"
 #include "tests/unit/vault_tokens_fixture.h"
 
+#include "vault/recount.h"
 #include "vault/token.h"
 #include "vault/who.h"
 
@@ -363,6 +365,25 @@ START_TEST(without_its_agent_a_line_is_void)
 }
 END_TEST
 
+/* -- counting from the records ------------------------------------------------------------------------------------ */
+
+START_TEST(a_use_that_there_is_no_memory_for_is_not_counted_in_silence)
+{
+	struct sr_recount *recount = sr_recount_new();
+	struct sr_event event = { .counted = true, .token_id = "t-abcdefghijklmnop" };
+	size_t answered = 0;
+	bool ran_out;
+	do {
+		no_memory_after(answered++);
+		bool added = sr_recount_add(recount, &event);
+		ran_out = memory_again();
+		ck_assert_int_eq(added, !ran_out);
+	} while (ran_out);
+	ck_assert_uint_eq(answered, 4); /* for the token, for the table and for what is in it; then there is enough */
+	sr_recount_free(recount);
+}
+END_TEST
+
 Suite *sr_suite_vault_tokens(void)
 {
 	Suite *suite = suite_create("vault_tokens");
@@ -384,6 +405,7 @@ Suite *sr_suite_vault_tokens(void)
 	tcase_add_test(c, an_expired_ancestor_ends_the_line);
 	tcase_add_loop_test(c, without_its_owner_a_token_is_void, 0, 2);
 	tcase_add_test(c, without_its_agent_a_line_is_void);
+	tcase_add_test(c, a_use_that_there_is_no_memory_for_is_not_counted_in_silence);
 	suite_add_tcase(suite, c);
 	return suite;
 }
