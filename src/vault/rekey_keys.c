@@ -235,7 +235,8 @@ static CK_RV seal(const struct sr_remac_row *row, uint8_t mac[SR_MAC_LEN], void 
 {
 	struct step *step = ctx;
 	step->done++;
-	return sr_hsm_mac_to_keep(step->caller->vault->hsm, step->generation, row->packed.data, row->packed.len, mac, err);
+	return sr_hsm_mac_to_keep(
+		step->caller->vault->hsm, step->generation, row->packed.data, row->packed.len, mac, err);
 }
 
 /* -- a step ------------------------------------------------------------------------------------------------------ */
