@@ -224,35 +224,9 @@ static CK_RV certificate_value(
 	return rv;
 }
 
-static CK_RV key_value(const struct sr_caller *caller, CK_OBJECT_CLASS object_class, const char *id,
-	struct sr_buf *value, struct sr_error *err)
-{
-	struct sr_key *key = NULL;
-	CK_RV rv = sr_key_open(caller, object_class, id, &key, err);
-	if (rv == CKR_OK)
-		rv = sr_key_secret(caller, key, CKA_VALUE, value, err);
-	sr_key_unref(key);
-	return rv;
-}
-
-static CK_RV create_from(const struct sr_caller *caller, enum sr_part part, CK_ATTRIBUTE_TYPE type_attribute,
-	const struct sr_attrs *template, struct sr_created *created, struct sr_error *err)
-{
-	struct sr_new_key made = { .id = "" };
-	struct sr_making making = { NULL, sr_part_class(part), sr_attrs_ulong(template, type_attribute, 0), template };
-	if (!sr_attrs_find(template, type_attribute))
-		return sr_fail(err, CKR_TEMPLATE_INCOMPLETE, SR_REASON_BAD_TEMPLATE,
-			"key refused: CKA_KEY_TYPE (of a certificate CKA_CERTIFICATE_TYPE) is missing");
-	CK_RV rv = sr_key_import(caller, &making, &made, &created->held, err);
-	if (rv == CKR_OK)
-		memcpy(created->id, made.id, sizeof(created->id));
-	sr_new_key_clear(&made);
-	return rv;
-}
-
 /* -- the classes ------------------------------------------------------------------------------------------------- */
 
-#define KEY_CLASS(word, part, class, type_attribute)                                                           \
+#define KEY_CLASS(word, part, class)                                                                           \
 	static CK_RV find_##word(const struct sr_caller *caller, const struct sr_attrs *query, sr_found found, \
 		void *ctx, struct sr_error *err)                                                               \
 	{                                                                                                      \
@@ -262,34 +236,17 @@ static CK_RV create_from(const struct sr_caller *caller, enum sr_part part, CK_A
 		const struct sr_caller *caller, const char *id, struct sr_view *view, struct sr_error *err)    \
 	{                                                                                                      \
 		return view_one(caller, class, id, view, err);                                                 \
-	}                                                                                                      \
-	static CK_RV create_##word(const struct sr_caller *caller, const struct sr_attrs *template,            \
-		struct sr_created *created, struct sr_error *err)                                              \
-	{                                                                                                      \
-		return create_from(caller, part, type_attribute, template, created, err);                      \
 	}
 
-KEY_CLASS(private_key, SR_PART_PRIVATE, CKO_PRIVATE_KEY, CKA_KEY_TYPE)
-KEY_CLASS(public_key, SR_PART_PUBLIC, CKO_PUBLIC_KEY, CKA_KEY_TYPE)
-KEY_CLASS(secret_key, SR_PART_SECRET, CKO_SECRET_KEY, CKA_KEY_TYPE)
-KEY_CLASS(certificate_object, SR_PART_CERTIFICATE, CKO_CERTIFICATE, CKA_CERTIFICATE_TYPE)
-
-static CK_RV private_value(const struct sr_caller *caller, const char *id, struct sr_buf *value, struct sr_error *err)
-{
-	return key_value(caller, CKO_PRIVATE_KEY, id, value, err);
-}
-
-static CK_RV secret_value(const struct sr_caller *caller, const char *id, struct sr_buf *value, struct sr_error *err)
-{
-	return key_value(caller, CKO_SECRET_KEY, id, value, err);
-}
+KEY_CLASS(private_key, SR_PART_PRIVATE, CKO_PRIVATE_KEY)
+KEY_CLASS(public_key, SR_PART_PUBLIC, CKO_PUBLIC_KEY)
+KEY_CLASS(secret_key, SR_PART_SECRET, CKO_SECRET_KEY)
+KEY_CLASS(certificate_object, SR_PART_CERTIFICATE, CKO_CERTIFICATE)
 
 const struct sr_class sr_private_key_class = { .object_class = CKO_PRIVATE_KEY,
 	.needs_rw = true,
 	.find = find_private_key,
 	.view = view_private_key,
-	.value = private_value,
-	.create = create_private_key,
 	.set = sr_key_class_set,
 	.destroy = sr_key_class_destroy };
 
@@ -297,7 +254,6 @@ const struct sr_class sr_public_key_class = { .object_class = CKO_PUBLIC_KEY,
 	.needs_rw = true,
 	.find = find_public_key,
 	.view = view_public_key,
-	.create = create_public_key,
 	.set = sr_key_class_set,
 	.destroy = sr_key_class_destroy };
 
@@ -305,8 +261,6 @@ const struct sr_class sr_secret_key_class = { .object_class = CKO_SECRET_KEY,
 	.needs_rw = true,
 	.find = find_secret_key,
 	.view = view_secret_key,
-	.value = secret_value,
-	.create = create_secret_key,
 	.set = sr_key_class_set,
 	.destroy = sr_key_class_destroy };
 
@@ -315,6 +269,5 @@ const struct sr_class sr_certificate_class = { .object_class = CKO_CERTIFICATE,
 	.find = find_certificate_object,
 	.view = view_certificate_object,
 	.value = certificate_value,
-	.create = create_certificate_object,
 	.set = sr_key_class_set,
 	.destroy = sr_key_class_destroy };
