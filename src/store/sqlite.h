@@ -210,10 +210,11 @@ CK_RV sr_sqlite_check_schema(sqlite3 *db, int64_t *version, struct sr_error *err
  * could swallow rows, or give others than were asked for. */
 CK_RV sr_sqlite_check_shape(sqlite3 *db, struct sr_error *err);
 
-/* sr_sqlite_shape(db, shape, err): them as text, sr_sqlite_knows_shape(shape): whether that is the text of this schema
- * by its digest, so that our steps need not make it anew at each start, which takes longer than all else of it. */
+/* sr_sqlite_shape(db, shape, err): them as text, sr_sqlite_knows_shape(shape, knows, err): whether that is the
+ * text of this schema by its digest, so that our steps need not make it anew at each start, which takes longer than all
+ * else of it. */
 CK_RV sr_sqlite_shape(sqlite3 *db, struct sr_buf *shape, struct sr_error *err);
-bool sr_sqlite_knows_shape(const struct sr_buf *shape);
+CK_RV sr_sqlite_knows_shape(const struct sr_buf *shape, bool *knows, struct sr_error *err);
 
 /* sr_sqlite_migrate(db, steps, count, err): STEPS[n] leads from schema n to n + 1; runs what is missing up to COUNT in
  * one transaction. The library's own steps are sr_sqlite_steps, SR_STORE_SCHEMA of them. */

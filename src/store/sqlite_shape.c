@@ -29,10 +29,14 @@ CK_RV sr_sqlite_shape(sqlite3 *db, struct sr_buf *shape, struct sr_error *err)
 	return shape->failed ? sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "out of memory") : CKR_OK;
 }
 
-bool sr_sqlite_knows_shape(const struct sr_buf *shape)
+/* Where OpenSSL cannot even hash, nothing that stands on it may be begun: not the HSM, if that is SoftHSM2. */
+CK_RV sr_sqlite_knows_shape(const struct sr_buf *shape, bool *knows, struct sr_error *err)
 {
 	uint8_t own[SR_SHA256_LEN];
-	return sr_sha256(shape->data, shape->len, own) && memcmp(own, digest, sizeof(own)) == 0;
+	if (!sr_sha256(shape->data, shape->len, own))
+		return sr_fail(err, CKR_HOST_MEMORY, SR_REASON_MEMORY, "no memory to look at the vault's tables");
+	*knows = memcmp(own, digest, sizeof(own)) == 0;
+	return CKR_OK;
 }
 
 static CK_RV make_shape(struct sr_buf *shape, struct sr_error *err)
@@ -65,8 +69,11 @@ static CK_RV compare(const struct sr_buf *found, struct sr_error *err)
 CK_RV sr_sqlite_check_shape(sqlite3 *db, struct sr_error *err)
 {
 	struct sr_buf found = SR_BUF_INIT;
+	bool knows = false;
 	CK_RV rv = sr_sqlite_shape(db, &found, err);
-	if (rv == CKR_OK && !sr_sqlite_knows_shape(&found))
+	if (rv == CKR_OK)
+		rv = sr_sqlite_knows_shape(&found, &knows, err);
+	if (rv == CKR_OK && !knows)
 		rv = compare(&found, err);
 	sr_buf_clear(&found);
 	return rv;

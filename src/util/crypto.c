@@ -65,13 +65,20 @@ static void crypto_free(struct crypto *crypto)
 	free(crypto);
 }
 
+/* Where memory was short as OpenSSL itself began, it has no default context for as long as the process lives, and
+ * others here who do not look, like SoftHSM2, crash on it: then nothing is begun. */
+static bool is_openssl_there(void)
+{
+	return OSSL_LIB_CTX_get0_global_default() != NULL;
+}
+
 /* The default provider is named, so that no configuration file of the host decides which one we get. */
 static struct crypto *crypto_new(void)
 {
 	struct crypto *crypto = calloc(1, sizeof *crypto);
 	if (!crypto)
 		return NULL;
-	crypto->ctx = OSSL_LIB_CTX_new();
+	crypto->ctx = is_openssl_there() ? OSSL_LIB_CTX_new() : NULL;
 	crypto->forks = sr_forks();
 	if (crypto->ctx)
 		crypto->provider = OSSL_PROVIDER_load(crypto->ctx, "default");

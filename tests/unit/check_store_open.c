@@ -347,6 +347,7 @@ START_TEST(shape_is_known)
 {
 	struct sr_buf shape = SR_BUF_INIT, wanted = SR_BUF_INIT;
 	uint8_t digest[SR_SHA256_LEN];
+	bool knows = false;
 	sqlite3 *db;
 	ck_assert_int_eq(sqlite3_open(":memory:", &db), SQLITE_OK);
 	assert_ok(sr_sqlite_migrate(db, sr_sqlite_steps, SR_STORE_SCHEMA, &store_error));
@@ -354,9 +355,11 @@ START_TEST(shape_is_known)
 	ck_assert(sr_sha256(shape.data, shape.len, digest));
 	for (size_t i = 0; i < sizeof digest; i++)
 		sr_buf_printf(&wanted, "0x%02x, ", digest[i]);
-	ck_assert_msg(sr_sqlite_knows_shape(&shape), "the digest is %s", sr_buf_string(&wanted));
+	assert_ok(sr_sqlite_knows_shape(&shape, &knows, &store_error));
+	ck_assert_msg(knows, "the digest is %s", sr_buf_string(&wanted));
 	shape.data[shape.len / 2] ^= 1;
-	ck_assert(!sr_sqlite_knows_shape(&shape));
+	assert_ok(sr_sqlite_knows_shape(&shape, &knows, &store_error));
+	ck_assert(!knows);
 	sr_buf_clear(&shape);
 	sr_buf_clear(&wanted);
 	sqlite3_close(db);
