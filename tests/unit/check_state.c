@@ -110,7 +110,7 @@ static unsigned bucket_of(const char *subject)
 /* Three numbers whose subjects have the same bucket. */
 static void find_neighbours(unsigned numbers[NEIGHBOURS])
 {
-	static unsigned char count[1 << 16];
+	unsigned char count[1 << 16] = { 0 };
 	char subject[32];
 	unsigned i = 0, full = 0, found = 0;
 	do {
