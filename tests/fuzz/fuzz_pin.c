@@ -27,7 +27,7 @@ static struct sr_event event;
 CK_RV __wrap_sr_writer_look(struct sr_writer *writer, struct sr_moment *at, struct sr_error *err);
 void __wrap_sr_writer_look_end(struct sr_writer *writer, struct sr_moment *at);
 CK_RV __wrap_sr_writer_run(struct sr_writer *writer, struct sr_job *job, struct sr_error *err);
-CK_RV __wrap_sr_hsm_mac_by(
+CK_RV __wrap_sr_hsm_mac_to_keep(
 	struct sr_hsm *hsm, unsigned generation, const void *data, size_t len, uint8_t mac[32], struct sr_error *err);
 bool __wrap_sr_scrypt(const void *pass, size_t len, const void *salt, size_t salt_len, unsigned log2n, unsigned r,
 	unsigned p, uint8_t *out, size_t out_len);
@@ -88,7 +88,7 @@ CK_RV __wrap_sr_writer_run(struct sr_writer *writer, struct sr_job *job, struct 
 	return job->run ? job->run(&at, job->arg, err) : CKR_OK;
 }
 
-CK_RV __wrap_sr_hsm_mac_by(
+CK_RV __wrap_sr_hsm_mac_to_keep(
 	struct sr_hsm *hsm, unsigned generation, const void *data, size_t len, uint8_t mac[32], struct sr_error *err)
 {
 	(void)hsm;
