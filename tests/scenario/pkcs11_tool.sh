@@ -6,6 +6,16 @@ source "$(dirname "$0")/lib_keys.sh"
 make_vault
 make_ca
 tool() { TOKEN=$pin pkcs11-tool --module "$STRONGROOM_MODULE" --login --pin env:TOKEN "$@"; }
+# OpenSC 0.23 makes the public EC key of memory that it has freed (valgrind shows it), so it fails now and then: "cannot create
+# EVP_PKEY". Then it is asked again.
+reads_object() # OPTIONS
+{
+	for _ in 1 2 3 4 5 6 7; do
+		if tool --read-object "$@" --output-file "$place/read.der" >"$place/out" 2>"$place/err"; then return; fi
+		grep -q 'cannot create EVP_PKEY' "$place/err" || break
+	done
+	die "--read-object $*: $(cat "$place/err")"
+}
 printf 'what is signed and encrypted\n' >"$place/data"
 openssl dgst -sha256 -binary -out "$place/digest" "$place/data"
 
@@ -33,7 +43,7 @@ Public Key Object; RSA 2048 bits app/rsa
 Secret Key Object; AES length 32 app/aes" "$(objects)"
 for kind in rsa ec ed; do public_key app/$kind >"$place/$kind.pub"; done
 for kind in rsa ec; do
-	quietly tool --read-object --type pubkey --label app/$kind --output-file "$place/read.der"
+	reads_object --type pubkey --label app/$kind
 	same "pkcs11-tool --read-object: the public $kind key" "$(cat "$place/$kind.pub")" \
 		"$(openssl pkey -pubin -inform DER -in "$place/read.der")"
 done
@@ -114,7 +124,7 @@ quietly tool --sign --mechanism ECDSA --signature-format openssl --id 0a --input
 quietly openssl dgst -sha256 -prverify "$place/in.key" -signature "$place/signature" "$place/data"
 ok "the key that was written signs"
 for type in pubkey cert; do
-	quietly tool --read-object --type "$type" --label in/ec --output-file "$place/read.der"
+	reads_object --type "$type" --label in/ec
 	cmp -s "$place/read.der" "$place/in.${type/pubkey/pub}.der" || die "the $type reads back as another"
 	ok "pkcs11-tool --read-object: the $type that was written"
 done
