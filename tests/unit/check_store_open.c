@@ -366,6 +366,31 @@ START_TEST(shape_is_known)
 }
 END_TEST
 
+/* Somebody's hand in a database that nobody has open. */
+static const char *const alterations[] = {
+	"CREATE TRIGGER t AFTER INSERT ON event BEGIN DELETE FROM event WHERE id = new.id; END",
+	"CREATE VIEW v AS SELECT * FROM secret",
+	"CREATE TABLE more (x)",
+	"CREATE INDEX i ON secret (state)",
+	"ALTER TABLE secret ADD COLUMN more TEXT",
+	"ALTER TABLE secret RENAME TO other; CREATE VIEW secret AS SELECT * FROM other WHERE path <> 'a'",
+	"PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, 'NOT NULL', '') WHERE name = "
+	"'secret'",
+	"PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = sql || ' ' WHERE name = 'secret'",
+};
+
+START_TEST(altered_tables_are_refused)
+{
+	sqlite3 *db;
+	close_it();
+	ck_assert_int_eq(sqlite3_open(store_file("vault.db"), &db), SQLITE_OK);
+	assert_ok(sr_sqlite_exec(db, alterations[_i], "test", &store_error));
+	sqlite3_close(db);
+	assert_refused(open_it(), CKR_DEVICE_ERROR, SR_REASON_VAULT_CORRUPT);
+	ck_assert_msg(strstr(store_error.text, "are not as Strongroom makes them"), "%s", store_error.text);
+}
+END_TEST
+
 /* What an older library made and filled: its tables by its own STEPS, its ROWS by its own statements. */
 static void make_older(int steps, const char *rows)
 {
@@ -587,6 +612,7 @@ Suite *sr_suite_store_open(void)
 	tcase_add_test(opening, lock_is_held);
 	tcase_add_test(opening, migrations);
 	tcase_add_test(opening, shape_is_known);
+	tcase_add_loop_test(opening, altered_tables_are_refused, 0, sizeof alterations / sizeof *alterations);
 	tcase_add_test(opening, from_schema_1);
 	tcase_add_test(opening, from_schema_2);
 	tcase_add_test(opening, from_schema_3);
