@@ -96,7 +96,7 @@ static void refuse_unknown_section(struct parse *parse, const char *section)
 		}
 	}
 	len = (size_t)snprintf(why, sizeof why, "unknown section; there are");
-	for (enum sr_section i = SR_SECTION_VAULT; i < SR_SECTION_COUNT; i++)
+	for (enum sr_section i = SR_SECTION_VAULT; i < SR_SECTION_COUNT && len < sizeof why; i++)
 		len += (size_t)snprintf(why + len, sizeof why - len, " [%s]", sr_section_names[i]);
 	refuse(parse, section, why);
 }
